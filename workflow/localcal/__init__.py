@@ -1,0 +1,1 @@
+"""Calibrate survey microdata to national, state and district totals at once."""

@@ -1,0 +1,9 @@
+"""The one error a user is meant to read."""
+
+
+class InputError(Exception):
+    """Something the user gave or owns is wrong.
+
+    The message is one line that names the file or item, says what is wrong with it, and what to
+    do next. Scripts print it without a traceback.
+    """

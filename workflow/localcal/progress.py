@@ -1,0 +1,46 @@
+"""Log lines that say how far long work has come."""
+
+import logging
+import time
+
+import psutil
+
+logger = logging.getLogger(__name__)
+
+# Often enough to see that work goes on, rarely enough for a log file to stay readable.
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def memory_mb() -> int:
+    """Return this process's resident memory in MB (10^6 bytes)."""
+    return psutil.Process().memory_info().rss // 10**6
+
+
+class Progress:
+    """Count units of work done and log done/total, rate, time left and memory."""
+
+    def __init__(self, label: str, total: int) -> None:
+        self.label = label
+        self.total = total
+        self.done = 0
+        self._start = self._last_line = time.monotonic()
+
+    def advance(self, count: int = 1) -> None:
+        """Add `count` finished units; log a line if one is due or the work is complete."""
+        self.done += count
+        now = time.monotonic()
+        if self.done < self.total and now - self._last_line < SECONDS_BETWEEN_LINES:
+            return
+        self._last_line = now
+        elapsed = max(now - self._start, 1e-9)
+        rate = self.done / elapsed
+        left = (self.total - self.done) / rate if rate else float("inf")
+        logger.info(
+            "%s: %d/%d, %.3g/s, %.0f s left, %d MB",
+            self.label,
+            self.done,
+            self.total,
+            rate,
+            left,
+            memory_mb(),
+        )
