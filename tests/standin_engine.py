@@ -1,0 +1,185 @@
+"""A toy tax-benefit model with the interface of `localcal.engine.PolicyEngineUS`.
+
+It imports in no time, and its few rules are written so that a mistake shows: taxes are
+progressive, SNAP depends on the state, on take-up and on the whole unit, Medicaid dollars on the
+whole population, and one variable ranks households.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from localcal.engine import Variable
+from localcal.population import ENTITIES, Population, read_population
+
+INPUTS = {
+    "person": {
+        "age": "int",
+        "employment_income": "float",
+        "has_medicaid_health_coverage_at_interview": "bool",
+        "is_disabled": "bool",
+        "takes_up_medicaid_if_eligible": "bool",
+    },
+    "tax_unit": {"charitable_deduction": "float", "would_file_taxes_voluntarily": "bool"},
+    "spm_unit": {"takes_up_snap_if_eligible": "bool"},
+    "household": {
+        "block_geoid": "text",
+        "congressional_district_geoid": "int",
+        "county_fips": "text",
+        "household_weight": "float",
+        "state_fips": "int",
+        "tenure_type": "enum",
+    },
+}
+COMPUTED = {
+    "adjusted_gross_income": ("tax_unit", "float"),
+    "income_rank": ("household", "float"),
+    "income_tax": ("tax_unit", "float"),
+    "is_child": ("person", "bool"),
+    "medicaid": ("person", "float"),
+    "medicaid_denominator": ("person", "float"),
+    "medicaid_enrolled": ("person", "bool"),
+    "net_income": ("household", "float"),
+    "salt_deduction": ("tax_unit", "float"),
+    "snap": ("spm_unit", "float"),
+    "tax_unit_is_filer": ("tax_unit", "bool"),
+}
+DEPENDENCIES = {
+    "medicaid": {"medicaid", "medicaid_denominator", "medicaid_enrolled"},
+    "income_rank": {"income_rank"},
+}
+DEFAULTS = {
+    "takes_up_medicaid_if_eligible": True,
+    "takes_up_snap_if_eligible": True,
+    "state_fips": 6,
+}
+
+
+class StandIn:
+    """The toy model. Any variable of a dataset that it does not know is an unused input."""
+
+    version = "stand-in 1"
+
+    def variables(self) -> dict[str, Variable]:
+        known = {
+            name: Variable(name, entity, kind, computed=False)
+            for entity, names in INPUTS.items()
+            for name, kind in names.items()
+        }
+        for name, (entity, kind) in COMPUTED.items():
+            known[name] = Variable(name, entity, kind, computed=True)
+        return known
+
+    def simulate(self, population: Population) -> "StandInSimulation":
+        return StandInSimulation(self, population)
+
+    def load(self, path: Path, period: int) -> "StandInSimulation":
+        population = read_population(path)
+        assert population.period == period
+        return StandInSimulation(self, population)
+
+    def growth(self, index: str, start: int, end: int) -> float:
+        yearly = {"population": 1.01, "prices": 1.03}[index]
+        return yearly ** (end - start)
+
+    def population_wide(self) -> frozenset[str]:
+        return frozenset({"medicaid_denominator", "income_rank"})
+
+    def dependencies(self, variable: str) -> frozenset[str]:
+        return frozenset(DEPENDENCIES.get(variable, {variable}))
+
+
+class StandInSimulation:
+    """One population in the toy model."""
+
+    def __init__(
+        self, engine: StandIn, population: Population, neutralized: frozenset[str] = frozenset()
+    ) -> None:
+        self._engine = engine
+        self._population = population
+        self._neutralized = neutralized
+
+    def calculate(self, variable: str) -> np.ndarray:
+        entity = self._engine.variables()[variable].entity
+        kind = self._engine.variables()[variable].kind
+        dtype = {"float": np.float32, "int": np.int32, "bool": bool}.get(kind)
+        if variable in self._neutralized:
+            return np.zeros(self._population.count(entity), dtype=dtype)
+        if variable in self._population.values:
+            stored = self._population.values[variable]
+            return stored.astype(str) if dtype is None else stored.astype(dtype)
+        formula = getattr(self, f"_{variable}", None)
+        if formula is not None:
+            return formula().astype(dtype)
+        size = self._population.count(entity)
+        default = DEFAULTS.get(variable, 0)
+        return np.full(size, "", dtype="U5") if dtype is None else np.full(size, default, dtype)
+
+    def neutralize(self, variable: str) -> "StandInSimulation":
+        return StandInSimulation(self._engine, self._population, self._neutralized | {variable})
+
+    def _sum(self, variable: str, entity: str) -> np.ndarray:
+        return np.bincount(
+            self._population.membership[entity],
+            weights=self.calculate(variable).astype(float),
+            minlength=self._population.count(entity),
+        )
+
+    def _to_persons(self, values: np.ndarray, entity: str) -> np.ndarray:
+        return values[self._population.membership[entity]]
+
+    def _is_child(self) -> np.ndarray:
+        return self.calculate("age") < 18
+
+    def _adjusted_gross_income(self) -> np.ndarray:
+        return self._sum("employment_income", "tax_unit")
+
+    def _tax_unit_is_filer(self) -> np.ndarray:
+        voluntary = self.calculate("would_file_taxes_voluntarily")
+        return (self.calculate("adjusted_gross_income") > 12_000) | voluntary
+
+    def _salt_deduction(self) -> np.ndarray:
+        return np.minimum(10_000, 0.05 * self.calculate("adjusted_gross_income"))
+
+    def _income_tax(self) -> np.ndarray:
+        income = self.calculate("adjusted_gross_income").astype(float)
+        taxable = income - self.calculate("salt_deduction") - self.calculate("charitable_deduction")
+        taxable = np.maximum(0, taxable - 14_600)
+        return 0.1 * taxable + 0.15 * np.maximum(0, taxable - 50_000)
+
+    def _snap(self) -> np.ndarray:
+        income = self._sum("employment_income", "spm_unit")
+        size = np.bincount(self._population.membership["spm_unit"])
+        state = self.calculate("state_fips")[self._population.household_of["spm_unit"]]
+        benefit = np.maximum(0, 3_000 * size + 10.0 * state - 0.3 * income)
+        return benefit * self.calculate("takes_up_snap_if_eligible")
+
+    def _medicaid_enrolled(self) -> np.ndarray:
+        income = self._to_persons(self._sum("employment_income", "tax_unit"), "tax_unit")
+        return (income < 25_000) & self.calculate("takes_up_medicaid_if_eligible")
+
+    def _medicaid_denominator(self) -> np.ndarray:
+        state = self._to_persons(self.calculate("state_fips"), "household")
+        weight = self._to_persons(self.calculate("household_weight"), "household")
+        enrolled = weight.astype(float) * self.calculate("medicaid_enrolled")
+        return np.bincount(state, weights=enrolled, minlength=57)[state]
+
+    def _medicaid(self) -> np.ndarray:
+        denominator = self.calculate("medicaid_denominator").astype(float)
+        share = np.divide(1e9, denominator, out=np.zeros(denominator.size), where=denominator > 0)
+        return share * self.calculate("medicaid_enrolled")
+
+    def _net_income(self) -> np.ndarray:
+        income = self._sum("employment_income", "household")
+        taxes = np.bincount(
+            self._population.household_of["tax_unit"],
+            weights=self.calculate("income_tax").astype(float),
+            minlength=income.size,
+        )
+        return income - taxes
+
+    def _income_rank(self) -> np.ndarray:
+        return np.argsort(np.argsort(self._sum("employment_income", "household"))) + 1.0
+
+
+assert set(INPUTS) <= set(ENTITIES)

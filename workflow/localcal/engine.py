@@ -1,0 +1,297 @@
+"""The tax-benefit model, arrays in and arrays out.
+
+Nothing else in localcal knows policyengine-us. An engine answers four questions: which variables
+there are, what they come to for a population, what they come to when one of them is neutralised,
+and how prices and people grew between two years.
+"""
+
+import gc
+import importlib
+import logging
+import types
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from localcal.errors import InputError
+from localcal.population import ENTITIES, Population, id_columns
+
+logger = logging.getLogger(__name__)
+
+
+# policyengine-us takes these as inputs although it also has a formula for them: it moves what a
+# dataset stores to the variables that labour-supply and capital-gains responses start from.
+MOVED_INPUTS = frozenset(
+    {
+        "employment_income",
+        "long_term_capital_gains",
+        "self_employment_income",
+        "sstb_self_employment_income",
+        "weekly_hours_worked",
+    }
+)
+
+
+class Variable(NamedTuple):
+    """What the model says about one of its variables.
+
+    `kind` is one of float, int, bool, text and enum; `computed` says that the model has a formula
+    for it; `refused` that the model does not let a dataset store it.
+    """
+
+    name: str
+    entity: str
+    kind: str
+    computed: bool
+    refused: bool = False
+
+
+class Simulation(Protocol):
+    """One population in the model, for one year."""
+
+    def calculate(self, variable: str) -> np.ndarray:
+        """Return a variable's values, one per unit of its entity; enums as their names."""
+
+    def neutralize(self, variable: str) -> "Simulation":
+        """Return the same population where `variable` keeps its default value for everybody."""
+
+
+class Engine(Protocol):
+    """A tax-benefit model."""
+
+    version: str
+
+    def variables(self) -> Mapping[str, Variable]:
+        """Return every variable of the model by name."""
+
+    def simulate(self, population: Population) -> Simulation:
+        """Put a population into the model."""
+
+    def load(self, path: Path, period: int) -> Simulation:
+        """Put a dataset file into the model, as its users would."""
+
+    def growth(self, index: str, start: int, end: int) -> float:
+        """Return the ratio end to start of `population` or `prices`."""
+
+    def population_wide(self) -> frozenset[str]:
+        """Return the variables whose value for one person depends on who else is simulated."""
+
+    def dependencies(self, variable: str) -> frozenset[str]:
+        """Return the variables that `variable` may be calculated from, itself among them."""
+
+
+def load_engine(name: str) -> Engine:
+    """Return the engine that the config names as `module:Class`.
+
+    Raises:
+        InputError: there is no such module or class.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)()
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise InputError(f"engine: cannot load '{name}' ({error}); write module:Class") from error
+
+
+class PolicyEngineUS:
+    """policyengine-us. Importing it takes half a minute and 0.8 GB, once per process."""
+
+    def __init__(self) -> None:
+        logger.info("loading policyengine-us (half a minute)")
+        system = importlib.import_module("policyengine_us.system")
+        self._refused = importlib.import_module("policyengine_us.spm").REJECTED_DATASET_INPUTS
+        self._microsimulation = system.Microsimulation
+        self._system = system.system
+        self.version = version("policyengine-us")
+        logger.info("policyengine-us %s is loaded", self.version)
+
+    @cached_property
+    def _variables(self) -> dict[str, Variable]:
+        kinds = {float: "float", int: "int", bool: "bool", str: "text"}
+        return {
+            name: Variable(
+                name=name,
+                entity=variable.entity.key,
+                kind=kinds.get(variable.value_type, "enum"),
+                computed=not variable.is_input_variable() and name not in MOVED_INPUTS,
+                refused=name in self._refused,
+            )
+            for name, variable in self._system.variables.items()
+        }
+
+    def variables(self) -> Mapping[str, Variable]:
+        """Return every variable of the model by name."""
+        return self._variables
+
+    def simulate(self, population: Population) -> "MicrosimulationRun":
+        """Put a population into the model."""
+        return MicrosimulationRun(self, _InMemoryDataset(population), population.period)
+
+    def load(self, path: Path, period: int) -> "MicrosimulationRun":
+        """Put a dataset file into the model, as its users would."""
+        return MicrosimulationRun(self, str(path), period)
+
+    def growth(self, index: str, start: int, end: int) -> float:
+        """Return the ratio end to start of `population` or `prices` (January values).
+
+        Raises:
+            InputError: the model has no value for one of the years.
+        """
+        parameters = self._system.parameters
+        series = {
+            "population": parameters.calibration.gov.census.populations.total,
+            "prices": parameters.gov.bls.cpi.cpi_u,
+        }[index]
+        values = [series(f"{year}-01-01") for year in (start, end)]
+        if None in values or 0 in values:
+            raise InputError(
+                f"policyengine-us {self.version} has no {index} index for {start} or {end}; "
+                "exclude the targets of that year with targets.exclude"
+            )
+        return values[1] / values[0]
+
+    def population_wide(self) -> frozenset[str]:
+        """Return the computed variables whose formula reads an entity's weight.
+
+        A formula has no use for weights but to look at the population as a whole: sums by state
+        and ranks are the kinds there are in 2.68.
+        """
+        weights = {f"{entity}_weight" for entity in ENTITIES}
+        return frozenset(
+            name for name in self._direct if name not in weights and self._direct[name] & weights
+        )
+
+    def dependencies(self, variable: str) -> frozenset[str]:
+        """Return the variables that `variable` may be calculated from, itself among them.
+
+        Read off the formulas' constants and their helpers', so the answer may be too large.
+        """
+        found: set[str] = set()
+        waiting = [variable]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting.extend(self._direct.get(name, ()))
+        return frozenset(found)
+
+    @cached_property
+    def _direct(self) -> dict[str, set[str]]:
+        names = set(self._system.variables)
+        return {
+            name: (set(self._read_by(variable)) & names) - {name}
+            for name, variable in self._system.variables.items()
+        }
+
+    def _read_by(self, variable: object) -> Iterator[str]:
+        for formula in variable.formulas.values():
+            yield from _texts(formula, set())
+        for parts in (getattr(variable, "adds", None), getattr(variable, "subtracts", None)):
+            if isinstance(parts, str):
+                yield from self._parameter_lists(parts)
+            elif parts:
+                yield from parts
+
+    def _parameter_lists(self, path: str) -> Iterator[str]:
+        node = self._system.parameters
+        for part in path.split("."):
+            node = getattr(node, part)
+        for value in node.values_list:
+            yield from value.value
+
+
+def _texts(function: types.FunctionType, seen: set[types.CodeType]) -> Iterator[str]:
+    """Yield the text constants of a function and of the policyengine-us helpers it calls."""
+    if not isinstance(function, types.FunctionType) or function.__code__ in seen:
+        return
+    seen.add(function.__code__)
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        for constant in code.co_consts:
+            if isinstance(constant, str):
+                yield constant
+            elif isinstance(constant, tuple | frozenset):
+                yield from (item for item in constant if isinstance(item, str))
+            elif isinstance(constant, types.CodeType):
+                codes.append(constant)
+        for name in code.co_names:
+            helper = function.__globals__.get(name)
+            if getattr(helper, "__module__", "").startswith("policyengine_us."):
+                yield from _texts(helper, seen)
+
+
+class _InMemoryDataset:
+    """A population in the shape in which policyengine-core reads dataset files."""
+
+    name = label = "localcal"
+    data_format = "time_period_arrays"
+
+    def __init__(self, population: Population) -> None:
+        self.time_period = str(population.period)
+        columns = id_columns(population) | population.values
+        self._data = {name: {self.time_period: array} for name, array in columns.items()}
+
+    def load(self) -> dict[str, dict[str, np.ndarray]]:
+        """Return variable, period, values."""
+        return self._data
+
+
+class MicrosimulationRun:
+    """A population inside policyengine-us."""
+
+    def __init__(self, engine: PolicyEngineUS, dataset: object, period: int) -> None:
+        self._engine = engine
+        self._dataset = dataset
+        self._period = str(period)
+        self._simulation = engine._microsimulation(dataset=dataset)
+
+    def calculate(self, variable: str) -> np.ndarray:
+        """Return a variable's values, one per unit of its entity; enums as their names.
+
+        Raises:
+            InputError: the model does not have the variable, or a value is not finite.
+        """
+        known = self._engine.variables().get(variable)
+        if known is None:
+            raise InputError(f"policyengine-us {self._engine.version} has no variable '{variable}'")
+        values = self._simulation.calculate(variable, self._period, use_weights=False)
+        values = np.asarray(values)
+        if known.kind in ("text", "enum"):
+            return values.astype(str)
+        if known.kind == "float" and not np.isfinite(values).all():
+            raise InputError(
+                f"policyengine-us {self._engine.version}: '{variable}' is not finite for "
+                f"{np.count_nonzero(~np.isfinite(values))} of {values.size} units"
+            )
+        return values
+
+    def neutralize(self, variable: str) -> "MicrosimulationRun":
+        """Return the same population where `variable` keeps its default value for everybody.
+
+        Storing the default as an input stops the variable's formula, which gives the bits that
+        policyengine-core's `neutralize_variable` gives without building the tax system again.
+        """
+        metadata = self._engine._system.get_variable(variable, check_existence=True)
+        run = MicrosimulationRun(self._engine, self._dataset, int(self._period))
+        size = run._simulation.populations[metadata.entity.key].count
+        default = np.full(size, metadata.default_value, dtype=metadata.dtype)
+        for period in _definition_periods(metadata.definition_period, self._period):
+            run._simulation.set_input(variable, period, default)
+        return run
+
+    def close(self) -> None:
+        """Give the memory back; reference cycles inside the model keep it otherwise."""
+        self._simulation = None
+        self._engine._system.simulation = None
+        gc.collect()
+
+
+def _definition_periods(unit: str, year: str) -> list[str]:
+    if unit == "month":
+        return [f"{year}-{month:02}" for month in range(1, 13)]
+    return [year]
