@@ -1,0 +1,183 @@
+"""What is fixed once per run, so that no value depends on how the work is cut.
+
+Two things would otherwise depend on who happens to be simulated together: take-up rates that are
+anchored to reported receipt, and model variables that look at the whole population (in
+policyengine-us 2.68 the denominators that spread a state's Medicaid spending over its enrollees).
+Both are computed here for the whole run and given to every chunk and every area file.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from localcal.clones import locate, take_columns
+from localcal.engine import Engine
+from localcal.errors import InputError
+from localcal.files import atomic_path
+from localcal.geography import Geography
+from localcal.population import Population
+from localcal.take_up import STATE_CODES, TakeUpRate, anchored_to, read_rates
+
+logger = logging.getLogger(__name__)
+
+# Columns per state that stand for its population when a sum over it is frozen.
+COLUMNS_PER_STATE = 400
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What every chunk and every area file is given.
+
+    Attributes:
+        take_up: the take-up rates, empty when switched off.
+        variables: model variable to its value by state FIPS code, (STATE_CODES,); zero for
+            states without columns.
+        entity: model variable to its entity.
+        seed: the key of the take-up draws.
+    """
+
+    take_up: tuple[TakeUpRate, ...]
+    variables: Mapping[str, np.ndarray]
+    entity: Mapping[str, str]
+    seed: int
+
+
+def freeze_values(
+    population: Population,
+    geography: Geography,
+    needed: Iterable[str],
+    rates: Path | None,
+    seed: int,
+    engine: Engine,
+) -> Frozen:
+    """Compute what is frozen for a run.
+
+    Args:
+        population: the base households.
+        geography: the place of every column.
+        needed: the variables that targets and their constraints use.
+        rates: the table of take-up rates, None when take-up is switched off.
+        seed: the run's.
+        engine: the model.
+
+    Raises:
+        InputError: a rate is wrong, or a target needs a variable that cannot be frozen.
+    """
+    take_up: tuple[TakeUpRate, ...] = ()
+    if rates is not None:
+        table = read_rates(rates, engine.variables(), np.unique(geography.state))
+        take_up = tuple(anchored_to(population, rate) for rate in table)
+    frozen = Frozen(take_up, {}, {}, seed)
+    wide = sorted(engine.population_wide())
+    if not wide:
+        return frozen
+    values = _values_by_state(population, geography, frozen, wide, engine)
+    unusable = {name: reason for name, (_, reason) in values.items() if reason}
+    _refuse_unusable(needed, unusable, engine)
+    for name, reason in sorted(unusable.items()):
+        logger.warning("%s is not frozen: %s; no target needs it", name, reason)
+    usable = {name: by_state for name, (by_state, reason) in values.items() if not reason}
+    entity = {name: engine.variables()[name].entity for name in usable}
+    return Frozen(take_up, usable, entity, seed)
+
+
+def _values_by_state(
+    population: Population,
+    geography: Geography,
+    frozen: Frozen,
+    names: list[str],
+    engine: Engine,
+) -> dict[str, tuple[np.ndarray, str]]:
+    """Return per variable its value by state and, where it cannot be frozen, the reason."""
+    columns, weight = _columns_by_state(geography)
+    logger.info("freezing %s over %d columns", ", ".join(names), columns.size)
+    places = take_columns(geography, columns)
+    located = locate(population, places, frozen, weight)
+    simulation = engine.simulate(located)
+    states = np.unique(places.state)
+    result = {}
+    for name in names:
+        entity = engine.variables()[name].entity
+        state = places.state[located.household_of[entity]]
+        values = simulation.calculate(name)
+        result[name] = _constant_by_state(values, state, states)
+    return result
+
+
+def _columns_by_state(geography: Geography) -> tuple[np.ndarray, np.ndarray]:
+    """Return evenly spaced columns of every state and weights that keep each state's sum."""
+    chosen, weights = [], []
+    for state in np.unique(geography.state):
+        members = np.flatnonzero(geography.state == state)
+        step = max(1, -(-members.size // COLUMNS_PER_STATE))
+        kept = members[::step]
+        weight = geography.design_weight[kept]
+        total = geography.design_weight[members].sum()
+        chosen.append(kept)
+        weights.append(weight * (total / weight.sum()) if weight.sum() > 0 else weight)
+    columns = np.concatenate(chosen)
+    order = np.argsort(columns)
+    return columns[order], np.concatenate(weights)[order]
+
+
+def _constant_by_state(
+    values: np.ndarray, state: np.ndarray, states: np.ndarray
+) -> tuple[np.ndarray, str]:
+    by_state = np.zeros(STATE_CODES, dtype=values.dtype)
+    for code in states:
+        here = values[state == code]
+        if (here != here[0]).any():
+            return by_state, "it differs between the households of a state"
+        if here[0] == 0:
+            return by_state, f"nobody in state {code} counts towards it"
+        by_state[code] = here[0]
+    return by_state, ""
+
+
+def _refuse_unusable(needed: Iterable[str], unusable: Mapping[str, str], engine: Engine) -> None:
+    for variable in sorted(set(needed)):
+        for name in sorted(engine.dependencies(variable) & unusable.keys()):
+            raise InputError(
+                f"targets on '{variable}' need '{name}', which looks at the whole population and "
+                f"cannot be frozen: {unusable[name]}; exclude them with targets.exclude"
+            )
+
+
+def write_frozen(path: str | Path, frozen: Frozen) -> None:
+    """Write what is frozen to an HDF5 file."""
+    with atomic_path(path) as part, h5py.File(part, "w") as file:
+        file.attrs["seed"] = frozen.seed
+        take_up = file.create_group("take_up")
+        for rate in frozen.take_up:
+            dataset = take_up.create_dataset(rate.variable, data=rate.rate)
+            dataset.attrs["entity"] = rate.entity
+            dataset.attrs["reported"] = rate.reported
+        variables = file.create_group("variables")
+        for name, by_state in sorted(frozen.variables.items()):
+            variables.create_dataset(name, data=by_state).attrs["entity"] = frozen.entity[name]
+
+
+def read_frozen(path: str | Path) -> Frozen:
+    """Read what `write_frozen` wrote.
+
+    Raises:
+        InputError: the file is missing, truncated or something else.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            variables = file["variables"]
+            return Frozen(
+                take_up=tuple(
+                    TakeUpRate(name, rate.attrs["entity"], rate[:], rate.attrs["reported"])
+                    for name, rate in sorted(file["take_up"].items())
+                ),
+                variables={name: values[:] for name, values in variables.items()},
+                entity={name: values.attrs["entity"] for name, values in variables.items()},
+                seed=int(file.attrs["seed"]),
+            )
+    except (OSError, KeyError) as error:
+        raise InputError(f"{path}: missing, truncated or not a file of frozen values") from error
