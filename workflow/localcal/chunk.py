@@ -1,0 +1,123 @@
+"""One chunk of the matrix: simulate its columns, evaluate every target, write one shard."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+
+from localcal.clones import locate
+from localcal.csr import index_dtype, write_csr
+from localcal.engine import Engine
+from localcal.evaluate import Evaluation, distinct_measures
+from localcal.frozen import read_frozen
+from localcal.geography import Geography, read_geography
+from localcal.plan import read_plan
+from localcal.population import PERSON, read_population
+from localcal.progress import Progress
+from localcal.targets import read_targets
+
+logger = logging.getLogger(__name__)
+
+# Geographic codes are looked up in tables; the largest is a district of Wyoming, 56xx.
+CODES = 5700
+
+
+def build_chunk(
+    chunk: int, plan_path: Path, inputs: dict[str, Path], engine: Engine, path: Path
+) -> None:
+    """Write the shard of one chunk.
+
+    Args:
+        chunk: its number.
+        plan_path: the plan.
+        inputs: population, geography, frozen and targets to their files.
+        engine: the model.
+        path: the shard to write.
+
+    Raises:
+        InputError: an input is not the one planned for, or a target cannot be evaluated.
+    """
+    plan = read_plan(plan_path)
+    plan.check_inputs(inputs)
+    start, stop = plan.columns(chunk)
+    targets = read_targets(inputs["targets"])
+    places = read_geography(inputs["geography"], start, stop)
+    clones = locate(
+        read_population(inputs["population"]),
+        places,
+        read_frozen(inputs["frozen"]),
+        weight=np.ones(stop - start),
+    )
+    logger.info("columns %d to %d: simulating %d persons", start, stop - 1, clones.count(PERSON))
+    evaluation = Evaluation(engine.simulate(clones), clones, engine.variables())
+    matrix = evaluate_columns(evaluation, targets, places)
+    attributes = plan.digests | {
+        "chunk": chunk,
+        "column_start": start,
+        "column_stop": stop,
+        "engine": engine.version,
+    }
+    write_csr(path, matrix, attributes)
+    logger.info("columns %d to %d: %d entries", start, stop - 1, matrix.nnz)
+
+
+def evaluate_columns(
+    evaluation: Evaluation, targets: pd.DataFrame, places: Geography
+) -> scipy.sparse.csr_array:
+    """Return targets x columns: what one unit of each column's weight adds to each target."""
+    measures, of_target = distinct_measures(targets)
+    lookups = [_RowsByPlace(targets, of_target == number) for number in range(len(measures))]
+    progress = Progress("targets", len(measures))
+    rows, columns, data = [], [], []
+    for number, by_household in evaluation.measure(measures):
+        values = by_household.astype(np.float32)
+        filled = np.flatnonzero(values)
+        for row in lookups[number].rows(places.state[filled], places.district[filled]):
+            matching = row >= 0
+            rows.append(row[matching])
+            columns.append(filled[matching])
+            data.append(values[filled[matching]])
+        progress.advance()
+    return _to_csr(rows, columns, data, shape=(len(targets), places.household.size))
+
+
+class _RowsByPlace:
+    """The rows of one measure's targets, by state and district."""
+
+    def __init__(self, targets: pd.DataFrame, of_measure: np.ndarray) -> None:
+        rows = np.flatnonzero(of_measure)
+        level = targets["geo_level"].to_numpy()[rows]
+        place = targets["geographic_id"].to_numpy()[rows]
+        self._national = rows[level == "national"]
+        self._tables = []
+        for name in ("state", "district"):
+            table = np.full(CODES, -1, dtype=np.int64)
+            here = level == name
+            table[place[here].astype(np.int64)] = rows[here]
+            self._tables.append(table)
+
+    def rows(self, state: np.ndarray, district: np.ndarray) -> list[np.ndarray]:
+        """Return, level by level, the row each column adds to, -1 where there is none."""
+        national = [np.full(state.size, row) for row in self._national]
+        return [*national, self._tables[0][state], self._tables[1][district]]
+
+
+def _to_csr(
+    rows: list[np.ndarray],
+    columns: list[np.ndarray],
+    data: list[np.ndarray],
+    shape: tuple[int, int],
+) -> scipy.sparse.csr_array:
+    """Sort entries by row; each row's entries already stand in the order of their columns."""
+    row = np.concatenate([np.empty(0, dtype=np.int64), *rows])
+    order = np.argsort(row, kind="stable")
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=shape[0]))])
+    column = np.concatenate([np.empty(0, dtype=np.int64), *columns])[order]
+    value = np.concatenate([np.empty(0, dtype=np.float32), *data])[order]
+    matrix = scipy.sparse.csr_array(
+        (value, column.astype(index_dtype(shape[1])), indptr), shape=shape
+    )
+    matrix.has_sorted_indices = True
+    return matrix
