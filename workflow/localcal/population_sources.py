@@ -56,7 +56,7 @@ def build_population(
     download = population_path.with_name("downloaded.h5")
     source, arrays = _load(section, period, seed, download)
     download.unlink(missing_ok=True)
-    arrays = {name: array for name, array in arrays.items() if name not in section["drop"]}
+    arrays = _without(source, arrays, section["drop"])
     population = check_dataset(source, arrays, period, engine.variables())
     wanted = section["households"]
     income = household_income(population, engine)
@@ -98,6 +98,15 @@ def _load(
             "another dataset"
         )
     return str(path), arrays
+
+
+def _without(
+    source: str, arrays: Mapping[str, np.ndarray], drop: list[str]
+) -> dict[str, np.ndarray]:
+    absent = [name for name in drop if name not in arrays]
+    if absent:
+        raise InputError(f"population.drop: {source} has no '{absent[0]}'")
+    return {name: array for name, array in arrays.items() if name not in drop}
 
 
 def check_dataset(
