@@ -1,5 +1,7 @@
 """Area files and what validation makes of them, on the stand-in model."""
 
+import json
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -18,12 +20,8 @@ from localcal.matrix import assemble_matrix
 from localcal.plan import write_plan
 from localcal.population import read_population, write_population
 from localcal.targets import read_targets, write_targets
-from localcal.validation import (
-    rows_of_area,
-    simulate_area,
-    summarize_validation,
-    validate_area,
-)
+from localcal.totals import rows_of_area, simulate_area
+from localcal.validation import summarize_validation, validate_area
 from tests.households import random_places, random_population, targets_for
 from tests.standin_engine import StandIn
 
@@ -63,7 +61,9 @@ def run(tmp_path_factory):
     weights = random.gamma(0.5, 2_000, 240).astype(np.float32)
     weights[random.random(240) < 0.4] = 0
     np.save(files["weights"], weights)
-    return files
+    digests = {name: sha256_file(path) for name, path in area_inputs(files).items()}
+    (folder / "fit.json").write_text(json.dumps({"digests": digests}))
+    return files | {"fit": folder / "fit.json"}
 
 
 def area_inputs(run):
@@ -72,7 +72,7 @@ def area_inputs(run):
 
 def written(run, folder, area):
     path = folder / f"{area.area}.h5"
-    write_area(area, area_inputs(run), path)
+    write_area(area, run["fit"], area_inputs(run), path)
     return path
 
 
@@ -127,11 +127,23 @@ def test_an_area_without_weight_is_refused(run, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["population", "geography", "frozen", "weights"])
+def test_files_that_the_weights_were_not_fitted_to_are_refused(run, tmp_path, name):
+    other = tmp_path / run[name].name
+    other.write_bytes(run[name].read_bytes() + b"x")
+    inputs = area_inputs(run) | {name: other}
+    with pytest.raises(InputError, match=f"{other}: is not the {name} that"):
+        write_area(NATION, run["fit"], inputs, tmp_path / "US.h5")
+
+
 def test_weights_of_another_length_are_refused(run, tmp_path):
     np.save(tmp_path / "short.npy", np.ones(100, np.float32))
     inputs = area_inputs(run) | {"weights": tmp_path / "short.npy"}
+    fit = json.loads(run["fit"].read_text())
+    fit["digests"]["weights"] = sha256_file(inputs["weights"])
+    (tmp_path / "fit.json").write_text(json.dumps(fit))
     with pytest.raises(InputError, match=r"short\.npy: has another length"):
-        write_area(NATION, inputs, tmp_path / "US.h5")
+        write_area(NATION, tmp_path / "fit.json", inputs, tmp_path / "US.h5")
 
 
 def test_other_weights_than_the_file_s_are_noticed(run, tmp_path):

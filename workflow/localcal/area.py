@@ -5,6 +5,7 @@ the base population's inputs a file stores the household weight, the place, the 
 the frozen variables; every other weight is a formula of the model.
 """
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,17 +28,20 @@ logger = logging.getLogger(__name__)
 BLOCK_COLUMNS = 20_000
 
 
-def write_area(area: Area, inputs: dict[str, Path], path: Path) -> None:
+def write_area(area: Area, fit_path: Path, inputs: dict[str, Path], path: Path) -> None:
     """Write the dataset of one area: its columns with a positive weight.
 
     Args:
         area: which columns.
+        fit_path: the report of the fit, which says what the weights were fitted to.
         inputs: population, geography, frozen and weights to their files.
         path: the dataset to write.
 
     Raises:
         InputError: weights and geography do not belong together, or nobody is left.
     """
+    digests = {name: sha256_file(source) for name, source in sorted(inputs.items())}
+    _check_fit(fit_path, digests, inputs)
     population = read_population(inputs["population"])
     frozen = read_frozen(inputs["frozen"])
     blocks = list(_count_blocks(area, population, inputs))
@@ -50,8 +54,7 @@ def write_area(area: Area, inputs: dict[str, Path], path: Path) -> None:
     progress = Progress(f"{area.area}: households", totals["household"])
     first = dict.fromkeys(ENTITIES, 1)
     with atomic_path(path) as part, h5py.File(part, "w") as file:
-        file.attrs.update({name: sha256_file(source) for name, source in sorted(inputs.items())})
-        file.attrs.update({"level": area.level, "area": area.area})
+        file.attrs.update(digests | {"level": area.level, "area": area.area})
         for start, stop, counts in blocks:
             if counts["household"] == 0:
                 continue
@@ -60,6 +63,17 @@ def write_area(area: Area, inputs: dict[str, Path], path: Path) -> None:
             _append(file, clones, first, totals)
             first = {entity: first[entity] + counts[entity] for entity in ENTITIES}
             progress.advance(counts["household"])
+
+
+def _check_fit(fit_path: Path, digests: dict[str, str], inputs: dict[str, Path]) -> None:
+    """Refuse files that the weights were not fitted to."""
+    fitted = json.loads(fit_path.read_text())["digests"]
+    for name, digest in digests.items():
+        if fitted[name] != digest:
+            raise InputError(
+                f"{inputs[name]}: is not the {name} that {fit_path} speaks of; remove {fit_path} "
+                "and run the same command again"
+            )
 
 
 def _count_blocks(

@@ -147,8 +147,12 @@ class CsrFile:
         )
 
     def matrix(self) -> scipy.sparse.csr_array:
-        """Return the whole matrix over the memory maps, without a copy."""
+        """Return the whole matrix; scipy may copy the indices to a wider type."""
         return scipy.sparse.csr_array((self.data, self.indices, self.indptr), shape=self.shape)
+
+    def origins(self) -> dict[str, object]:
+        """Return the root attributes but for the checksum: what the file was made from."""
+        return {name: value for name, value in self.attributes.items() if name != CHECKSUM}
 
     def verify(self) -> None:
         """Read everything and compare it with the checksum in the file.

@@ -259,7 +259,9 @@ class MicrosimulationRun:
         known = self._engine.variables().get(variable)
         if known is None:
             raise InputError(f"policyengine-us {self._engine.version} has no variable '{variable}'")
-        values = self._simulation.calculate(variable, self._period, use_weights=False)
+        # The model divides first and chooses afterwards; what counts is checked below.
+        with np.errstate(all="ignore"):
+            values = self._simulation.calculate(variable, self._period, use_weights=False)
         values = np.asarray(values)
         if known.kind in ("text", "enum"):
             return values.astype(str)

@@ -7,7 +7,7 @@ Both are computed here for the whole run and given to every chunk and every area
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +24,12 @@ from localcal.take_up import STATE_CODES, TakeUpRate, anchored_to, read_rates
 
 logger = logging.getLogger(__name__)
 
-# Columns per state that stand for its population when a sum over it is frozen.
+# Columns per state that stand for its population when a sum over it is frozen, and that suffice to
+# see that a variable is no such sum.
 COLUMNS_PER_STATE = 400
+COLUMNS_TO_PROBE = 2
+
+DIFFERS = "it differs between the households of a state"
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Frozen:
 def freeze_values(
     population: Population,
     geography: Geography,
-    needed: Iterable[str],
+    needed: Collection[str],
     rates: Path | None,
     seed: int,
     engine: Engine,
@@ -75,46 +79,31 @@ def freeze_values(
     wide = sorted(engine.population_wide())
     if not wide:
         return frozen
-    values = _values_by_state(population, geography, frozen, wide, engine)
-    unusable = {name: reason for name, (_, reason) in values.items() if reason}
-    _refuse_unusable(needed, unusable, engine)
-    for name, reason in sorted(unusable.items()):
+    probe = _columns_by_state(geography, COLUMNS_TO_PROBE)
+    differing = _reasons(_values_by_state(population, geography, frozen, wide, engine, probe))
+    _refuse_unusable(needed, differing, engine)
+    sums = [name for name in wide if name not in differing]
+    logger.info("freezing %s", ", ".join(sums))
+    columns = _columns_by_state(geography, COLUMNS_PER_STATE)
+    values = _values_by_state(population, geography, frozen, sums, engine, columns)
+    empty = {name: reason for name, (_, reason) in values.items() if reason}
+    _refuse_unusable(needed, empty, engine)
+    for name, reason in sorted((differing | empty).items()):
         logger.warning("%s is not frozen: %s; no target needs it", name, reason)
     usable = {name: by_state for name, (by_state, reason) in values.items() if not reason}
     entity = {name: engine.variables()[name].entity for name in usable}
     return Frozen(take_up, usable, entity, seed)
 
 
-def _values_by_state(
-    population: Population,
-    geography: Geography,
-    frozen: Frozen,
-    names: list[str],
-    engine: Engine,
-) -> dict[str, tuple[np.ndarray, str]]:
-    """Return per variable its value by state and, where it cannot be frozen, the reason."""
-    columns, weight = _columns_by_state(geography)
-    logger.info("freezing %s over %d columns", ", ".join(names), columns.size)
-    places = take_columns(geography, columns)
-    located = locate(population, places, frozen, weight)
-    simulation = engine.simulate(located)
-    states = np.unique(places.state)
-    result = {}
-    for name in names:
-        entity = engine.variables()[name].entity
-        state = places.state[located.household_of[entity]]
-        values = simulation.calculate(name)
-        result[name] = _constant_by_state(values, state, states)
-    return result
+def _columns_by_state(geography: Geography, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return at most so many columns of every state, evenly spaced, and weights that keep its sum.
 
-
-def _columns_by_state(geography: Geography) -> tuple[np.ndarray, np.ndarray]:
-    """Return evenly spaced columns of every state and weights that keep each state's sum."""
+    Columns come in ascending order, both arrays have shape (n,).
+    """
     chosen, weights = [], []
     for state in np.unique(geography.state):
         members = np.flatnonzero(geography.state == state)
-        step = max(1, -(-members.size // COLUMNS_PER_STATE))
-        kept = members[::step]
+        kept = members[:: -(-members.size // most)]
         weight = geography.design_weight[kept]
         total = geography.design_weight[members].sum()
         chosen.append(kept)
@@ -124,21 +113,45 @@ def _columns_by_state(geography: Geography) -> tuple[np.ndarray, np.ndarray]:
     return columns[order], np.concatenate(weights)[order]
 
 
-def _constant_by_state(
-    values: np.ndarray, state: np.ndarray, states: np.ndarray
-) -> tuple[np.ndarray, str]:
+def _values_by_state(
+    population: Population,
+    geography: Geography,
+    frozen: Frozen,
+    names: list[str],
+    engine: Engine,
+    columns: tuple[np.ndarray, np.ndarray],
+) -> dict[str, tuple[np.ndarray, str]]:
+    """Return per variable its value by state and, where it cannot be frozen, the reason."""
+    places = take_columns(geography, columns[0])
+    located = locate(population, places, frozen, columns[1])
+    simulation = engine.simulate(located)
+    result = {}
+    for name in names:
+        entity = engine.variables()[name].entity
+        state = places.state[located.household_of[entity]]
+        result[name] = _constant_by_state(simulation.calculate(name), state)
+    return result
+
+
+def _constant_by_state(values: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, str]:
     by_state = np.zeros(STATE_CODES, dtype=values.dtype)
-    for code in states:
+    empty = ""
+    for code in np.unique(state):
         here = values[state == code]
         if (here != here[0]).any():
-            return by_state, "it differs between the households of a state"
+            return by_state, DIFFERS
         if here[0] == 0:
-            return by_state, f"nobody in state {code} counts towards it"
+            empty = empty or f"nobody in state {code} counts towards it"
         by_state[code] = here[0]
-    return by_state, ""
+    return by_state, empty
 
 
-def _refuse_unusable(needed: Iterable[str], unusable: Mapping[str, str], engine: Engine) -> None:
+def _reasons(values: Mapping[str, tuple[np.ndarray, str]]) -> dict[str, str]:
+    """Return the variables that differ within a state; few columns say nothing about sums."""
+    return {name: reason for name, (_, reason) in values.items() if reason == DIFFERS}
+
+
+def _refuse_unusable(needed: Collection[str], unusable: Mapping[str, str], engine: Engine) -> None:
     for variable in sorted(set(needed)):
         for name in sorted(engine.dependencies(variable) & unusable.keys()):
             raise InputError(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from localcal.csr import CHECKSUM, CsrFile, csr_writer, index_dtype, open_csr
+from localcal.csr import CsrFile, csr_writer, index_dtype, open_csr
 from localcal.errors import InputError
 from localcal.files import sha256_file, write_json
 from localcal.plan import Plan, read_plan
@@ -170,15 +170,18 @@ def _summary(
     }
 
 
-def read_matrix(path: Path, targets_path: Path) -> CsrFile:
-    """Open the matrix and make sure that it belongs to these targets.
+def read_matrix(path: Path, inputs: dict[str, Path]) -> CsrFile:
+    """Open the matrix and make sure that it was made from these files.
+
+    Args:
+        path: the matrix.
+        inputs: some of population, geography, frozen and targets to their files.
 
     Raises:
-        InputError: it is damaged or was made from other targets.
+        InputError: it is damaged or was made from something else.
     """
     matrix = open_csr(path)
-    if matrix.attributes.get("targets") != sha256_file(targets_path):
-        raise InputError(f"{path}: made from other targets than {targets_path}")
-    if CHECKSUM not in matrix.attributes:
-        raise InputError(f"{path}: has no checksum")
+    for name, source in inputs.items():
+        if matrix.attributes.get(name) != sha256_file(source):
+            raise InputError(f"{path}: made from another {name} than {source}")
     return matrix

@@ -1,9 +1,8 @@
 """Do the written files say what the matrix and the weights promised?
 
-The file of the nation, of a state and of a city is loaded into the model as its users would load
-it, once; the totals of every area inside it are read off that one simulation. A light comparison
-per area then sets them against the official targets and against matrix x weights, with which they
-have to agree to float precision. A district's file is compared record by record with its state's.
+A light comparison per area sets the totals of its simulation (see `localcal.totals`) against the
+official targets and against matrix x weights, with which they have to agree to float precision. A
+district's file is compared record by record with its state's.
 """
 
 import json
@@ -16,15 +15,13 @@ import pandas as pd
 
 from localcal.areas import Area, columns_in_area
 from localcal.csr import CsrFile
-from localcal.engine import Engine
 from localcal.errors import InputError
-from localcal.evaluate import Evaluation, distinct_measures
 from localcal.files import atomic_path, sha256_file, write_json
 from localcal.geography import read_geography
 from localcal.matrix import read_matrix
 from localcal.population import ENTITIES, GROUPS, Population, read_population
-from localcal.progress import Progress
 from localcal.targets import read_targets
+from localcal.totals import rows_of_area
 
 logger = logging.getLogger(__name__)
 
@@ -57,63 +54,6 @@ COLUMNS = [
 ]
 
 
-def rows_of_area(area: Area, targets: pd.DataFrame) -> np.ndarray:
-    """Return the rows of the targets that are about an area, (n,) int64.
-
-    A city has no official totals of its own: its rows are the nation's, to compare the file with
-    matrix x weights.
-    """
-    level, place = targets["geo_level"].to_numpy(), targets["geographic_id"].to_numpy()
-    if area.level in ("national", "cities"):
-        return np.flatnonzero(level == "national")
-    name = {"states": "state", "districts": "district"}[area.level]
-    return np.flatnonzero((level == name) & (place == area.code))
-
-
-def simulate_area(
-    area: Area, area_path: Path, targets_path: Path, engine: Engine, path: Path
-) -> None:
-    """Write the totals of an area's file and of the areas inside it.
-
-    Args:
-        area: a state, the nation or a city.
-        area_path: its dataset.
-        targets_path: the targets.
-        engine: the model.
-        path: the totals to write: the target's row and its total, (n,) int64 and float64.
-    """
-    targets = read_targets(targets_path)
-    population = read_population(area_path)
-    rows = rows_of_area(area, targets)
-    if area.level == "states":
-        district = targets["geo_level"].to_numpy() == "district"
-        codes = pd.to_numeric(targets["geographic_id"], errors="coerce").to_numpy()
-        rows = np.concatenate([rows, np.flatnonzero(district & (codes // 100 == area.state))])
-    chosen = targets.iloc[rows]
-    measures, of_target = distinct_measures(chosen)
-    evaluation = Evaluation(
-        engine.load(area_path, population.period), population, engine.variables()
-    )
-    weight = population.values["household_weight"].astype(np.float64)
-    place = population.values["congressional_district_geoid"]
-    totals = np.zeros(rows.size)
-    progress = Progress(f"{area.area}: targets", len(measures))
-    for number, values in evaluation.measure(measures):
-        weighted = values * weight
-        for position in np.flatnonzero(of_target == number):
-            inside = slice(None)
-            if chosen["geo_level"].iloc[position] == "district":
-                inside = place == int(chosen["geographic_id"].iloc[position])
-            totals[position] = weighted[inside].sum()
-        progress.advance()
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
-        file.attrs["area"] = sha256_file(area_path)
-        file.attrs["targets"] = sha256_file(targets_path)
-        file.attrs["engine"] = engine.version
-        file.create_dataset("row", data=rows.astype(np.int64))
-        file.create_dataset("total", data=totals)
-
-
 def validate_area(area: Area, inputs: dict[str, Path], path: Path) -> None:
     """Write one row per target of an area: simulated against target and matrix.
 
@@ -132,7 +72,9 @@ def validate_area(area: Area, inputs: dict[str, Path], path: Path) -> None:
     simulated = _simulated(inputs, rows)
     if area.level == "districts":
         compare_records(area, inputs["area"], inputs["parent"])
-    matrix = read_matrix(inputs["matrix"], inputs["targets"])
+    matrix = read_matrix(
+        inputs["matrix"], {name: inputs[name] for name in ("targets", "geography")}
+    )
     weight = np.load(inputs["weights"])
     if area.level == "cities":
         places = read_geography(inputs["geography"])
