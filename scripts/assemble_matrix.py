@@ -1,0 +1,17 @@
+"""Put the chunks together to one matrix."""
+
+from pathlib import Path
+
+from localcal.job import job
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        from localcal.matrix import assemble_matrix
+
+        assemble_matrix(
+            plan_path=Path(snakemake.input.plan),
+            shard_paths=[Path(path) for path in snakemake.input.chunks],
+            targets_path=Path(snakemake.input.targets),
+            path=Path(snakemake.output.matrix),
+            summary_path=Path(snakemake.output.summary),
+        )

@@ -1,0 +1,35 @@
+"""Give every clone of every household a place."""
+
+from pathlib import Path
+
+from localcal.job import job
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        import pandas as pd
+
+        from localcal.database import district_income
+        from localcal.geography import assign_geography, load_geography, write_geography
+
+        section = snakemake.config["geography"]
+        households = pd.read_parquet(snakemake.input.households)
+        if section["source"] == "file":
+            geography = load_geography(Path(section["path"]), households, section["clones"])
+        else:
+            income = district_income(Path(snakemake.input.database), snakemake.params.period)
+            geography = assign_geography(
+                households=households,
+                places=Path(section["places"]),
+                district_population=Path(section["district_population"]),
+                n_clones=section["clones"],
+                income_percentile=section["income_percentile"],
+                district_income=income.districts,
+                state_income=income.states,
+                state_exponent=section["state_exponent"],
+                seed=snakemake.params.seed,
+            )
+        write_geography(
+            Path(snakemake.output.geography),
+            geography,
+            {**snakemake.params.geography, "seed": snakemake.params.seed},
+        )

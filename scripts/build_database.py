@@ -1,0 +1,28 @@
+"""Build, copy or fetch the target database."""
+
+from pathlib import Path
+
+from localcal.job import job
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        section = snakemake.config["targets"]
+        path = Path(snakemake.output.database)
+        match section["source"]:
+            case "demo":
+                from localcal.demo_database import write_demo_database
+
+                write_demo_database(
+                    published=Path(section["published"]),
+                    areas=Path(snakemake.config["areas"]["path"]),
+                    path=path,
+                )
+            case "file":
+                from localcal.database import copy_database
+
+                copy_database(Path(section["path"]), path)
+            case "huggingface":
+                from localcal.huggingface import fetch_file
+
+                address = ("repo_id", "filename", "revision", "repo_type")
+                fetch_file(path=path, **{name: section[name] for name in address})

@@ -1,0 +1,15 @@
+"""Write down what the run is made from."""
+
+from pathlib import Path
+
+from localcal.job import job
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        from localcal.provenance import freeze_run
+
+        freeze_run(
+            config=snakemake.config,
+            scripts=Path(snakemake.scriptdir),
+            path=Path(snakemake.output.run),
+        )

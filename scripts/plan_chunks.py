@@ -1,0 +1,16 @@
+"""Cut the columns of the matrix into chunks."""
+
+from pathlib import Path
+
+from localcal.job import job
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        from localcal.plan import write_plan
+
+        write_plan(
+            path=Path(snakemake.output.plan),
+            inputs={name: Path(path) for name, path in snakemake.input.items()},
+            n_columns=snakemake.params.columns,
+            chunk_columns=snakemake.params.chunk_columns,
+        )

@@ -1,0 +1,20 @@
+"""Sum up the validation of all areas."""
+
+from pathlib import Path
+
+from localcal.job import job
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        from localcal.areas import Area
+        from localcal.validation import summarize_validation
+
+        areas = [Area(**row) for row in snakemake.params.areas]
+        names = [f"{area.level}/{area.area}" for area in areas]
+        tables = [Path(path) for path in snakemake.input.validations]
+        summarize_validation(
+            table_paths=dict(zip(names, tables, strict=True)),
+            areas=areas,
+            targets_path=Path(snakemake.input.targets),
+            path=Path(snakemake.output.summary),
+        )

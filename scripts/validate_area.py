@@ -1,0 +1,16 @@
+"""Compare an area's simulated totals with its targets and with matrix times weights."""
+
+from pathlib import Path
+
+from localcal.job import job
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        from localcal.areas import Area
+        from localcal.validation import validate_area
+
+        validate_area(
+            area=Area(**snakemake.params.row),
+            inputs={name: Path(path) for name, path in snakemake.input.items()},
+            path=Path(snakemake.output.validation),
+        )

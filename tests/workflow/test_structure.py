@@ -1,0 +1,199 @@
+"""Rules, scripts, package, profiles, config and lock file fit together."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+PACKAGE = REPOSITORY / "workflow" / "localcal"
+RULE_FILES = sorted((REPOSITORY / "workflow" / "rules").glob("*.smk"))
+SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))
+SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+
+
+def rules() -> dict[str, str]:
+    """Return the text of each rule by name."""
+    found = {}
+    for file in RULE_FILES:
+        parts = re.split(r"^rule (\w+):$", file.read_text(), flags=re.MULTILINE)
+        found |= dict(zip(parts[1::2], parts[2::2], strict=True))
+    return found
+
+
+def keys(config: dict, prefix: str = "") -> set[str]:
+    """Return the dotted names of all values."""
+    return {
+        name
+        for key, value in config.items()
+        for name in (keys(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key])
+    }
+
+
+def schema_keys(schema: dict, prefix: str = "") -> dict[str, dict]:
+    """Return the schemas of all values by dotted name."""
+    found = {}
+    for key, part in schema["properties"].items():
+        if part.get("type") == "object":
+            found |= schema_keys(part, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = part
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    """Return the top-level names a file imports anywhere."""
+    tree = ast.parse(path.read_text())
+    return {
+        name.partition(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+
+
+def test_every_rule_has_the_script_of_its_name_and_no_script_is_without():
+    for name, text in rules().items():
+        assert f'"../../scripts/{name}.py"' in text, name
+    assert sorted(rules()) == [path.stem for path in SCRIPTS]
+
+
+@pytest.mark.parametrize("name", sorted(rules()))
+def test_a_rule_is_complete(name):
+    text = rules()[name]
+    for directive in ("output:", "log:", "benchmark:", "threads: 1", "mem_mb=", "runtime="):
+        assert directive in text, directive
+    assert f"runs/{{run_id}}/logs/{name}/" in text
+    assert f"runs/{{run_id}}/benchmarks/{name}/" in text
+    assert '"../../envs/localcal.yaml"' in text
+    assert "lambda" not in text
+    if name == "freeze_run":
+        assert "params:" not in text
+        assert "input:" not in text
+    else:
+        assert f'code=code_digest("{name}")' in text
+
+
+def test_only_the_record_of_the_run_is_ancient():
+    found = [match for text in rules().values() for match in re.findall(r"ancient\((.*?)\)", text)]
+    assert set(found) == {'"runs/{run_id}/run.json"'}
+
+
+def test_every_rule_writes_only_into_its_run():
+    for name, text in rules().items():
+        outputs = text.partition("output:")[2].partition("log:")[0]
+        paths = [path for path in re.findall(r'"([^"]*/[^"]*)"', outputs) if ".rst" not in path]
+        assert paths, name
+        assert all(path.startswith("runs/{run_id}/") for path in paths), name
+
+
+def test_the_package_knows_neither_snakemake_nor_modal():
+    for path in PACKAGE.rglob("*.py"):
+        assert not imported(path) & {"snakemake", "modal"}, path
+
+
+def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
+    parsed = ["configuration", "code_digest", "provenance", "job", "areas", "errors", "files"]
+    for name in parsed:
+        tree = ast.parse((PACKAGE / f"{name}.py").read_text())
+        for node in tree.body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            for module in names:
+                own = module.removeprefix("localcal.")
+                assert own in parsed or module.partition(".")[0] in sys.stdlib_module_names, (
+                    name,
+                    module,
+                )
+
+
+def test_scripts_import_nothing_slow_before_their_log_is_open():
+    for path in SCRIPTS:
+        tree = ast.parse(path.read_text())
+        top = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
+        assert set(top) <= {"pathlib", "localcal.job"}, path
+        assert not [node for node in tree.body if isinstance(node, ast.Import)], path
+
+
+def test_the_default_profile_holds_what_is_right_under_every_executor_and_nothing_else():
+    profile = yaml.safe_load((REPOSITORY / "profiles/default/config.yaml").read_text())
+    assert profile == {
+        "nolock": True,
+        "ignore-incomplete": True,
+        "rerun-triggers": ["mtime", "params", "input", "software-env"],
+        "show-failed-logs": True,
+    }
+
+
+@pytest.mark.parametrize("name", ["config", "production"])
+def test_a_config_states_every_key_of_the_schema(name):
+    config = yaml.safe_load((REPOSITORY / f"config/{name}.yaml").read_text())
+    assert keys(config) == set(schema_keys(SCHEMA))
+
+
+def test_the_schema_allows_no_unknown_key_and_requires_every_known_one():
+    def check(schema: dict) -> None:
+        if schema.get("type") == "object" and "required" in schema:
+            assert schema["additionalProperties"] is False
+            assert schema["required"] == list(schema["properties"])
+            for part in schema["properties"].values():
+                check(part)
+
+    check(SCHEMA)
+
+
+def test_every_key_is_described_in_the_schema_and_in_the_readme():
+    readme = (REPOSITORY / "config/README.md").read_text()
+    for name, part in schema_keys(SCHEMA).items():
+        assert part.get("description"), name
+        documented = re.sub(r"^weights\.(local|national)\.", "weights.*.", name)
+        assert f"| `{documented}` |" in readme, name
+
+
+def lock() -> dict[str, str]:
+    """Return the locked versions by normalised name."""
+    lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
+    pins = [line.split("==") for line in lines if not line.startswith("#")]
+    return {_normalised(name): version for name, version in pins}
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_lock_holds_every_dependency():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    names = {_normalised(re.split(r"[<>=!~ \[]", name)[0]) for name in wanted}
+    assert names <= set(lock())
+    assert "setuptools" in lock()
+
+
+def test_the_conda_environment_has_the_versions_of_the_lock():
+    environment = yaml.safe_load((REPOSITORY / "envs/localcal.yaml").read_text())
+    pins = next(part["pip"] for part in environment["dependencies"] if isinstance(part, dict))
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    found = {_normalised(name): version for name, version in (pin.split("==") for pin in pins)}
+    assert found.items() <= lock().items()
+    assert {_normalised(name) for name in project["dependencies"]} <= set(found)
+
+
+def test_no_file_names_a_place_on_somebodys_machine():
+    for name in (
+        "requirements.txt",
+        "Makefile",
+        ".ci/run",
+        "config/config.yaml",
+        "envs/localcal.yaml",
+    ):
+        text = (REPOSITORY / name).read_text()
+        assert not re.search(r"file:|https?://|/home/|/tmp/|/root/", text), name

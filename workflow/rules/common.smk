@@ -1,0 +1,157 @@
+"""What the rules share: the checked config, the run, wildcards, and helpers for inputs."""
+
+import dataclasses
+import os
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import yaml
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
+
+# The folder of the Snakefile.
+CHECKOUT = Path(workflow.basedir)
+
+
+def stop(message):
+    """End with what is wrong and nothing else; a traceback would bury it."""
+    sys.exit("\n".join(f"error: {line}" for line in str(message).splitlines()))
+
+
+if find_spec("localcal") is None:
+    stop("localcal is not installed; run `make run`, or `pip install -e .` in your environment")
+
+from localcal import code_digest as code_digests
+from localcal import configuration, job, provenance
+from localcal.areas import LEVELS, read_areas
+from localcal.errors import InputError
+
+
+def command_line_config():
+    """What follows --config, as typed: Snakemake makes a number of the run id 2026_04_25, and
+    text of every number inside {braces}."""
+    typed = dict(workflow.config_settings.config)
+    for argument in workflow.config_settings.config_args or []:
+        name, _, text = argument.partition("=")
+        if name == "run_id":
+            typed[name] = text
+        elif isinstance(typed[name], dict | list):
+            typed[name] = yaml.safe_load(text)
+    return typed
+
+
+def config_sources():
+    """Name and content of everything that was merged into the config, the strongest last."""
+    files = ["config/config.yaml", *workflow.config_settings.configfiles]
+    named = [(os.path.relpath(file), load_configfile(file)) for file in files]
+    return [*named, ("--config", command_line_config())]
+
+
+def warn(message):
+    """Say something once, not again in every job."""
+    if workflow.is_main_process:
+        print(message, file=sys.stderr)
+
+
+update_config(config, command_line_config())
+AMEND = config.pop("amend", False)
+
+try:
+    code_digests.refuse_other_package(CHECKOUT / "workflow" / "localcal")
+    configuration.check_config(
+        config,
+        load_configfile(CHECKOUT / "workflow/schemas/config.schema.yaml"),
+        config_sources(),
+    )
+    AREA_TABLE = read_areas(config["areas"]["path"])
+    PARENTS = configuration.parents(AREA_TABLE)
+    wanted = configuration.wanted_areas(config["areas"], AREA_TABLE, config_sources())
+    RUN_ID = config["run_id"]
+    RUN_FOLDER = f"runs/{RUN_ID}"
+    provenance.refuse_orphans(RUN_FOLDER)
+    GIVEN = provenance.given_files(config, RUN_FOLDER)
+    code_digest = code_digests.CodeDigest(CHECKOUT / "scripts", config["engine"])
+    STATE = provenance.describe_state(config, GIVEN, code_digest)
+    CHANGES = provenance.differences(RUN_FOLDER, STATE)
+except InputError as error:
+    stop(error)
+
+CHUNKS = configuration.chunk_names(config)
+SCOPES = ("local", "national")
+AREAS = {area.area: area for area in AREA_TABLE}
+# The areas whose files are put into the model; the others lie in one of them.
+SIMULATED = [area for area, parent in PARENTS.items() if area == parent]
+WANTED = [(area.level, area.area) for area in wanted]
+
+for change in CHANGES:
+    warn(f"warning: {RUN_FOLDER}/run.json: {change}")
+for hint in configuration.target_hints(sys.argv[1:], RUN_ID, AREA_TABLE, CHUNKS):
+    warn(f"hint: {hint}")
+
+job.announce_coordinator()
+
+
+wildcard_constraints:
+    run_id=re.escape(RUN_ID),
+    chunk="|".join(CHUNKS),
+    scope="|".join(SCOPES),
+    level="|".join(LEVELS),
+    area="|".join(AREAS),
+
+
+def start():
+    """Take the run's lock and record what changed, before the first job."""
+    try:
+        provenance.start_run(RUN_FOLDER, STATE, AMEND)
+    except InputError as error:
+        stop(error)
+
+
+def settings(section):
+    """A section of the config as a parameter: sorted, without the places of given files."""
+    return configuration.canonical(provenance.science(config)[section])
+
+
+def given(key):
+    """The content of a given file as a parameter; None where the run does not read it."""
+    return GIVEN[key]["sha256"] if key in GIVEN else None
+
+
+def database_origin():
+    """Where the target database comes from, as a parameter."""
+    chosen = ("source", "repo_id", "repo_type", "filename", "revision")
+    return {name: config["targets"][name] for name in chosen}
+
+
+def fit_settings(wildcards):
+    """The settings of one scope's fit, as a parameter."""
+    return settings("weights")[wildcards.scope]
+
+
+def area_row(wildcards):
+    """What the table of areas says about an area, as a parameter."""
+    return dataclasses.asdict(AREAS[wildcards.area])
+
+
+def weights_of(wildcards):
+    """The weights that an area's file is made with."""
+    scope = "national" if wildcards.level == "national" else "local"
+    return f"runs/{wildcards.run_id}/weights/{scope}/weights.npy"
+
+
+def fit_of(wildcards):
+    """The report of the fit that an area's weights come from."""
+    return weights_of(wildcards).replace("weights.npy", "fit.json")
+
+
+def parent_file(wildcards):
+    """The dataset whose simulation contains an area: its state's, or its own."""
+    parent = AREAS[PARENTS[wildcards.area]]
+    return f"runs/{wildcards.run_id}/areas/{parent.level}/{parent.area}.h5"
+
+
+def parent_totals(wildcards):
+    """The totals of the simulation that contains an area."""
+    return f"runs/{wildcards.run_id}/validation/totals/{PARENTS[wildcards.area]}.h5"

@@ -1,0 +1,79 @@
+"""The matrix of targets by columns: planned, built in chunks, put together."""
+
+
+rule plan_chunks:
+    input:
+        population="runs/{run_id}/population/population.h5",
+        geography="runs/{run_id}/population/geography.h5",
+        targets="runs/{run_id}/targets/targets.parquet",
+        frozen="runs/{run_id}/population/frozen.h5",
+    output:
+        plan="runs/{run_id}/matrix/plan.json",
+    log:
+        "runs/{run_id}/logs/plan_chunks/plan_chunks.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/plan_chunks/plan_chunks.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        columns=configuration.column_count(config),
+        chunk_columns=config["matrix"]["chunk_columns"],
+        code=code_digest("plan_chunks"),
+    script:
+        "../../scripts/plan_chunks.py"
+
+
+rule build_chunk:
+    input:
+        plan="runs/{run_id}/matrix/plan.json",
+        population="runs/{run_id}/population/population.h5",
+        geography="runs/{run_id}/population/geography.h5",
+        frozen="runs/{run_id}/population/frozen.h5",
+        targets="runs/{run_id}/targets/targets.parquet",
+    output:
+        chunk="runs/{run_id}/matrix/chunks/chunk_{chunk}.h5",
+    log:
+        "runs/{run_id}/logs/build_chunk/{chunk}.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/build_chunk/{chunk}.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=60,
+    params:
+        engine=config["engine"],
+        code=code_digest("build_chunk"),
+    script:
+        "../../scripts/build_chunk.py"
+
+
+rule assemble_matrix:
+    input:
+        plan="runs/{run_id}/matrix/plan.json",
+        targets="runs/{run_id}/targets/targets.parquet",
+        chunks=expand(
+            "runs/{run_id}/matrix/chunks/chunk_{chunk}.h5", chunk=CHUNKS, allow_missing=True
+        ),
+    output:
+        summary="runs/{run_id}/matrix/summary.json",
+        matrix="runs/{run_id}/matrix/matrix.h5",
+    log:
+        "runs/{run_id}/logs/assemble_matrix/assemble_matrix.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/assemble_matrix/assemble_matrix.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code_digest("assemble_matrix"),
+    script:
+        "../../scripts/assemble_matrix.py"

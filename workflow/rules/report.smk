@@ -1,0 +1,51 @@
+"""What a person looks at; `snakemake --report` puts it into one page."""
+
+
+rule write_report:
+    input:
+        fits=expand("runs/{run_id}/weights/{scope}/fit.json", scope=SCOPES, allow_missing=True),
+        diagnostics=expand(
+            "runs/{run_id}/weights/{scope}/diagnostics.csv", scope=SCOPES, allow_missing=True
+        ),
+        weights=expand(
+            "runs/{run_id}/weights/{scope}/weights.npy", scope=SCOPES, allow_missing=True
+        ),
+        validations=[f"runs/{{run_id}}/validation/{level}/{area}.csv" for level, area in WANTED],
+        validation="runs/{run_id}/validation/summary.json",
+        matrix="runs/{run_id}/matrix/summary.json",
+    output:
+        errors=report(
+            "runs/{run_id}/report/errors.png", caption="../report/errors.rst", category="Fit"
+        ),
+        weights=report(
+            "runs/{run_id}/report/weights.png", caption="../report/weights.rst", category="Fit"
+        ),
+        worst=report(
+            "runs/{run_id}/report/worst.csv", caption="../report/worst.rst", category="Fit"
+        ),
+        simulated=report(
+            "runs/{run_id}/report/simulated.png",
+            caption="../report/simulated.rst",
+            category="Validation",
+        ),
+        areas=report(
+            "runs/{run_id}/report/areas.csv", caption="../report/areas.rst", category="Validation"
+        ),
+        index=report(
+            "runs/{run_id}/report/index.html", caption="../report/index.rst", category="Overview"
+        ),
+    log:
+        "runs/{run_id}/logs/write_report/write_report.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/write_report/write_report.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        scopes=SCOPES,
+        code=code_digest("write_report"),
+    script:
+        "../../scripts/write_report.py"

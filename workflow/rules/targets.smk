@@ -1,0 +1,51 @@
+"""The target database and the targets of this run."""
+
+
+rule build_database:
+    input:
+        run=ancient("runs/{run_id}/run.json"),
+    output:
+        database="runs/{run_id}/targets/policy_data.db",
+    log:
+        "runs/{run_id}/logs/build_database/build_database.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/build_database/build_database.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        origin=database_origin(),
+        given=given("targets.path"),
+        published=given("targets.published"),
+        areas=given("areas.path"),
+        code=code_digest("build_database"),
+    script:
+        "../../scripts/build_database.py"
+
+
+rule resolve_targets:
+    input:
+        database="runs/{run_id}/targets/policy_data.db",
+    output:
+        targets="runs/{run_id}/targets/targets.parquet",
+    log:
+        "runs/{run_id}/logs/resolve_targets/resolve_targets.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/resolve_targets/resolve_targets.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        include=settings("targets")["include"],
+        exclude=settings("targets")["exclude"],
+        period=config["period"],
+        engine=config["engine"],
+        code=code_digest("resolve_targets"),
+    script:
+        "../../scripts/resolve_targets.py"

@@ -1,0 +1,78 @@
+"""What the written files come to in the model, against targets and against the fit."""
+
+
+rule simulate_area:
+    input:
+        area=parent_file,
+        targets="runs/{run_id}/targets/targets.parquet",
+    output:
+        totals="runs/{run_id}/validation/totals/{area}.h5",
+    log:
+        "runs/{run_id}/logs/simulate_area/{area}.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/simulate_area/{area}.tsv"
+    wildcard_constraints:
+        area="|".join(SIMULATED),
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    params:
+        row=area_row,
+        engine=config["engine"],
+        code=code_digest("simulate_area"),
+    script:
+        "../../scripts/simulate_area.py"
+
+
+rule validate_area:
+    input:
+        totals=parent_totals,
+        area="runs/{run_id}/areas/{level}/{area}.h5",
+        parent=parent_file,
+        matrix="runs/{run_id}/matrix/matrix.h5",
+        weights=weights_of,
+        targets="runs/{run_id}/targets/targets.parquet",
+        geography="runs/{run_id}/population/geography.h5",
+    output:
+        validation="runs/{run_id}/validation/{level}/{area}.csv",
+    log:
+        "runs/{run_id}/logs/validate_area/{level}/{area}.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/validate_area/{level}/{area}.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        row=area_row,
+        code=code_digest("validate_area"),
+    script:
+        "../../scripts/validate_area.py"
+
+
+rule summarize_validation:
+    input:
+        validations=[f"runs/{{run_id}}/validation/{level}/{area}.csv" for level, area in WANTED],
+        targets="runs/{run_id}/targets/targets.parquet",
+    output:
+        summary="runs/{run_id}/validation/summary.json",
+    log:
+        "runs/{run_id}/logs/summarize_validation/summarize_validation.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/summarize_validation/summarize_validation.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        areas=[dataclasses.asdict(AREAS[area]) for level, area in WANTED],
+        code=code_digest("summarize_validation"),
+    script:
+        "../../scripts/summarize_validation.py"
