@@ -1,0 +1,10 @@
+"""The real model, loaded once for all tests that need it."""
+
+import pytest
+
+from localcal.engine import PolicyEngineUS
+
+
+@pytest.fixture(scope="session")
+def engine():
+    return PolicyEngineUS()

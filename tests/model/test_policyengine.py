@@ -1,0 +1,322 @@
+"""The matrix under the real policyengine-us.
+
+The oracle goes one household at a time through public policyengine-us calls (a situation, not a
+dataset) and evaluates constraints in plain Python; it shares no code with the pipeline.
+"""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from localcal.chunk import build_chunk
+from localcal.clones import locate, take_columns
+from localcal.csr import open_csr
+from localcal.evaluate import Evaluation, distinct_measures, needed_variables
+from localcal.frozen import Frozen, freeze_values, read_frozen, write_frozen
+from localcal.geography import Geography, write_geography
+from localcal.matrix import assemble_matrix
+from localcal.plan import write_plan
+from localcal.population import GROUPS, id_columns, write_population
+from localcal.population_sources import check_dataset
+from localcal.synthetic import synthetic_households
+from localcal.take_up import read_rates
+from localcal.targets import write_targets
+from tests.households import targets_for
+from tests.oracle import household_value
+
+# The model's own warnings are not ours to mend.
+pytestmark = pytest.mark.filterwarnings("default")
+
+PERIOD = 2024
+PLURAL = {
+    "tax_unit": "tax_units",
+    "spm_unit": "spm_units",
+    "family": "families",
+    "marital_unit": "marital_units",
+    "household": "households",
+}
+PLACES = {
+    "36": (3612, b"36061", b"360610001001000"),
+    "6": (634, b"06037", b"060370000000000"),
+    "48": (4801, b"48183", b"481830000000000"),
+    "56": (5601, b"56021", b"560210000000000"),
+}
+# Every kind of target: counts and sums of persons, tax units, SPM units and households, with and
+# without constraints, enums, Medicaid dollars and a reform.
+MEASURES = [
+    ("person_count", 0, [("age", ">", "17"), ("age", "<", "65")]),
+    ("person_count", 0, [("medicaid_enrolled", "==", "True")]),
+    ("tax_unit_count", 0, [("tax_unit_is_filer", "==", "1")]),
+    ("tax_unit_count", 0, [("eitc_child_count", ">=", "1"), ("eitc", ">", "0")]),
+    ("spm_unit_count", 0, [("snap", ">", "0")]),
+    ("household_count", 0, []),
+    ("household_count", 0, [("snap", ">", "0")]),
+    ("household_count", 0, [("tenure_type", "==", "RENTED")]),
+    ("employment_income", 0, []),
+    ("social_security", 0, [("age", ">=", "65")]),
+    ("adjusted_gross_income", 0, [("tax_unit_is_filer", "==", "1")]),
+    ("eitc", 0, [("eitc", ">", "0")]),
+    ("income_tax", 0, [("adjusted_gross_income", ">=", "50000")]),
+    ("aca_ptc", 0, [("aca_ptc", ">", "0")]),
+    ("snap", 0, [("snap", ">", "0")]),
+    ("medicaid", 0, []),
+    ("ssi", 0, [("is_disabled", "==", "True")]),
+    ("household_count_people", 0, []),
+    ("household_count_people", 0, [("age", "<", "5")]),
+    ("salt_deduction", 1, []),
+]
+
+
+def places_of(population, n_clones, states, seed):
+    """Put clones into the given states, one district and county each."""
+    random = np.random.default_rng(seed)
+    n_households = population.count("household")
+    state = random.choice(states, n_households * n_clones)
+    district, county, block = zip(*[PLACES[code] for code in state], strict=True)
+    weight = population.values["household_weight"].astype(float) / n_clones
+    return Geography(
+        n_households=n_households,
+        n_clones=n_clones,
+        household=np.repeat(np.arange(n_households), n_clones).astype(np.int32),
+        clone=np.tile(np.arange(n_clones), n_households).astype(np.int32),
+        state=state.astype(np.int32),
+        district=np.array(district, dtype=np.int32),
+        county=np.array(county),
+        block=np.array(block),
+        design_weight=np.repeat(weight, n_clones),
+    )
+
+
+@pytest.fixture(scope="module")
+def population(engine):
+    data = synthetic_households(120, PERIOD, seed=5)
+    return check_dataset("synthetic", data, PERIOD, engine.variables())
+
+
+@pytest.fixture(scope="module")
+def matrix(engine, population, tmp_path_factory):
+    """Return targets, columns, clones and the matrix of 480 columns in chunks of two sizes."""
+    folder = tmp_path_factory.mktemp("matrix")
+    places = places_of(population, 4, sorted(PLACES), seed=1)
+    targets = targets_for(places, MEASURES)
+    needed = needed_variables(distinct_measures(targets)[0])
+    rates = "config/take_up.csv"
+    frozen = freeze_values(population, places, needed, rates, 9, engine)
+    inputs = {name: folder / name for name in ("population", "geography", "frozen", "targets")}
+    write_population(inputs["population"], population)
+    write_geography(inputs["geography"], places, {})
+    write_frozen(inputs["frozen"], frozen)
+    write_targets(targets, inputs["targets"])
+    paths = []
+    for size in (480, 333):
+        write_plan(folder / "plan.json", inputs, 480, size)
+        shards = [folder / f"{size}-{chunk}.h5" for chunk in range(-(-480 // size))]
+        for chunk, shard in enumerate(shards):
+            build_chunk(chunk, folder / "plan.json", inputs, engine, shard)
+        paths.append(folder / f"{size}.h5")
+        assemble_matrix(
+            folder / "plan.json", shards, inputs["targets"], paths[-1], folder / "summary.json"
+        )
+    return places, targets, read_frozen(inputs["frozen"]), paths
+
+
+def test_the_matrix_has_the_same_bytes_for_both_chunk_sizes(matrix):
+    whole, cut = matrix[-1]
+    assert whole.read_bytes() == cut.read_bytes()
+
+
+def situation_of(clone):
+    """Return one household as a policyengine-us situation."""
+    columns = id_columns(clone) | dict(clone.values)
+    name = {e: {i: f"{e}{i}" for i in clone.ids[e]} for e in ("person", *GROUPS)}
+
+    def inputs(entity, row):
+        return {
+            variable: {str(PERIOD): plain(columns[variable][row])}
+            for variable in clone.values
+            if clone.entity[variable] == entity
+        }
+
+    people = {name["person"][i]: inputs("person", row) for row, i in enumerate(clone.ids["person"])}
+    situation = {"people": people}
+    for group in GROUPS:
+        situation[PLURAL[group]] = {
+            name[group][i]: inputs(group, row)
+            | {
+                "members": [
+                    name["person"][person]
+                    for person, unit in zip(
+                        columns["person_id"], columns[f"person_{group}_id"], strict=True
+                    )
+                    if unit == i
+                ]
+            }
+            for row, i in enumerate(clone.ids[group])
+        }
+    return situation
+
+
+def plain(value):
+    return value.decode() if isinstance(value, bytes) else value.item()
+
+
+def neutralized_system(variable):
+    """Return a tax-benefit system without one variable, by the public way."""
+    from policyengine_core.reforms import Reform
+    from policyengine_us import CountryTaxBenefitSystem
+
+    class Neutralized(Reform):
+        def apply(self):
+            self.neutralize_variable(variable)
+
+    return CountryTaxBenefitSystem(reform=(Neutralized,))
+
+
+def test_entries_are_those_of_the_plain_oracle(engine, population, matrix):
+    from policyengine_us import Simulation
+
+    places, targets, frozen, (path, _) = matrix
+    dense = open_csr(path).matrix().toarray()
+    reformed_system = neutralized_system("salt_deduction")
+    entity_of = {name: known.entity for name, known in engine.variables().items()}
+    columns = chosen_columns(population, places, dense, targets)
+    seen = np.zeros(len(MEASURES), dtype=int)
+    for column in columns:
+        clone = locate(population, take_columns(places, np.array([column])), frozen, np.ones(1))
+        situation = situation_of(clone)
+        simulation = Simulation(situation=situation)
+
+        def value_of(name, unit, simulation=simulation):
+            values = simulation.calculate(name, PERIOD)
+            if engine.variables()[name].kind == "enum":
+                return str(values.decode_to_str()[unit])
+            return values[unit].item()
+
+        def change(name, situation=situation, value=value_of, clone=clone):
+            assert name == "salt_deduction"
+            reformed = Simulation(situation=situation, tax_benefit_system=reformed_system)
+            after = reformed.calculate("income_tax", PERIOD)
+            return sum(
+                float(after[unit]) - value("income_tax", unit)
+                for unit in range(clone.count("tax_unit"))
+            )
+
+        unit_of = {group: list(clone.membership[group]) for group in GROUPS}
+        for number, (variable, reform, constraints) in enumerate(MEASURES):
+            expected = household_value(
+                variable,
+                constraints,
+                clone.count("person"),
+                unit_of,
+                entity_of.get,
+                value_of,
+                change if reform else None,
+            )
+            seen[number] += expected != 0
+            rows = targets.index[targets["name"].str.endswith(f"/{variable}/{number}")]
+            for row in rows:
+                here = targets.loc[row, "geographic_id"] in {
+                    "US",
+                    str(places.state[column]),
+                    str(places.district[column]),
+                }
+                ours = dense[row, column]
+                name = f"{targets.loc[row, 'name']}, column {column}"
+                assert ours == pytest.approx(expected if here else 0, rel=1e-6, abs=1e-3), name
+    assert (seen > 0).all(), [MEASURES[number] for number in np.flatnonzero(seen == 0)]
+
+
+def chosen_columns(population, places, dense, targets):
+    """Return few columns that together have every measure non-zero."""
+    national = np.flatnonzero(targets["geo_level"] == "national")
+    assert (dense[national] != 0).any(axis=1).all()
+    chosen, uncovered = [], set(range(len(national)))
+    while uncovered:
+        gain = (dense[national[sorted(uncovered)]] != 0).sum(axis=0)
+        column = int(np.argmax(gain))
+        chosen.append(column)
+        uncovered = {row for row in uncovered if dense[national[row], column] == 0}
+    return chosen
+
+
+def test_parts_of_a_population_get_the_bits_of_the_whole(engine, population, matrix):
+    """A new release with a variable that looks at the whole population is noticed here."""
+    places, targets, frozen, _ = matrix
+    variables = needed_variables(distinct_measures(targets)[0]) | {
+        "medicaid_cost_if_enrolled",
+        "tanf",
+        "used_aca_ptc",
+    }
+    part = np.random.default_rng(2).integers(0, 2, places.household.size)
+    whole = calculated(engine, population, places, frozen, variables, np.arange(part.size))
+    for number in range(2):
+        rows = np.flatnonzero(part == number)
+        ours = calculated(engine, population, places, frozen, variables, rows)
+        for name in sorted(variables):
+            expected = np.concatenate([whole[name][row] for row in rows])
+            assert np.array_equal(np.concatenate(ours[name]), expected), name
+
+
+def calculated(engine, population, places, frozen, variables, rows):
+    """Return variable to one array of values per column."""
+    clones = locate(population, take_columns(places, rows), frozen, np.ones(rows.size))
+    simulation = engine.simulate(clones)
+    result = {}
+    for name in variables:
+        starts = clones.starts[engine.variables()[name].entity]
+        result[name] = np.split(simulation.calculate(name), starts[1:-1])
+    return result
+
+
+def test_medicaid_dollars_would_differ_without_freezing(engine, population, matrix):
+    """The test above must be able to fail."""
+    places, _, frozen, _ = matrix
+    nothing = Frozen(frozen.take_up, {}, {}, frozen.seed)
+    rows = np.arange(100)
+    part = calculated(engine, population, places, nothing, {"medicaid"}, rows)["medicaid"]
+    whole = calculated(engine, population, places, frozen, {"medicaid"}, rows)["medicaid"]
+    assert not np.array_equal(np.concatenate(part), np.concatenate(whole))
+
+
+def test_the_model_s_whole_population_variables_are_found(engine):
+    wide = engine.population_wide()
+    assert {
+        "medicaid_slcsp_state_denominator",
+        "medicaid_slcsp_state_average_cost_index",
+        "household_income_decile",
+        "spm_unit_income_decile",
+    } <= wide
+    assert "medicaid_slcsp_state_denominator" in engine.dependencies("medicaid")
+    for harmless in ("snap", "income_tax", "aca_ptc", "age", "eitc"):
+        assert not engine.dependencies(harmless) & wide, harmless
+
+
+def test_the_take_up_table_fits_the_model(engine):
+    states = pd.read_csv("config/areas.tsv", sep="\t")["state_fips"].dropna().unique().astype(int)
+    rates = read_rates("config/take_up.csv", engine.variables(), states)
+    assert {rate.entity for rate in rates} == {"person", "tax_unit", "spm_unit"}
+    for rate in rates:
+        assert not rate.reported or engine.variables()[rate.reported].entity == "person"
+
+
+def test_growth_is_the_model_s_own(engine):
+    assert engine.growth("population", 2022, 2024) > 1
+    prices = json.loads(json.dumps(engine.growth("prices", 2022, 2024)))
+    # US consumer prices rose by 7-11 % from January 2022 to January 2024 (BLS: 281.1 to 308.4).
+    assert prices == pytest.approx(308.417 / 281.148, abs=0.03)
+
+
+def test_evaluation_reads_a_file_as_its_users_would(engine, population, matrix, tmp_path):
+    places, targets, frozen, _ = matrix
+    rows = np.arange(40)
+    clones = locate(population, take_columns(places, rows), frozen, np.full(40, 3.5))
+    write_population(tmp_path / "area.h5", clones)
+    cheap = targets["variable"].isin(["person_count", "household_count", "medicaid", "eitc"])
+    measures, _ = distinct_measures(targets[cheap])
+    memory = dict(Evaluation(engine.simulate(clones), clones, engine.variables()).measure(measures))
+    loaded = engine.load(tmp_path / "area.h5", PERIOD)
+    file = dict(Evaluation(loaded, clones, engine.variables()).measure(measures))
+    for number, measure in enumerate(measures):
+        assert np.array_equal(memory[number], file[number]), str(measure)
