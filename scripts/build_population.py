@@ -6,14 +6,15 @@ from localcal.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.engine import load_engine
         from localcal.population_sources import build_population
+        from localcal.warm import run_with_engine
 
-        build_population(
+        run_with_engine(
+            snakemake.params.engine,
+            build_population,
             section=snakemake.config["population"],
             period=snakemake.params.period,
             seed=snakemake.params.seed,
-            engine=load_engine(snakemake.params.engine),
             population_path=Path(snakemake.output.population),
             households_path=Path(snakemake.output.households),
         )

@@ -6,21 +6,15 @@ from localcal.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.engine import load_engine
-        from localcal.evaluate import distinct_measures, needed_variables
-        from localcal.frozen import freeze_values, write_frozen
-        from localcal.geography import read_geography
-        from localcal.population import read_population
-        from localcal.targets import read_targets
+        from localcal.frozen import freeze_from_files
+        from localcal.warm import run_with_engine
 
         section = snakemake.config["take_up"]
-        measures, _ = distinct_measures(read_targets(Path(snakemake.input.targets)))
-        frozen = freeze_values(
-            population=read_population(Path(snakemake.input.population)),
-            geography=read_geography(Path(snakemake.input.geography)),
-            needed=needed_variables(measures),
+        run_with_engine(
+            snakemake.params.engine,
+            freeze_from_files,
+            inputs={name: Path(path) for name, path in snakemake.input.items()},
             rates=Path(section["rates"]) if section["enabled"] else None,
             seed=snakemake.params.seed,
-            engine=load_engine(snakemake.params.engine),
+            path=Path(snakemake.output.frozen),
         )
-        write_frozen(Path(snakemake.output.frozen), frozen)

@@ -6,14 +6,15 @@ from localcal.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.engine import load_engine
         from localcal.targets import resolve_targets, write_targets
+        from localcal.warm import run_with_engine
 
-        targets = resolve_targets(
+        targets = run_with_engine(
+            snakemake.params.engine,
+            resolve_targets,
             database=Path(snakemake.input.database),
             period=snakemake.params.period,
             include=snakemake.params.include,
             exclude=snakemake.params.exclude,
-            engine=load_engine(snakemake.params.engine),
         )
         write_targets(targets, Path(snakemake.output.targets))

@@ -60,6 +60,9 @@ class StandIn:
 
     version = "stand-in 1"
 
+    def warm_up(self) -> None:
+        pass
+
     def variables(self) -> dict[str, Variable]:
         known = {
             name: Variable(name, entity, kind, computed=False)
@@ -82,8 +85,8 @@ class StandIn:
         yearly = {"population": 1.01, "prices": 1.03}[index]
         return yearly ** (end - start)
 
-    def population_wide(self) -> frozenset[str]:
-        return frozenset({"medicaid_denominator", "income_rank"})
+    def population_wide(self) -> dict[str, str]:
+        return {"medicaid_denominator": "sum", "income_rank": "rank"}
 
     def dependencies(self, variable: str) -> frozenset[str]:
         return frozenset(DEPENDENCIES.get(variable, {variable}))

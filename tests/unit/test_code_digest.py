@@ -31,7 +31,7 @@ def project(tmp_path, monkeypatch) -> Path:
         "scripts/light.py": "import project.errors\n",
         "scripts/heavy.py": "with open('x'):\n    from project.kernel import run\n",
         "scripts/lazy.py": "def f():\n    importlib.import_module('project.deep.leaf')\n",
-        "scripts/loader.py": "from project.errors import load_engine\nload_engine('x')\n",
+        "scripts/loader.py": "from project.errors import run_with_engine\nrun_with_engine('x')\n",
         "scripts/typing.py": "from project import typed\n",
         "scripts/relative.py": "from project.other import x\n",
     }

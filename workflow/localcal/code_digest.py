@@ -23,7 +23,7 @@ PACKAGE = "localcal"
 COMPANIONS = {"policyengine-us": ("policyengine-core",)}
 
 # A script that calls this uses the engine that the config names.
-ENGINE_LOADER = "load_engine"
+ENGINE_LOADER = "run_with_engine"
 
 
 class CodeDigest:

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from localcal.errors import InputError
-from localcal.population import ENTITIES, Population, id_columns
+from localcal.population import ENTITIES, Population, id_columns, one_person
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,10 @@ MOVED_INPUTS = frozenset(
         "weekly_hours_worked",
     }
 )
+
+
+# Parameters are cached by date; the year that most runs are about.
+WARM_UP_PERIOD = 2024
 
 
 class Variable(NamedTuple):
@@ -65,6 +69,9 @@ class Engine(Protocol):
 
     version: str
 
+    def warm_up(self) -> None:
+        """Do once what the first simulation of a process would have to do."""
+
     def variables(self) -> Mapping[str, Variable]:
         """Return every variable of the model by name."""
 
@@ -77,8 +84,11 @@ class Engine(Protocol):
     def growth(self, index: str, start: int, end: int) -> float:
         """Return the ratio end to start of `population` or `prices`."""
 
-    def population_wide(self) -> frozenset[str]:
-        """Return the variables whose value for one person depends on who else is simulated."""
+    def population_wide(self) -> Mapping[str, str]:
+        """Return the variables whose value for one person depends on who else is simulated.
+
+        Each with how it looks at the population: `sum` or `rank`.
+        """
 
     def dependencies(self, variable: str) -> frozenset[str]:
         """Return the variables that `variable` may be calculated from, itself among them."""
@@ -123,6 +133,13 @@ class PolicyEngineUS:
             for name, variable in self._system.variables.items()
         }
 
+    def warm_up(self) -> None:
+        """Fill the model's caches of parameters: some ten seconds for the first to ask."""
+        simulation = self.simulate(one_person(WARM_UP_PERIOD))
+        for variable in ("income_tax", "snap", "medicaid", "aca_ptc"):
+            simulation.calculate(variable)
+        simulation.close()
+
     def variables(self) -> Mapping[str, Variable]:
         """Return every variable of the model by name."""
         return self._variables
@@ -154,16 +171,18 @@ class PolicyEngineUS:
             )
         return values[1] / values[0]
 
-    def population_wide(self) -> frozenset[str]:
+    def population_wide(self) -> Mapping[str, str]:
         """Return the computed variables whose formula reads an entity's weight.
 
         A formula has no use for weights but to look at the population as a whole: sums by state
         and ranks are the kinds there are in 2.68.
         """
         weights = {f"{entity}_weight" for entity in ENTITIES}
-        return frozenset(
-            name for name in self._direct if name not in weights and self._direct[name] & weights
-        )
+        return {
+            name: "rank" if _calls_rank(self._system.variables[name]) else "sum"
+            for name in sorted(self._direct)
+            if name not in weights and self._direct[name] & weights
+        }
 
     def dependencies(self, variable: str) -> frozenset[str]:
         """Return the variables that `variable` may be calculated from, itself among them.
@@ -223,6 +242,14 @@ def _texts(function: types.FunctionType, seen: set[types.CodeType]) -> Iterator[
             helper = function.__globals__.get(name)
             if getattr(helper, "__module__", "").startswith("policyengine_us."):
                 yield from _texts(helper, seen)
+
+
+def _calls_rank(variable: object) -> bool:
+    return any(
+        "rank" in name
+        for formula in variable.formulas.values()
+        for name in formula.__code__.co_names
+    )
 
 
 class _InMemoryDataset:

@@ -17,19 +17,17 @@ import numpy as np
 from localcal.clones import locate, take_columns
 from localcal.engine import Engine
 from localcal.errors import InputError
+from localcal.evaluate import distinct_measures, needed_variables
 from localcal.files import atomic_path
-from localcal.geography import Geography
-from localcal.population import Population
+from localcal.geography import Geography, read_geography
+from localcal.population import Population, read_population
 from localcal.take_up import STATE_CODES, TakeUpRate, anchored_to, read_rates
+from localcal.targets import read_targets
 
 logger = logging.getLogger(__name__)
 
-# Columns per state that stand for its population when a sum over it is frozen, and that suffice to
-# see that a variable is no such sum.
-COLUMNS_PER_STATE = 400
-COLUMNS_TO_PROBE = 2
-
-DIFFERS = "it differs between the households of a state"
+# Columns per state that stand for its population when a sum over it is frozen.
+COLUMNS_PER_STATE = 200
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,26 @@ class Frozen:
     variables: Mapping[str, np.ndarray]
     entity: Mapping[str, str]
     seed: int
+
+
+def freeze_from_files(
+    inputs: Mapping[str, Path], rates: Path | None, seed: int, engine: Engine, path: Path
+) -> None:
+    """Write what is frozen for a run whose population, geography and targets are files.
+
+    Raises:
+        InputError: see `freeze_values`.
+    """
+    measures, _ = distinct_measures(read_targets(inputs["targets"]))
+    frozen = freeze_values(
+        population=read_population(inputs["population"]),
+        geography=read_geography(inputs["geography"]),
+        needed=needed_variables(measures),
+        rates=rates,
+        seed=seed,
+        engine=engine,
+    )
+    write_frozen(path, frozen)
 
 
 def freeze_values(
@@ -76,34 +94,31 @@ def freeze_values(
         table = read_rates(rates, engine.variables(), np.unique(geography.state))
         take_up = tuple(anchored_to(population, rate) for rate in table)
     frozen = Frozen(take_up, {}, {}, seed)
-    wide = sorted(engine.population_wide())
-    if not wide:
+    kinds = engine.population_wide()
+    ranks = {name: "it ranks the population" for name, kind in kinds.items() if kind == "rank"}
+    _refuse_unusable(needed, ranks, engine)
+    sums = sorted(kinds.keys() - ranks.keys())
+    if not sums:
         return frozen
-    probe = _columns_by_state(geography, COLUMNS_TO_PROBE)
-    differing = _reasons(_values_by_state(population, geography, frozen, wide, engine, probe))
-    _refuse_unusable(needed, differing, engine)
-    sums = [name for name in wide if name not in differing]
-    logger.info("freezing %s", ", ".join(sums))
-    columns = _columns_by_state(geography, COLUMNS_PER_STATE)
-    values = _values_by_state(population, geography, frozen, sums, engine, columns)
-    empty = {name: reason for name, (_, reason) in values.items() if reason}
-    _refuse_unusable(needed, empty, engine)
-    for name, reason in sorted((differing | empty).items()):
+    values = _values_by_state(population, geography, frozen, sums, engine)
+    unusable = {name: reason for name, (_, reason) in values.items() if reason}
+    _refuse_unusable(needed, unusable, engine)
+    for name, reason in sorted(unusable.items()):
         logger.warning("%s is not frozen: %s; no target needs it", name, reason)
     usable = {name: by_state for name, (by_state, reason) in values.items() if not reason}
     entity = {name: engine.variables()[name].entity for name in usable}
     return Frozen(take_up, usable, entity, seed)
 
 
-def _columns_by_state(geography: Geography, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return at most so many columns of every state, evenly spaced, and weights that keep its sum.
+def _columns_by_state(geography: Geography) -> tuple[np.ndarray, np.ndarray]:
+    """Return evenly spaced columns of every state and weights that keep each state's sum.
 
     Columns come in ascending order, both arrays have shape (n,).
     """
     chosen, weights = [], []
     for state in np.unique(geography.state):
         members = np.flatnonzero(geography.state == state)
-        kept = members[:: -(-members.size // most)]
+        kept = members[:: -(-members.size // COLUMNS_PER_STATE)]
         weight = geography.design_weight[kept]
         total = geography.design_weight[members].sum()
         chosen.append(kept)
@@ -119,11 +134,12 @@ def _values_by_state(
     frozen: Frozen,
     names: list[str],
     engine: Engine,
-    columns: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, tuple[np.ndarray, str]]:
     """Return per variable its value by state and, where it cannot be frozen, the reason."""
-    places = take_columns(geography, columns[0])
-    located = locate(population, places, frozen, columns[1])
+    columns, weight = _columns_by_state(geography)
+    logger.info("freezing %s over %d columns", ", ".join(names), columns.size)
+    places = take_columns(geography, columns)
+    located = locate(population, places, frozen, weight)
     simulation = engine.simulate(located)
     result = {}
     for name in names:
@@ -135,20 +151,14 @@ def _values_by_state(
 
 def _constant_by_state(values: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, str]:
     by_state = np.zeros(STATE_CODES, dtype=values.dtype)
-    empty = ""
     for code in np.unique(state):
         here = values[state == code]
         if (here != here[0]).any():
-            return by_state, DIFFERS
+            return by_state, "it differs between the households of a state"
         if here[0] == 0:
-            empty = empty or f"nobody in state {code} counts towards it"
+            return by_state, f"nobody in state {code} counts towards it"
         by_state[code] = here[0]
-    return by_state, empty
-
-
-def _reasons(values: Mapping[str, tuple[np.ndarray, str]]) -> dict[str, str]:
-    """Return the variables that differ within a state; few columns say nothing about sums."""
-    return {name: reason for name, (_, reason) in values.items() if reason == DIFFERS}
+    return by_state, ""
 
 
 def _refuse_unusable(needed: Collection[str], unusable: Mapping[str, str], engine: Engine) -> None:

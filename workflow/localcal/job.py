@@ -1,7 +1,6 @@
 """What surrounds the work of every script: its log, its end with Snakemake, and clear errors."""
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import NoReturn
 
 from localcal.errors import InputError
 from localcal.files import is_disk_full
+from localcal.processes import die_with_parent, is_alive
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
 )
 
-_PR_SET_PDEATHSIG = 1
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -125,11 +124,9 @@ def _die_with_coordinator() -> None:
     An orphan would go on and rename its file into the middle of the next run's work.
     """
     parent = os.getppid()
-    if sys.platform == "linux" and ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL):
-        raise OSError("prctl refused to tie this process to its parent")
+    die_with_parent()
     coordinator = int(os.environ.get(COORDINATOR_VARIABLE, parent))
-    # It may have died before the call above, unnoticed.
-    if os.getppid() != parent or not _is_alive(coordinator):
+    if not is_alive(coordinator):
         os.kill(os.getpid(), signal.SIGKILL)
     # Elsewhere than on Linux, or with a shell between the two, the kernel does not see to it.
     if sys.platform != "linux" or parent != coordinator:
@@ -137,16 +134,6 @@ def _die_with_coordinator() -> None:
 
 
 def _watch(coordinator: int) -> None:
-    while _is_alive(coordinator):
+    while is_alive(coordinator):
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -97,6 +97,13 @@ def _as_id(ids: np.ndarray) -> np.ndarray:
     return ids.astype(np.int32 if ids.max(initial=0) <= np.iinfo(np.int32).max else np.int64)
 
 
+def one_person(period: int) -> Population:
+    """Return one person, alone in one household with one unit of each kind."""
+    ids = {entity: np.ones(1, dtype=np.int64) for entity in ENTITIES}
+    membership = {group: np.zeros(1, dtype=np.int64) for group in GROUPS}
+    return Population(period, {}, {}, ids, membership, {})
+
+
 def clone_households(
     population: Population, households: np.ndarray, first: Mapping[str, int]
 ) -> Population:

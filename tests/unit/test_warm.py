@@ -1,0 +1,173 @@
+"""Work in a process that has the model loaded already."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import localcal.warm
+from localcal.errors import InputError
+from localcal.warm import WorkerError, run_with_engine, server_key
+
+ENGINE = "tests.standin_engine:StandIn"
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path_factory, monkeypatch):
+    """Keep the servers of this test to itself, and see that they end with their coordinator."""
+    folder = tmp_path_factory.mktemp("w")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    coordinator = subprocess.Popen(["sleep", "600"])
+    monkeypatch.setenv("LOCALCAL_COORDINATOR", str(coordinator.pid))
+    yield folder
+    running = servers(folder)
+    coordinator.kill()
+    coordinator.wait()
+    _, alive = psutil.wait_procs(running, timeout=10)
+    assert not alive, "a server outlived its coordinator"
+    assert list(folder.iterdir()) == []
+
+
+def servers(folder):
+    """Return the processes that serve from a folder, forked children not among them."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "ppid", "status"]):
+        line = process.info["cmdline"] or []
+        if any(str(folder) in part for part in line) and "localcal.warm" in line:
+            found.append(process)
+    pids = {process.pid for process in found}
+    return [process for process in found if process.info["ppid"] not in pids]
+
+
+def who(engine, note=""):
+    """Return the child's and its server's process numbers and what it was told."""
+    return os.getpid(), os.getppid(), engine.version, note
+
+
+def refuse(engine):
+    raise InputError("given.h5: is wrong; mend it")
+
+
+def stumble(engine):
+    raise KeyError("something nobody thought of")
+
+
+def vanish(engine):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hoard(engine):
+    raise MemoryError("no more")
+
+
+def wait(engine, path):
+    path.write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def talk(engine):
+    import logging
+
+    logging.getLogger("localcal.somewhere").info("halfway")
+
+
+def test_jobs_share_one_server_and_have_a_process_each(own_folder):
+    first = run_with_engine(ENGINE, who, note="one")
+    second = run_with_engine(ENGINE, who, note="two")
+    assert first[2:] == ("stand-in 1", "one")
+    assert first[1] == second[1] != os.getpid()
+    assert first[0] != second[0]
+    assert len(servers(own_folder)) == 1
+
+
+def test_errors_arrive_as_what_they_are():
+    with pytest.raises(InputError, match=r"^given\.h5: is wrong; mend it$"):
+        run_with_engine(ENGINE, refuse)
+    with pytest.raises(WorkerError, match=r"Traceback(.|\n)*something nobody thought of"):
+        run_with_engine(ENGINE, stumble)
+    with pytest.raises(MemoryError, match="no more"):
+        run_with_engine(ENGINE, hoard)
+
+
+def test_a_killed_child_fails_its_job_and_no_other(own_folder):
+    server = run_with_engine(ENGINE, who)[1]
+    with pytest.raises(WorkerError, match="died without a word"):
+        run_with_engine(ENGINE, vanish)
+    assert run_with_engine(ENGINE, who)[1] == server
+
+
+def test_log_lines_come_to_the_client(caplog):
+    caplog.set_level("INFO")
+    run_with_engine(ENGINE, talk)
+    assert ("localcal.somewhere", 20, "halfway") in caplog.record_tuples
+    assert "peak memory of the work" in caplog.text
+
+
+def client(path):
+    """Start a client whose job never ends and return it and the child that works for it."""
+    code = (
+        "from pathlib import Path; from localcal.warm import run_with_engine;"
+        f"from tests.unit.test_warm import wait; run_with_engine({ENGINE!r}, wait, path="
+        f"Path({str(path)!r}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)
+    for _ in range(300):
+        if path.exists() and path.read_text():
+            return process, psutil.Process(int(path.read_text()))
+        time.sleep(0.1)
+    raise AssertionError("the job never began")
+
+
+def test_a_child_ends_with_its_client(tmp_path):
+    process, child = client(tmp_path / "pid")
+    process.kill()
+    process.wait()
+    child.wait(timeout=5)
+
+
+def test_children_end_with_their_server_and_the_next_job_starts_another(own_folder, tmp_path):
+    process, child = client(tmp_path / "pid")
+    (server,) = servers(own_folder)
+    server.kill()
+    psutil.wait_procs([child], timeout=5)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert process.wait(timeout=10) != 0
+    assert run_with_engine(ENGINE, who)[1] != server.pid
+
+
+def test_other_code_gets_another_server(monkeypatch):
+    before = server_key(ENGINE)
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    assert server_key(ENGINE) != before
+
+
+def test_a_server_does_not_answer_a_client_of_another_version(monkeypatch):
+    run_with_engine(ENGINE, who)
+    key = server_key(ENGINE)
+    original = localcal.warm._connect
+    monkeypatch.setattr(localcal.warm, "server_key", lambda engine: "0" * 16)
+    monkeypatch.setattr(localcal.warm, "_connect", lambda _, engine: original(key, engine))
+    with pytest.raises(WorkerError, match="ended 3 times before it answered"):
+        run_with_engine(ENGINE, who)
+
+
+def test_an_engine_that_cannot_be_loaded_is_named():
+    with pytest.raises(InputError, match="tests.standin_engine:Nothing"):
+        run_with_engine("tests.standin_engine:Nothing", who)
+    with pytest.raises(InputError, match="no_such_module"):
+        run_with_engine("no_such_module.deep:Engine", who)
+
+
+def test_a_folder_that_others_can_read_is_refused(own_folder):
+    folder = own_folder / f"localcal-{os.getuid()}"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    with pytest.raises(InputError, match="open to somebody else"):
+        run_with_engine(ENGINE, who)
+    folder.rmdir()
