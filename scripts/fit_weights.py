@@ -6,6 +6,8 @@ from localcal.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
+        import io
+
         import numpy as np
 
         from localcal.files import atomic_path, sha256_file, write_json
@@ -30,8 +32,10 @@ if __name__ == "__main__":
         )
         # The weights are renamed last, because areas depend on them.
         with atomic_path(Path(snakemake.output.weights)) as part:
-            with part.open("wb") as file:
-                np.save(file, result.weights)
+            # Through memory: NumPy's own writer does not say when the disk is full.
+            content = io.BytesIO()
+            np.save(content, result.weights)
+            part.write_bytes(content.getvalue())
             digests = matrix.origins() | {"weights": sha256_file(part)}
             write_json(Path(snakemake.output.fit), result.report | {"digests": digests})
             with atomic_path(Path(snakemake.output.diagnostics)) as table:

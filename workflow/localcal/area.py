@@ -16,9 +16,10 @@ import numpy as np
 from localcal.areas import Area, columns_in_area
 from localcal.clones import locate, take_columns
 from localcal.errors import InputError
-from localcal.files import atomic_path, sha256_file
+from localcal.files import require_space, sha256_file
 from localcal.frozen import read_frozen
 from localcal.geography import Geography, read_geography
+from localcal.hdf5 import create_h5
 from localcal.population import ENTITIES, Population, id_columns, read_population
 from localcal.progress import Progress
 
@@ -53,13 +54,15 @@ def write_area(area: Area, fit_path: Path, inputs: dict[str, Path], path: Path) 
         )
     progress = Progress(f"{area.area}: households", totals["household"])
     first = dict.fromkeys(ENTITIES, 1)
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    with create_h5(path) as file:
         file.attrs.update(digests | {"level": area.level, "area": area.area})
         for start, stop, counts in blocks:
             if counts["household"] == 0:
                 continue
             places, weight = _active(area, inputs, start, stop)
             clones = locate(population, places, frozen, weight, first)
+            if len(file) == 0:
+                require_space(path, _file_size(clones, totals))
             _append(file, clones, first, totals)
             first = {entity: first[entity] + counts[entity] for entity in ENTITIES}
             progress.advance(counts["household"])
@@ -115,6 +118,15 @@ def _append(
                 file[name].attrs["entity"] = entity
         start = first[entity] - 1
         file[where][start : start + values.size] = values
+
+
+def _file_size(clones: Population, totals: dict[str, int]) -> int:
+    """Return how many bytes the whole file's arrays take, from one block of it."""
+    columns = id_columns(clones) | dict(clones.values)
+    return sum(
+        totals[clones.entity.get(name) or _entity_of_id(name)] * values.dtype.itemsize
+        for name, values in columns.items()
+    )
 
 
 def _entity_of_id(column: str) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse
 
 from localcal.errors import InputError
-from localcal.files import atomic_path
+from localcal.hdf5 import create_h5
 
 GROUP = "matrix"
 ENCODING_TYPE = "csr_matrix"
@@ -101,7 +101,8 @@ class ContentChecksum:
 @contextmanager
 def csr_writer(path: str | Path, indptr: np.ndarray, shape: tuple[int, int]) -> Iterator[CsrWriter]:
     """Yield a writer for a new file that appears under `path` only when all went well."""
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    entry_bytes = np.dtype(np.float32).itemsize + index_dtype(shape[1]).itemsize
+    with create_h5(path, int(indptr[-1]) * entry_bytes + 8 * indptr.size) as file:
         yield CsrWriter(file, indptr, shape)
 
 

@@ -5,12 +5,16 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from localcal.errors import InputError
 
 PART_SUFFIX = ".part"
+
+# Groups and attributes of a dataset with a thousand variables.
+HDF5_MARGIN = 4 << 20
 
 
 @contextlib.contextmanager
@@ -31,7 +35,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield part
         _flush_to_disk(part)
         part.rename(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         part.unlink(missing_ok=True)
         if is_disk_full(error):
             raise InputError(
@@ -43,9 +47,29 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
 
 
-def is_disk_full(error: OSError) -> bool:
+def is_disk_full(error: Exception) -> bool:
     """Say whether `error` means a full disk; HDF5 only tells so in its text."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+    code = getattr(error, "errno", None)
+    return code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+
+
+def require_space(path: str | Path, n_bytes: int) -> None:
+    """Refuse to begin a file that will not fit on its disk.
+
+    HDF5 does not survive a disk that fills up while it writes: the process may crash when the
+    file is closed. So whoever writes HDF5 asks first.
+
+    Raises:
+        InputError: less than `n_bytes` and a margin for HDF5's own structures are free.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(path.parent).free
+    if n_bytes + HDF5_MARGIN > free:
+        raise InputError(
+            f"{path}: no space left on the disk: it needs {(n_bytes + HDF5_MARGIN) / 1e6:.1f} MB, "
+            f"{free / 1e6:.1f} MB are free; free some and run the same command again"
+        )
 
 
 def _flush_to_disk(path: Path) -> None:

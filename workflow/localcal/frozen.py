@@ -18,8 +18,8 @@ from localcal.clones import locate, take_columns
 from localcal.engine import Engine
 from localcal.errors import InputError
 from localcal.evaluate import distinct_measures, needed_variables
-from localcal.files import atomic_path
 from localcal.geography import Geography, read_geography
+from localcal.hdf5 import create_h5
 from localcal.population import Population, read_population
 from localcal.take_up import STATE_CODES, TakeUpRate, anchored_to, read_rates
 from localcal.targets import read_targets
@@ -172,7 +172,7 @@ def _refuse_unusable(needed: Collection[str], unusable: Mapping[str, str], engin
 
 def write_frozen(path: str | Path, frozen: Frozen) -> None:
     """Write what is frozen to an HDF5 file."""
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    with create_h5(path) as file:
         file.attrs["seed"] = frozen.seed
         take_up = file.create_group("take_up")
         for rate in frozen.take_up:

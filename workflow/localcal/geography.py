@@ -37,7 +37,6 @@ import numpy as np
 import pandas as pd
 
 from localcal.errors import InputError
-from localcal.files import atomic_path
 from localcal.geography_files import (
     BLOCK_DIGITS,
     COUNTY_DIGITS,
@@ -51,6 +50,7 @@ from localcal.geography_files import (
     refuse_foreign_states,
     state_of,
 )
+from localcal.hdf5 import create_h5
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,8 @@ def write_geography(
         "n_households": geography.n_households,
         "n_clones": geography.n_clones,
     }
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    n_bytes = sum(dtype.itemsize for dtype in DTYPES.values()) * len(geography)
+    with create_h5(path, n_bytes) as file:
         for name, value in sorted(everything.items()):
             is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
             file.attrs[name] = value if is_plain else json.dumps(value, sort_keys=True)

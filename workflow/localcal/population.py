@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from localcal.errors import InputError
-from localcal.files import atomic_path
+from localcal.hdf5 import create_h5
 
 PERSON = "person"
 GROUPS = ("household", "tax_unit", "spm_unit", "family", "marital_unit")
@@ -158,7 +158,7 @@ def write_population(path: str | Path, population: Population) -> None:
     """Write a population as a PolicyEngine dataset."""
     period = str(population.period)
     columns = id_columns(population) | dict(population.values)
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    with create_h5(path, sum(values.nbytes for values in columns.values())) as file:
         for name in sorted(columns):
             file.create_dataset(f"{name}/{period}", data=columns[name])
             if name in population.entity:

@@ -6,14 +6,14 @@ it, once; the totals of every area inside it are read off that one simulation.
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from localcal.areas import Area
 from localcal.engine import Engine
 from localcal.evaluate import Evaluation, distinct_measures
-from localcal.files import atomic_path, sha256_file
+from localcal.files import sha256_file
+from localcal.hdf5 import create_h5
 from localcal.population import read_population
 from localcal.progress import Progress
 from localcal.targets import read_targets
@@ -68,7 +68,7 @@ def simulate_area(
                 inside = place == int(chosen["geographic_id"].iloc[position])
             totals[position] = weighted[inside].sum()
         progress.advance()
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    with create_h5(path) as file:
         file.attrs["area"] = sha256_file(area_path)
         file.attrs["targets"] = sha256_file(targets_path)
         file.attrs["engine"] = engine.version

@@ -1,0 +1,25 @@
+"""New HDF5 files."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from localcal.files import atomic_path, require_space
+
+
+@contextmanager
+def create_h5(path: str | Path, n_bytes: int = 0) -> Iterator[h5py.File]:
+    """Yield a new file that appears under `path` only when all went well.
+
+    Args:
+        path: the file.
+        n_bytes: what its arrays will take, as far as it is known.
+
+    Raises:
+        InputError: the disk has no room for it.
+    """
+    require_space(path, n_bytes)
+    with atomic_path(path) as part, h5py.File(part, "w") as file:
+        yield file
