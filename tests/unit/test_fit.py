@@ -1,5 +1,6 @@
 """The whole fit on small planted problems."""
 
+import hashlib
 import json
 import logging
 from dataclasses import dataclass, replace
@@ -14,11 +15,13 @@ from localcal import fit
 from localcal.descent import Problem
 from localcal.errors import InputError
 from localcal.fit import (
+    FitResult,
     Settings,
     draw_records,
     fit_weights,
     inclusion_probabilities,
     systematic_sample,
+    write_fit,
 )
 
 DISTRICTS = np.array([101, 102, 201, 202, 203, 301], dtype=np.int32)
@@ -550,3 +553,15 @@ def test_a_rare_target_gets_records_for_certain_within_a_share_of_the_budget():
         assert draw.probability[members].sum() == pytest.approx(fit.EXPECTED_COLUMNS, abs=1.0)
     tight = draw_records(problem, ones, 20, np.random.default_rng(0))
     assert tight.forced <= 1 and tight.chosen.sum() == 20
+
+
+def test_a_written_fit_says_which_weights_it_is_about(tmp_path):
+    weights = np.arange(5, dtype=np.float32)
+    result = FitResult(weights, {"loss": 0.5}, pd.DataFrame({"name": ["a"]}))
+    paths = [tmp_path / name for name in ("fit.json", "diagnostics.csv", "weights.npy")]
+    write_fit(result, {"targets": "abc"}, *paths)
+    digest = hashlib.sha256(paths[2].read_bytes()).hexdigest()
+    report = json.loads(paths[0].read_text())
+    assert report == {"loss": 0.5, "digests": {"targets": "abc", "weights": digest}}
+    assert np.array_equal(np.load(paths[2]), weights)
+    assert len(list(tmp_path.iterdir())) == 3

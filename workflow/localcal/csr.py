@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse
 
 from localcal.errors import InputError
-from localcal.hdf5 import create_h5
+from localcal.hdf5 import create_h5, open_h5
 
 GROUP = "matrix"
 ENCODING_TYPE = "csr_matrix"
@@ -174,14 +174,8 @@ def open_csr(path: str | Path) -> CsrFile:
     Raises:
         InputError: the file is missing, truncated, empty or in another format.
     """
-    path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            return _read(path, file)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except OSError as error:
-        raise InputError(f"{path}: truncated or not an HDF5 file") from error
+    with open_h5(path) as file:
+        return _read(Path(path), file)
 
 
 def _read(path: Path, file: h5py.File) -> CsrFile:

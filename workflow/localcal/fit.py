@@ -10,10 +10,12 @@
    to their importance, fit those again, and where they are few, swap records by price.
 """
 
+import io
 import logging
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,6 +33,7 @@ from localcal.descent import (
 )
 from localcal.diagnostics import Columns
 from localcal.errors import InputError
+from localcal.files import atomic_path, sha256_file, write_json
 from localcal.harmonize import LEVELS, Harmonized, harmonize
 from localcal.progress import Progress
 
@@ -249,6 +252,34 @@ def fit_weights(
     problem = _build_problem(matrix, prepared, columns, settings)
     fitted = _descend(problem, settings, seed)
     return _finish(matrix, targets, columns, settings, seed, prepared, fitted)
+
+
+def write_fit(
+    result: FitResult,
+    origins: Mapping[str, object],
+    fit_path: Path,
+    diagnostics_path: Path,
+    weights_path: Path,
+) -> None:
+    """Write the report, the diagnostics and the weights.
+
+    The weights are renamed last, because area files depend on them; the report holds their
+    digest and those of what they were fitted to.
+
+    Args:
+        result: of `fit_weights`.
+        origins: what the matrix was made from, by name.
+        fit_path, diagnostics_path, weights_path: the files to write.
+    """
+    with atomic_path(weights_path) as part:
+        # Through memory: NumPy's own writer does not say when the disk is full.
+        content = io.BytesIO()
+        np.save(content, result.weights)
+        part.write_bytes(content.getvalue())
+        digests = {**origins, "weights": sha256_file(part)}
+        write_json(fit_path, result.report | {"digests": digests})
+        with atomic_path(diagnostics_path) as table:
+            result.diagnostics.to_csv(table, index=False)
 
 
 def _check_input(matrix, targets: pd.DataFrame, columns: Columns, settings: Settings) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from localcal.clones import locate, take_columns
@@ -19,7 +18,7 @@ from localcal.engine import Engine
 from localcal.errors import InputError
 from localcal.evaluate import distinct_measures, needed_variables
 from localcal.geography import Geography, read_geography
-from localcal.hdf5 import create_h5
+from localcal.hdf5 import create_h5, open_h5
 from localcal.population import Population, read_population
 from localcal.take_up import STATE_CODES, TakeUpRate, anchored_to, read_rates
 from localcal.targets import read_targets
@@ -191,7 +190,7 @@ def read_frozen(path: str | Path) -> Frozen:
         InputError: the file is missing, truncated or something else.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_h5(path) as file:
             variables = file["variables"]
             return Frozen(
                 take_up=tuple(
@@ -202,5 +201,5 @@ def read_frozen(path: str | Path) -> Frozen:
                 entity={name: values.attrs["entity"] for name, values in variables.items()},
                 seed=int(file.attrs["seed"]),
             )
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: missing, truncated or not a file of frozen values") from error
+    except KeyError as error:
+        raise InputError(f"{path}: not a file of frozen values") from error

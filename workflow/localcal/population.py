@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from localcal.errors import InputError
-from localcal.hdf5 import create_h5
+from localcal.hdf5 import create_h5, open_h5
 
 PERSON = "person"
 GROUPS = ("household", "tax_unit", "spm_unit", "family", "marital_unit")
@@ -192,14 +192,8 @@ def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], int]:
     Raises:
         InputError: the file is missing, foreign or of several periods.
     """
-    path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            return _read_arrays(path, file)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except OSError as error:
-        raise InputError(f"{path}: truncated or not an HDF5 file") from error
+    with open_h5(path) as file:
+        return _read_arrays(Path(path), file)
 
 
 def _read_arrays(path: Path, file: h5py.File) -> tuple[dict[str, np.ndarray], int]:
