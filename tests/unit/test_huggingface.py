@@ -322,3 +322,12 @@ def test_an_endpoint_that_is_no_address_is_refused(hub, path, monkeypatch, endpo
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     with pytest.raises(InputError, match=f"HF_ENDPOINT={endpoint}"):
         fetch(path)
+
+
+@pytest.mark.network
+def test_the_real_hub_gives_a_public_file(tmp_path, monkeypatch):
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    path = tmp_path / "config.json"
+    commit = fetch_file("openai-community/gpt2", "config.json", "main", "model", path)
+    assert re.fullmatch("[0-9a-f]{40}", commit)
+    assert b"vocab_size" in path.read_bytes()
