@@ -13,6 +13,7 @@ import pytest
 import localcal.warm
 from localcal.errors import InputError
 from localcal.warm import WorkerError, run_with_engine, server_key
+from tests.standin_engine import StandIn
 
 ENGINE = "tests.standin_engine:StandIn"
 REPOSITORY = Path(__file__).parents[2]
@@ -139,6 +140,28 @@ def test_children_end_with_their_server_and_the_next_job_starts_another(own_fold
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     assert process.wait(timeout=10) != 0
     assert run_with_engine(ENGINE, who)[1] != server.pid
+
+
+class SlowToLoad(StandIn):
+    def warm_up(self):
+        time.sleep(600)
+
+
+def test_a_server_that_is_still_loading_ends_with_its_coordinator(own_folder):
+    coordinator = subprocess.Popen(["sleep", "600"])
+    code = (
+        "from localcal.warm import run_with_engine; from tests.unit.test_warm import who;"
+        "run_with_engine('tests.unit.test_warm:SlowToLoad', who)"
+    )
+    environment = os.environ | {"LOCALCAL_COORDINATOR": str(coordinator.pid)}
+    client = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, env=environment)
+    while not (loading := servers(own_folder)):
+        time.sleep(0.1)
+    for process in (client, coordinator):
+        process.kill()
+        process.wait()
+    _, alive = psutil.wait_procs(loading, timeout=5)
+    assert not alive
 
 
 def test_other_code_gets_another_server(monkeypatch):

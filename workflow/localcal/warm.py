@@ -190,14 +190,35 @@ class Server:
         # Whoever starts a server uses it; until it said so, the starting client stands for it.
         self._coordinators = {int(os.environ.get(COORDINATOR_VARIABLE, os.getppid()))}
         self._failure = ""
-        try:
-            self._engine: Engine | None = load_engine(engine)
-            self._engine.warm_up()
-        except InputError as error:
-            self._engine, self._failure = None, str(error)
+        with self._ending_early():
+            try:
+                self._engine: Engine | None = load_engine(engine)
+                self._engine.warm_up()
+            except InputError as error:
+                self._engine, self._failure = None, str(error)
         # Children share what is loaded; without this a collection would copy all of it.
         gc.collect()
         gc.freeze()
+
+    @contextlib.contextmanager
+    def _ending_early(self) -> Iterator[None]:
+        """End the process in the middle of loading if nobody is left to load for."""
+        loaded = threading.Event()
+
+        def watch() -> None:
+            while not loaded.wait(SECONDS_BETWEEN_LOOKS):
+                if not self._is_needed():
+                    self._leave()
+                    os._exit(1)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield
+        finally:
+            # No thread may be left when children are forked.
+            loaded.set()
+            watcher.join()
 
     def serve(self) -> None:
         """Answer clients until the last coordinator is gone."""
@@ -209,9 +230,12 @@ class Server:
                     self._answer(Connection(client.detach()))
                 self._reap()
         finally:
-            self._path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # another server's socket is in it
-                self._path.parent.rmdir()
+            self._leave()
+
+    def _leave(self) -> None:
+        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another server's socket is in it
+            self._path.parent.rmdir()
 
     def _is_needed(self) -> bool:
         self._coordinators = {process for process in self._coordinators if is_alive(process)}
