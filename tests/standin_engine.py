@@ -11,6 +11,7 @@ import numpy as np
 
 from localcal.engine import Variable
 from localcal.population import ENTITIES, Population, read_population
+from localcal.reads import Reads
 
 INPUTS = {
     "person": {
@@ -73,8 +74,8 @@ class StandIn:
             known[name] = Variable(name, entity, kind, computed=True)
         return known
 
-    def simulate(self, population: Population) -> "StandInSimulation":
-        return StandInSimulation(self, population)
+    def simulate(self, population, common=None, units=None) -> "StandInSimulation":
+        return StandInSimulation(self, population, common=common, units=units)
 
     def load(self, path: Path, period: int) -> "StandInSimulation":
         population = read_population(path)
@@ -96,18 +97,34 @@ class StandInSimulation:
     """One population in the toy model."""
 
     def __init__(
-        self, engine: StandIn, population: Population, neutralized: frozenset[str] = frozenset()
+        self,
+        engine: StandIn,
+        population: Population,
+        neutralized: frozenset[str] = frozenset(),
+        common: tuple[dict[str, np.ndarray], Reads] | None = None,
+        units: dict[str, np.ndarray] | None = None,
     ) -> None:
         self._engine = engine
         self._population = population
         self._neutralized = neutralized
+        self._reads = Reads()
+        values, self._handed_reads = common or ({}, Reads())
+        self._handed = {
+            name: array[units[engine.variables()[name].entity]] for name, array in values.items()
+        }
 
     def calculate(self, variable: str) -> np.ndarray:
+        with self._reads.reading(variable):
+            return self._values(variable)
+
+    def _values(self, variable: str) -> np.ndarray:
         entity = self._engine.variables()[variable].entity
         kind = self._engine.variables()[variable].kind
         dtype = {"float": np.float32, "int": np.int32, "bool": bool}.get(kind)
         if variable in self._neutralized:
             return np.zeros(self._population.count(entity), dtype=dtype)
+        if variable in self._handed:
+            return self._handed[variable]
         if variable in self._population.values:
             stored = self._population.values[variable]
             return stored.astype(str) if dtype is None else stored.astype(dtype)
@@ -120,6 +137,14 @@ class StandInSimulation:
 
     def neutralize(self, variable: str) -> "StandInSimulation":
         return StandInSimulation(self._engine, self._population, self._neutralized | {variable})
+
+    def share(self, changed, neutralized) -> tuple[dict[str, np.ndarray], Reads]:
+        reads = Reads.union([self._reads, self._handed_reads])
+        fixed = reads.names() - reads.dependents(changed)
+        return {name: self.calculate(name) for name in sorted(fixed)}, reads
+
+    def close(self) -> None:
+        pass
 
     def _sum(self, variable: str, entity: str) -> np.ndarray:
         return np.bincount(

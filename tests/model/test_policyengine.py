@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from localcal.alike import simulate_parts
 from localcal.chunk import build_chunk
 from localcal.clones import locate, take_columns
 from localcal.csr import open_csr
@@ -280,6 +281,151 @@ def test_medicaid_dollars_would_differ_without_freezing(engine, population, matr
     assert not np.array_equal(np.concatenate(part), np.concatenate(whole))
 
 
+# What official totals are about: the target and constraint variables of PolicyEngine's US data.
+TARGETED = [
+    "aca_ptc",
+    "adjusted_gross_income",
+    "age",
+    "alimony_expense",
+    "alimony_income",
+    "charitable_deduction",
+    "child_support_expense",
+    "child_support_received",
+    "deductible_mortgage_interest",
+    "dividend_income",
+    "eitc",
+    "eitc_child_count",
+    "employment_income",
+    "health_insurance_premiums",
+    "housing_assistance",
+    "income_tax",
+    "income_tax_before_credits",
+    "interest_deduction",
+    "is_pregnant",
+    "loss_limited_net_capital_gains",
+    "medicaid",
+    "medicaid_enrolled",
+    "medical_expense_deduction",
+    "net_worth",
+    "non_refundable_ctc",
+    "other_medical_expenses",
+    "over_the_counter_health_expenses",
+    "pension_income",
+    "qualified_business_income_deduction",
+    "qualified_dividend_income",
+    "real_estate_taxes",
+    "refundable_ctc",
+    "rent",
+    "rental_income",
+    "roth_ira_contributions",
+    "salt_deduction",
+    "self_employment_income",
+    "snap",
+    "social_security",
+    "social_security_disability",
+    "social_security_retirement",
+    "spm_unit_net_income",
+    "ssi",
+    "state_income_tax",
+    "tanf",
+    "tax_exempt_interest_income",
+    "tax_unit_is_filer",
+    "tax_unit_partnership_s_corp_income",
+    "taxable_interest_income",
+    "taxable_ira_distributions",
+    "taxable_pension_income",
+    "taxable_social_security",
+    "tip_income",
+    "traditional_ira_contributions",
+    "unemployment_compensation",
+    "used_aca_ptc",
+]
+
+# The deductions whose tax expenditures the Joint Committee on Taxation estimates.
+REFORMS = (
+    "salt_deduction",
+    "medical_expense_deduction",
+    "charitable_deduction",
+    "deductible_mortgage_interest",
+    "qualified_business_income_deduction",
+)
+
+
+@pytest.fixture(scope="module")
+def repeating(engine, population, matrix):
+    """Return the places and the clones of 24 households in four states ten times over."""
+    frozen = matrix[2]
+    households = population.count("household")
+    places = places_of(population, 40, sorted(PLACES), seed=8)
+    places = take_columns(places, np.arange(24 * 40) + 40 * (households // 2))
+    # Another county where the first one of the state is; district and block follow.
+    half = np.random.default_rng(3).random(places.household.size) < 0.5
+    here = half & (places.state == 36)
+    places.county[here], places.block[here] = b"36001", b"360010001001000"
+
+    def located(some):
+        return locate(population, some, frozen, np.ones(some.household.size))
+
+    return places, located
+
+
+@pytest.fixture(scope="module")
+def loaded(engine, repeating, tmp_path_factory):
+    """Return the same clones in the model as its users put them there, from a file."""
+    places, located = repeating
+    path = tmp_path_factory.mktemp("repeating") / "clones.h5"
+    write_population(path, located(places))
+    return path
+
+
+def in_column_order(parts, entity):
+    """Put the values of parts, (columns, clones, values), together by column."""
+    pieces = {}
+    for columns, clones, values in parts:
+        split = np.split(values, clones.starts[entity][1:-1])
+        pieces |= dict(zip(columns.tolist(), split, strict=True))
+    return np.concatenate([pieces[column] for column in sorted(pieces)])
+
+
+def test_sharing_changes_no_value_and_neither_does_neutralising(engine, repeating, loaded):
+    """Against public calls: Microsimulation for what is, one full simulation for every reform."""
+    from policyengine_us import Microsimulation, Simulation
+
+    places, located = repeating
+    known = [name for name in TARGETED if name in engine.variables()]
+    assert len(known) > 50
+    found = {name: [] for name in known}
+    reformed = {name: [] for name in REFORMS}
+    parts = 0
+    for columns, clones, simulation in simulate_parts(places, located, known, REFORMS, engine):
+        parts += 1
+        for name in known:
+            found[name].append((columns, clones, simulation.calculate(name)))
+        for name in REFORMS:
+            run = simulation.neutralize(name)
+            reformed[name].append((columns, clones, run.calculate("income_tax")))
+            run.close()
+    assert parts == 1
+    whole = Microsimulation(dataset=str(loaded))
+    varying = 0
+    for name in known:
+        expected = np.asarray(whole.calculate(name, PERIOD, use_weights=False))
+        ours = in_column_order(found[name], engine.variables()[name].entity)
+        assert np.array_equal(ours, expected), name
+        varying += np.unique(expected).size > 1
+    assert varying > 35
+    income_tax = np.asarray(whole.calculate("income_tax", PERIOD, use_weights=False))
+    for name in REFORMS:
+        run = Simulation(dataset=str(loaded))
+        size = run.get_variable_population(name).count
+        run.set_input(name, PERIOD, np.zeros(size, dtype=np.float32))
+        expected = run.calculate("income_tax", PERIOD)
+        ours = in_column_order(reformed[name], "tax_unit")
+        assert np.array_equal(ours, expected), name
+        if name != "medical_expense_deduction":
+            assert not np.array_equal(expected, income_tax), name
+
+
 def test_the_model_s_whole_population_variables_are_found(engine):
     wide = engine.population_wide()
     assert (
@@ -294,6 +440,15 @@ def test_the_model_s_whole_population_variables_are_found(engine):
     assert "medicaid_slcsp_state_denominator" in engine.dependencies("medicaid")
     for harmless in ("snap", "income_tax", "aca_ptc", "age", "eitc"):
         assert not engine.dependencies(harmless) & wide.keys(), harmless
+
+
+def test_formulas_that_look_into_storage_count_as_reading_what_they_name(engine):
+    found = engine._reads_from_storage
+    assert {"county", "has_tin", "combined_sales_tax_rate"} <= found.names()
+    assert "county_fips" in found.of["county"]
+    assert "has_itin" in found.of["has_tin"]
+    # Most formulas calculate what they read, and that is noted while they run.
+    assert len(found.names()) < 200
 
 
 def test_the_take_up_table_fits_the_model(engine):

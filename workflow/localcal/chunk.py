@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from localcal.alike import simulate_parts
 from localcal.clones import locate
 from localcal.csr import index_dtype, write_csr
 from localcal.engine import Engine
-from localcal.evaluate import Evaluation, distinct_measures
-from localcal.frozen import read_frozen
+from localcal.evaluate import Evaluation, distinct_measures, needed_variables
+from localcal.frozen import Frozen, read_frozen
 from localcal.geography import Geography, read_geography
 from localcal.plan import read_plan
-from localcal.population import PERSON, read_population
+from localcal.population import Population, read_population
 from localcal.progress import Progress
 from localcal.targets import read_targets
 
@@ -44,15 +45,9 @@ def build_chunk(
     start, stop = plan.columns(chunk)
     targets = read_targets(inputs["targets"])
     places = read_geography(inputs["geography"], start, stop)
-    clones = locate(
-        read_population(inputs["population"]),
-        places,
-        read_frozen(inputs["frozen"]),
-        weight=np.ones(stop - start),
-    )
-    logger.info("columns %d to %d: simulating %d persons", start, stop - 1, clones.count(PERSON))
-    evaluation = Evaluation(engine.simulate(clones), clones, engine.variables())
-    matrix = evaluate_columns(evaluation, targets, places)
+    population = read_population(inputs["population"])
+    logger.info("columns %d to %d of %d targets", start, stop - 1, len(targets))
+    matrix = evaluate_columns(population, places, read_frozen(inputs["frozen"]), targets, engine)
     attributes = plan.digests | {
         "chunk": chunk,
         "column_start": start,
@@ -64,22 +59,45 @@ def build_chunk(
 
 
 def evaluate_columns(
-    evaluation: Evaluation, targets: pd.DataFrame, places: Geography
+    population: Population,
+    places: Geography,
+    frozen: Frozen,
+    targets: pd.DataFrame,
+    engine: Engine,
 ) -> scipy.sparse.csr_array:
-    """Return targets x columns: what one unit of each column's weight adds to each target."""
+    """Return targets x columns: what one unit of each column's weight adds to each target.
+
+    Args:
+        population: the base households.
+        places: the columns.
+        frozen: take-up rates and whole-population variables of the run.
+        targets: the targets, one per row.
+        engine: the model.
+
+    Raises:
+        InputError: a target cannot be evaluated.
+    """
+
+    def located(some: Geography) -> Population:
+        return locate(population, some, frozen, weight=np.ones(some.household.size))
+
     measures, of_target = distinct_measures(targets)
     lookups = [_RowsByPlace(targets, of_target == number) for number in range(len(measures))]
-    progress = Progress("targets", len(measures))
+    neutralized = {measure.variable for measure in measures if measure.reform_id}
+    progress = Progress("columns", places.household.size)
     rows, columns, data = [], [], []
-    for number, by_household in evaluation.measure(measures):
-        values = by_household.astype(np.float32)
-        filled = np.flatnonzero(values)
-        for row in lookups[number].rows(places.state[filled], places.district[filled]):
-            matching = row >= 0
-            rows.append(row[matching])
-            columns.append(filled[matching])
-            data.append(values[filled[matching]])
-        progress.advance()
+    for part in simulate_parts(places, located, needed_variables(measures), neutralized, engine):
+        state, district = places.state[part.columns], places.district[part.columns]
+        evaluation = Evaluation(part.simulation, part.clones, engine.variables())
+        for number, by_household in evaluation.measure(measures):
+            values = by_household.astype(np.float32)
+            filled = np.flatnonzero(values)
+            for row in lookups[number].rows(state[filled], district[filled]):
+                matching = row >= 0
+                rows.append(row[matching])
+                columns.append(part.columns[filled[matching]])
+                data.append(values[filled[matching]])
+        progress.advance(part.columns.size)
     return _to_csr(rows, columns, data, shape=(len(targets), places.household.size))
 
 
@@ -110,14 +128,14 @@ def _to_csr(
     data: list[np.ndarray],
     shape: tuple[int, int],
 ) -> scipy.sparse.csr_array:
-    """Sort entries by row; each row's entries already stand in the order of their columns."""
+    """Sort entries by row and column; no two have both in common."""
     row = np.concatenate([np.empty(0, dtype=np.int64), *rows])
-    order = np.argsort(row, kind="stable")
+    column = np.concatenate([np.empty(0, dtype=np.int64), *columns])
+    order = np.lexsort((column, row))
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=shape[0]))])
-    column = np.concatenate([np.empty(0, dtype=np.int64), *columns])[order]
     value = np.concatenate([np.empty(0, dtype=np.float32), *data])[order]
     matrix = scipy.sparse.csr_array(
-        (value, column.astype(index_dtype(shape[1])), indptr), shape=shape
+        (value, column[order].astype(index_dtype(shape[1])), indptr), shape=shape
     )
     matrix.has_sorted_indices = True
     return matrix

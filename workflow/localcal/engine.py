@@ -3,13 +3,17 @@
 Nothing else in localcal knows policyengine-us. An engine answers four questions: which variables
 there are, what they come to for a population, what they come to when one of them is neutralised,
 and how prices and people grew between two years.
+
+A simulation notes which variable reads which while it calculates. So a second simulation of the
+same households, with other values of some inputs, need not calculate what does not depend on them:
+`share` hands those values over. Whoever neutralises a variable gets them as well.
 """
 
 import gc
 import importlib
 import logging
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +23,7 @@ import numpy as np
 
 from localcal.errors import InputError
 from localcal.population import ENTITIES, Population, id_columns, one_person
+from localcal.reads import Reads
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +40,9 @@ MOVED_INPUTS = frozenset(
     }
 )
 
+
+# How formulas get at stored values without `calculate`.
+STORAGE_ACCESS = frozenset({"get_array", "get_holder", "_get_array_from_storage"})
 
 # Parameters are cached by date; the year that most runs are about.
 WARM_UP_PERIOD = 2024
@@ -54,6 +62,10 @@ class Variable(NamedTuple):
     refused: bool = False
 
 
+class Common(Protocol):
+    """What a simulation has calculated that holds for other simulations of its households."""
+
+
 class Simulation(Protocol):
     """One population in the model, for one year."""
 
@@ -62,6 +74,16 @@ class Simulation(Protocol):
 
     def neutralize(self, variable: str) -> "Simulation":
         """Return the same population where `variable` keeps its default value for everybody."""
+
+    def share(self, changed: Collection[str], neutralized: Collection[str]) -> Common:
+        """Return every value that does not depend on the inputs in `changed`.
+
+        Only of variables that were calculated, and as far as simulations in which one of
+        `neutralized` is neutralised can use it.
+        """
+
+    def close(self) -> None:
+        """Give the memory back."""
 
 
 class Engine(Protocol):
@@ -75,8 +97,19 @@ class Engine(Protocol):
     def variables(self) -> Mapping[str, Variable]:
         """Return every variable of the model by name."""
 
-    def simulate(self, population: Population) -> Simulation:
-        """Put a population into the model."""
+    def simulate(
+        self,
+        population: Population,
+        common: Common | None = None,
+        units: Mapping[str, np.ndarray] | None = None,
+    ) -> Simulation:
+        """Put a population into the model.
+
+        Args:
+            population: the households.
+            common: what another simulation shares with this one.
+            units: entity to the unit of that simulation that each unit here is the same as.
+        """
 
     def load(self, path: Path, period: int) -> Simulation:
         """Put a dataset file into the model, as its users would."""
@@ -114,6 +147,7 @@ class PolicyEngineUS:
         logger.info("loading policyengine-us (half a minute)")
         system = importlib.import_module("policyengine_us.system")
         self._refused = importlib.import_module("policyengine_us.spm").REJECTED_DATASET_INPUTS
+        self._simulation = type("ReadingSimulation", (_NotesReads, system.Simulation), {})
         self._microsimulation = system.Microsimulation
         self._system = system.system
         self.version = version("policyengine-us")
@@ -144,13 +178,24 @@ class PolicyEngineUS:
         """Return every variable of the model by name."""
         return self._variables
 
-    def simulate(self, population: Population) -> "MicrosimulationRun":
-        """Put a population into the model."""
-        return MicrosimulationRun(self, _InMemoryDataset(population), population.period)
+    def simulate(
+        self,
+        population: Population,
+        common: "CommonValues | None" = None,
+        units: Mapping[str, np.ndarray] | None = None,
+    ) -> "PopulationRun":
+        """Put a population into the model.
 
-    def load(self, path: Path, period: int) -> "MicrosimulationRun":
+        Args:
+            population: the households.
+            common: what another simulation shares with this one.
+            units: entity to the unit of that simulation that each unit here is the same as.
+        """
+        return PopulationRun(self, population, common, units)
+
+    def load(self, path: Path, period: int) -> "FileRun":
         """Put a dataset file into the model, as its users would."""
-        return MicrosimulationRun(self, str(path), period)
+        return FileRun(self, path, period)
 
     def growth(self, index: str, start: int, end: int) -> float:
         """Return the ratio end to start of `population` or `prices` (January values).
@@ -206,9 +251,24 @@ class PolicyEngineUS:
             for name, variable in self._system.variables.items()
         }
 
+    @cached_property
+    def _reads_from_storage(self) -> Reads:
+        """What formulas may read that look into the model's storage instead of calculating."""
+        return Reads(
+            {
+                name: self._direct[name]
+                for name, variable in self._system.variables.items()
+                if any(
+                    STORAGE_ACCESS.intersection(code.co_names)
+                    for formula in variable.formulas.values()
+                    for code in _codes(formula, set())
+                )
+            }
+        )
+
     def _read_by(self, variable: object) -> Iterator[str]:
         for formula in variable.formulas.values():
-            yield from _texts(formula, set())
+            yield from _texts(formula)
         for parts in (getattr(variable, "adds", None), getattr(variable, "subtracts", None)):
             if isinstance(parts, str):
                 yield from self._parameter_lists(parts)
@@ -223,25 +283,30 @@ class PolicyEngineUS:
             yield from value.value
 
 
-def _texts(function: types.FunctionType, seen: set[types.CodeType]) -> Iterator[str]:
-    """Yield the text constants of a function and of the policyengine-us helpers it calls."""
+def _codes(function: types.FunctionType, seen: set[types.CodeType]) -> Iterator[types.CodeType]:
+    """Yield the code of a function and of the policyengine-us helpers it calls."""
     if not isinstance(function, types.FunctionType) or function.__code__ in seen:
         return
     seen.add(function.__code__)
     codes = [function.__code__]
     while codes:
         code = codes.pop()
+        yield code
+        codes += [item for item in code.co_consts if isinstance(item, types.CodeType)]
+        for name in code.co_names:
+            helper = function.__globals__.get(name)
+            if getattr(helper, "__module__", "").startswith("policyengine_us."):
+                yield from _codes(helper, seen)
+
+
+def _texts(function: types.FunctionType) -> Iterator[str]:
+    """Yield the text constants of a function and of the policyengine-us helpers it calls."""
+    for code in _codes(function, set()):
         for constant in code.co_consts:
             if isinstance(constant, str):
                 yield constant
             elif isinstance(constant, tuple | frozenset):
                 yield from (item for item in constant if isinstance(item, str))
-            elif isinstance(constant, types.CodeType):
-                codes.append(constant)
-        for name in code.co_names:
-            helper = function.__globals__.get(name)
-            if getattr(helper, "__module__", "").startswith("policyengine_us."):
-                yield from _texts(helper, seen)
 
 
 def _calls_rank(variable: object) -> bool:
@@ -268,14 +333,48 @@ class _InMemoryDataset:
         return self._data
 
 
-class MicrosimulationRun:
-    """A population inside policyengine-us."""
+class _NotesReads:
+    """A simulation of policyengine-us that notes what is read; comes before its class.
 
-    def __init__(self, engine: PolicyEngineUS, dataset: object, period: int) -> None:
+    Branches, which formulas create, are copies and write to the same notes.
+    """
+
+    def __init__(self, *args: object, reads: Reads, **kwargs: object) -> None:
+        self._localcal_reads = reads
+        super().__init__(*args, **kwargs)
+
+    def calculate(self, variable_name: str, *args: object, **kwargs: object) -> np.ndarray:
+        with self._localcal_reads.reading(variable_name):
+            return super().calculate(variable_name, *args, **kwargs)
+
+    def get_array(self, variable_name: str, period: object) -> np.ndarray | None:
+        with self._localcal_reads.reading(variable_name):
+            return super().get_array(variable_name, period)
+
+    def set_input(self, variable_name: str, *args: object, **kwargs: object) -> None:
+        self._localcal_reads.override(variable_name)
+        super().set_input(variable_name, *args, **kwargs)
+
+
+class CommonValues(NamedTuple):
+    """What a simulation of policyengine-us shares.
+
+    Attributes:
+        values: variable to period to its values, one per unit of the simulation that shares.
+        reads: what that simulation read.
+    """
+
+    values: Mapping[str, Mapping[object, np.ndarray]]
+    reads: Reads
+
+
+class _Run:
+    """A simulation of policyengine-us for one year."""
+
+    def __init__(self, engine: PolicyEngineUS, simulation: object, period: int) -> None:
         self._engine = engine
-        self._dataset = dataset
+        self._simulation = simulation
         self._period = str(period)
-        self._simulation = engine._microsimulation(dataset=dataset)
 
     def calculate(self, variable: str) -> np.ndarray:
         """Return a variable's values, one per unit of its entity; enums as their names.
@@ -288,8 +387,7 @@ class MicrosimulationRun:
             raise InputError(f"policyengine-us {self._engine.version} has no variable '{variable}'")
         # The model divides first and chooses afterwards; what counts is checked below.
         with np.errstate(all="ignore"):
-            values = self._simulation.calculate(variable, self._period, use_weights=False)
-        values = np.asarray(values)
+            values = self._calculate(variable)
         if known.kind in ("text", "enum"):
             return values.astype(str)
         if known.kind == "float" and not np.isfinite(values).all():
@@ -299,25 +397,117 @@ class MicrosimulationRun:
             )
         return values
 
-    def neutralize(self, variable: str) -> "MicrosimulationRun":
-        """Return the same population where `variable` keeps its default value for everybody.
-
-        Storing the default as an input stops the variable's formula, which gives the bits that
-        policyengine-core's `neutralize_variable` gives without building the tax system again.
-        """
-        metadata = self._engine._system.get_variable(variable, check_existence=True)
-        run = MicrosimulationRun(self._engine, self._dataset, int(self._period))
-        size = run._simulation.populations[metadata.entity.key].count
-        default = np.full(size, metadata.default_value, dtype=metadata.dtype)
-        for period in _definition_periods(metadata.definition_period, self._period):
-            run._simulation.set_input(variable, period, default)
-        return run
+    def _calculate(self, variable: str) -> np.ndarray:
+        raise NotImplementedError
 
     def close(self) -> None:
         """Give the memory back; reference cycles inside the model keep it otherwise."""
         self._simulation = None
         self._engine._system.simulation = None
         gc.collect()
+
+
+class FileRun(_Run):
+    """A dataset file inside policyengine-us, the way the file's users put it there."""
+
+    def __init__(self, engine: PolicyEngineUS, path: Path, period: int) -> None:
+        super().__init__(engine, engine._microsimulation(dataset=str(path)), period)
+
+    def _calculate(self, variable: str) -> np.ndarray:
+        return np.asarray(self._simulation.calculate(variable, self._period, use_weights=False))
+
+
+class PopulationRun(_Run):
+    """A population inside policyengine-us.
+
+    `Simulation` gives the bits of `Microsimulation` in a third of the time for small populations:
+    the latter wraps every yearly sum over months in a pandas Series with weights.
+    """
+
+    def __init__(
+        self,
+        engine: PolicyEngineUS,
+        population: Population,
+        common: CommonValues | None,
+        units: Mapping[str, np.ndarray] | None,
+    ) -> None:
+        self._population = population
+        self._common = common
+        self._units = units
+        self._asked: set[str] = set()
+        self._reads = Reads()
+        simulation = engine._simulation(dataset=_InMemoryDataset(population), reads=self._reads)
+        super().__init__(engine, simulation, population.period)
+        if common is not None:
+            self._store((name, self._shared(name)) for name in sorted(common.values))
+
+    def _calculate(self, variable: str) -> np.ndarray:
+        self._asked.add(variable)
+        return np.asarray(self._simulation.calculate(variable, self._period, decode_enums=True))
+
+    def share(self, changed: Collection[str], neutralized: Collection[str]) -> CommonValues:
+        """Return every value that does not depend on the inputs in `changed`.
+
+        Such a value was calculated from values that are the same for the same household, and its
+        formula took the same path through the same values; so it holds, bit for bit, wherever the
+        household stands with other values of `changed`. Kept is what a formula reads that does
+        depend on `changed` or on one of `neutralized`, and what was asked for.
+        """
+        reads = self._all_reads()
+        fixed = set(reads.names()) - reads.dependents(changed)
+        wanted = self._asked | reads.read_by(reads.dependents({*changed, *neutralized}))
+        return CommonValues({name: self._known(name) for name in wanted & fixed}, reads)
+
+    def neutralize(self, variable: str) -> "PopulationRun":
+        """Return the same population where `variable` keeps its default value for everybody.
+
+        Storing the default as an input stops the variable's formula, which gives the bits that
+        policyengine-core's `neutralize_variable` gives without building the tax system again.
+        What does not depend on the variable is handed over.
+        """
+        metadata = self._engine._system.get_variable(variable, check_existence=True)
+        reads = self._all_reads()
+        dependents = reads.dependents({variable})
+        wanted = (self._asked | reads.read_by(dependents)) - dependents
+        run = PopulationRun(self._engine, self._population, None, None)
+        size = run._simulation.populations[metadata.entity.key].count
+        default = np.full(size, metadata.default_value, dtype=metadata.dtype)
+        for period in _definition_periods(metadata.definition_period, self._period):
+            run._simulation.set_input(variable, period, default)
+        run._store((name, self._known(name)) for name in sorted(wanted))
+        return run
+
+    def _all_reads(self) -> Reads:
+        """Return what was read here and, for values handed over, where they come from."""
+        parts = [self._reads, self._engine._reads_from_storage]
+        return Reads.union(parts + ([self._common.reads] if self._common else []))
+
+    def _known(self, name: str) -> dict[object, np.ndarray]:
+        """Return the values of a variable by period, as they were calculated or handed over."""
+        holder = self._simulation.get_holder(name)
+        stored = holder.get_known_branch_periods()
+        own = {
+            period: holder.get_array(period, branch)
+            for branch, period in stored
+            if branch == self._simulation.branch_name
+        }
+        return self._shared(name) | own
+
+    def _shared(self, name: str) -> dict[object, np.ndarray]:
+        """Return the values that another simulation shares, for the units of this one."""
+        if self._common is None or name not in self._common.values:
+            return {}
+        units = self._units[self._engine.variables()[name].entity]
+        return {period: values[units] for period, values in self._common.values[name].items()}
+
+    def _store(self, known: Iterable[tuple[str, Mapping[object, np.ndarray]]]) -> None:
+        """Put values where policyengine-core keeps what it has calculated."""
+        branch = self._simulation.branch_name
+        for name, values in known:
+            holder = self._simulation.get_holder(name)
+            for period, array in values.items():
+                if holder.get_array(period, branch) is None:
+                    holder.put_in_cache(array, period, branch, derived=True)
 
 
 def _definition_periods(unit: str, year: str) -> list[str]:

@@ -120,9 +120,7 @@ class Evaluation:
         entity = self._entity(REFORM_MEASURE)
         reformed = self._simulation.neutralize(variable)
         after = self._by_household(entity, reformed.calculate(REFORM_MEASURE).astype(np.float64))
-        close = getattr(reformed, "close", None)
-        if close is not None:
-            close()
+        reformed.close()
         before = self._calculate(REFORM_MEASURE).astype(np.float64)
         return after - self._by_household(entity, before)
 

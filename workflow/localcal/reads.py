@@ -1,0 +1,68 @@
+"""Which variable reads which, noted while a model calculates."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+
+class Reads:
+    """A graph of variables, from each to those that its formula read.
+
+    Attributes:
+        of: variable to the variables that were read while it was calculated.
+        overridden: variables to which a formula gave another value for a while. Whatever depends
+            on one of them cannot be handed over: the formula would get the value from before.
+    """
+
+    def __init__(self, of: Mapping[str, Collection[str]] | None = None) -> None:
+        self.of: dict[str, set[str]] = {name: set(read) for name, read in (of or {}).items()}
+        self.overridden: set[str] = set()
+        self._running: list[set[str]] = []
+
+    @contextmanager
+    def reading(self, variable: str) -> Iterator[None]:
+        """Note that the variable being calculated reads this one, which is calculated within."""
+        if self._running:
+            self._running[-1].add(variable)
+        self._running.append(self.of.setdefault(variable, set()))
+        try:
+            yield
+        finally:
+            self._running.pop()
+
+    def override(self, variable: str) -> None:
+        """Note that the formula being calculated gives this variable another value."""
+        if self._running:
+            self.overridden.add(variable)
+
+    @classmethod
+    def union(cls, parts: Iterable["Reads"]) -> "Reads":
+        """Return everything that was noted in any of several graphs."""
+        result = cls()
+        for part in parts:
+            result.overridden |= part.overridden
+            for name, read in part.of.items():
+                result.of.setdefault(name, set()).update(read)
+        return result
+
+    def names(self) -> set[str]:
+        """Return every variable that was calculated."""
+        return set(self.of)
+
+    def read_by(self, variables: Iterable[str]) -> set[str]:
+        """Return what these variables read directly."""
+        return set().union(*(self.of.get(name, ()) for name in variables))
+
+    def dependents(self, variables: Iterable[str]) -> set[str]:
+        """Return what depends on these variables or on an overridden one, themselves included."""
+        readers: dict[str, set[str]] = {}
+        for name, read in self.of.items():
+            for item in read:
+                readers.setdefault(item, set()).add(name)
+        found: set[str] = set()
+        waiting = [*variables, *self.overridden]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting.extend(readers.get(name, ()))
+        return found
