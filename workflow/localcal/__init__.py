@@ -1,1 +1,12 @@
 """Calibrate survey microdata to national, state and district totals at once."""
+
+from importlib import import_module
+
+__all__ = ["build_matrix"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what notebooks use when it is first asked for; a dry-run has no time for it."""
+    if name in __all__:
+        return getattr(import_module("localcal.facade"), name)
+    raise AttributeError(f"module 'localcal' has no attribute '{name}'")

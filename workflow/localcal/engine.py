@@ -283,20 +283,20 @@ class PolicyEngineUS:
             yield from value.value
 
 
-def _codes(function: types.FunctionType, seen: set[types.CodeType]) -> Iterator[types.CodeType]:
+def _codes(function: object, seen: set[types.CodeType]) -> Iterator[types.CodeType]:
     """Yield the code of a function and of the policyengine-us helpers it calls."""
-    if not isinstance(function, types.FunctionType) or function.__code__ in seen:
+    code = getattr(function, "__code__", None)
+    # By file: policyengine-core gives the modules of variables names of its own.
+    if code is None or code in seen or "policyengine_us" not in Path(code.co_filename).parts:
         return
-    seen.add(function.__code__)
-    codes = [function.__code__]
+    seen.add(code)
+    codes = [code]
     while codes:
         code = codes.pop()
         yield code
         codes += [item for item in code.co_consts if isinstance(item, types.CodeType)]
         for name in code.co_names:
-            helper = function.__globals__.get(name)
-            if getattr(helper, "__module__", "").startswith("policyengine_us."):
-                yield from _codes(helper, seen)
+            yield from _codes(function.__globals__.get(name), seen)
 
 
 def _texts(function: types.FunctionType) -> Iterator[str]:

@@ -88,8 +88,13 @@ def _follow(connection: Connection) -> object:
             name, level, message = content
             logging.getLogger(name).log(level, "%s", message)
         elif kind == "result":
-            result, peak_mb = content
-            logger.info("peak memory of the work %d MB", peak_mb)
+            result, seconds, cpu_seconds, peak_mb = content
+            logger.info(
+                "the work took %.1f s (%.1f s of CPU) and at most %d MB",
+                seconds,
+                cpu_seconds,
+                peak_mb,
+            )
             return result
         elif kind == "input error":
             raise InputError(content)
@@ -282,12 +287,16 @@ def _work(
     logging.getLogger().setLevel(logging.INFO)
     logging.captureWarnings(True)
     status = 1
+    start = time.monotonic()
     try:
         if engine is None:
             raise InputError(failure)
         result = function(engine=engine, **arguments)
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
-        handler.send(("result", (result, peak_mb)))
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        cpu_seconds = used.ru_utime + used.ru_stime
+        # In kibibytes, and with what it shares with this server.
+        peak_mb = used.ru_maxrss * 1024 // 10**6
+        handler.send(("result", (result, time.monotonic() - start, cpu_seconds, peak_mb)))
         status = 0
     except InputError as error:
         handler.send(("input error", str(error)))

@@ -1,0 +1,96 @@
+"""The matrix in one call, for notebooks and tests: planned, computed and assembled in one process.
+
+The same kernels on the same files as the workflow's rules, so the same bytes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from localcal.chunk import build_chunk
+from localcal.csr import CsrFile, open_csr
+from localcal.engine import Engine, load_engine
+from localcal.errors import InputError
+from localcal.frozen import Frozen, freeze_from_files, write_frozen
+from localcal.geography import Geography, read_geography, write_geography
+from localcal.matrix import assemble_matrix
+from localcal.plan import read_plan, write_plan
+from localcal.population import Population, write_population
+from localcal.targets import write_targets
+
+
+def build_matrix(
+    population: Population | str | Path,
+    geography: Geography | str | Path,
+    targets: pd.DataFrame | str | Path,
+    folder: str | Path,
+    *,
+    frozen: Frozen | str | Path | None = None,
+    take_up: str | Path | None = None,
+    seed: int = 0,
+    engine: Engine | str = "localcal.engine:PolicyEngineUS",
+    chunk_columns: int | None = None,
+) -> CsrFile:
+    """Return the matrix of targets x columns, written to `folder/matrix.h5`.
+
+    Whatever is given as a file is used where it lies; what is given as an object is written to the
+    folder first. Anything of an earlier call in that folder is replaced.
+
+    Args:
+        population: the base households.
+        geography: the place of every column.
+        targets: the targets, one per row, as `targets.parquet` has them.
+        folder: where to put plan, shards and matrix; made if it is missing.
+        frozen: take-up rates and whole-population variables; computed if left out.
+        take_up: the table of take-up rates to freeze, None for none; not together with `frozen`.
+        seed: the key of the take-up draws, where `frozen` is computed.
+        engine: the model, or its name as `module:Class`.
+        chunk_columns: columns per chunk; all at once if left out. It changes no byte.
+
+    Raises:
+        InputError: an input is unusable, a target cannot be evaluated, or both `frozen` and
+            `take_up` are given.
+    """
+    if frozen is not None and take_up is not None:
+        raise InputError("build_matrix: give either frozen or take_up; frozen holds the rates")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    engine = load_engine(engine) if isinstance(engine, str) else engine
+    inputs = {
+        "population": _as_file(population, folder / "population.h5", write_population),
+        "geography": _as_file(
+            geography, folder / "geography.h5", partial(write_geography, attributes={})
+        ),
+        "targets": _as_file(
+            targets, folder / "targets.parquet", lambda path, frame: write_targets(frame, path)
+        ),
+    }
+    if frozen is None:
+        freeze_from_files(
+            inputs, Path(take_up) if take_up else None, seed, engine, folder / "frozen.h5"
+        )
+        inputs["frozen"] = folder / "frozen.h5"
+    else:
+        inputs["frozen"] = _as_file(frozen, folder / "frozen.h5", write_frozen)
+    columns = read_geography(inputs["geography"]).household.size
+    if chunk_columns is not None and chunk_columns < 1:
+        raise InputError(f"build_matrix: chunk_columns is {chunk_columns}; it has to be at least 1")
+    plan_path = folder / "plan.json"
+    write_plan(plan_path, inputs, columns, min(chunk_columns or columns, columns))
+    shards = []
+    for chunk in range(read_plan(plan_path).n_chunks):
+        shards.append(folder / f"chunk_{chunk:06}.h5")
+        build_chunk(chunk, plan_path, inputs, engine, shards[-1])
+    assemble_matrix(
+        plan_path, shards, inputs["targets"], folder / "matrix.h5", folder / "summary.json"
+    )
+    return open_csr(folder / "matrix.h5")
+
+
+def _as_file(given: object, path: Path, write: Callable[[Path, object], None]) -> Path:
+    if isinstance(given, str | Path):
+        return Path(given)
+    write(path, given)
+    return path
