@@ -6,15 +6,17 @@ from localcal.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.chunk import build_chunk
+        from localcal.plan import read_plan
         from localcal.warm import run_with_engine
 
         inputs = {name: Path(path) for name, path in snakemake.input.items()}
+        plan = inputs.pop("plan")
         run_with_engine(
             snakemake.params.engine,
-            build_chunk,
+            "localcal.chunk:build_chunk",
+            calculated=read_plan(plan).calculated,
             chunk=int(snakemake.wildcards.chunk),
-            plan_path=inputs.pop("plan"),
+            plan_path=plan,
             inputs=inputs,
             path=Path(snakemake.output.chunk),
         )

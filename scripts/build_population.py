@@ -6,12 +6,11 @@ from localcal.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.population_sources import build_population
         from localcal.warm import run_with_engine
 
         run_with_engine(
             snakemake.params.engine,
-            build_population,
+            "localcal.population_sources:build_population",
             section=snakemake.config["population"],
             period=snakemake.params.period,
             seed=snakemake.params.seed,

@@ -6,13 +6,12 @@ from localcal.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.frozen import freeze_from_files
         from localcal.warm import run_with_engine
 
         section = snakemake.config["take_up"]
         run_with_engine(
             snakemake.params.engine,
-            freeze_from_files,
+            "localcal.frozen:freeze_from_files",
             inputs={name: Path(path) for name, path in snakemake.input.items()},
             rates=Path(section["rates"]) if section["enabled"] else None,
             seed=snakemake.params.seed,

@@ -6,11 +6,15 @@ from localcal.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
+        from localcal.evaluate import distinct_measures, needed_variables
         from localcal.plan import write_plan
+        from localcal.targets import read_targets
 
+        measures, _ = distinct_measures(read_targets(snakemake.input.targets))
         write_plan(
             path=Path(snakemake.output.plan),
             inputs={name: Path(path) for name, path in snakemake.input.items()},
             n_columns=snakemake.params.columns,
             chunk_columns=snakemake.params.chunk_columns,
+            calculated=needed_variables(measures),
         )

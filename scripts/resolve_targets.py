@@ -6,12 +6,12 @@ from localcal.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.targets import resolve_targets, write_targets
+        from localcal.targets import write_targets
         from localcal.warm import run_with_engine
 
         targets = run_with_engine(
             snakemake.params.engine,
-            resolve_targets,
+            "localcal.targets:resolve_targets",
             database=Path(snakemake.input.database),
             period=snakemake.params.period,
             include=snakemake.params.include,

@@ -7,12 +7,11 @@ from localcal.job import job
 if __name__ == "__main__":
     with job(snakemake.log[0]):
         from localcal.areas import Area
-        from localcal.totals import simulate_area
         from localcal.warm import run_with_engine
 
         run_with_engine(
             snakemake.params.engine,
-            simulate_area,
+            "localcal.totals:simulate_area",
             area=Area(**snakemake.params.row),
             area_path=Path(snakemake.input.area),
             targets_path=Path(snakemake.input.targets),

@@ -61,7 +61,7 @@ class StandIn:
 
     version = "stand-in 1"
 
-    def warm_up(self) -> None:
+    def warm_up(self, variables) -> None:
         pass
 
     def variables(self) -> dict[str, Variable]:

@@ -32,6 +32,10 @@ def project(tmp_path, monkeypatch) -> Path:
         "scripts/heavy.py": "with open('x'):\n    from project.kernel import run\n",
         "scripts/lazy.py": "def f():\n    importlib.import_module('project.deep.leaf')\n",
         "scripts/loader.py": "from project.errors import run_with_engine\nrun_with_engine('x')\n",
+        "scripts/named.py": (
+            "from project.errors import run_with_engine\n"
+            "run_with_engine(engine, 'project.kernel:run')\n"
+        ),
         "scripts/typing.py": "from project import typed\n",
         "scripts/relative.py": "from project.other import x\n",
     }
@@ -65,7 +69,7 @@ def modules(project: Path, rule: str) -> set[str]:
 def test_an_edit_shows_for_exactly_the_scripts_that_reach_the_module(project):
     before = digests(project)
     (project / "project/kernel.py").write_text("import numpy as np\n# edited\n")
-    assert changed(before, digests(project)) == {"heavy", "relative"}
+    assert changed(before, digests(project)) == {"heavy", "named", "relative"}
 
 
 def test_an_edited_script_shows_for_itself_alone(project):
@@ -121,7 +125,7 @@ def test_versions_of_what_is_imported_count(project, monkeypatch):
     assert CodeDigest(project / "scripts", "toy.model:Toy").versions("heavy").keys() == {"numpy"}
     before = digests(project)
     monkeypatch.setattr(code_digest, "version", lambda name: "0.0.0")
-    assert changed(before, digests(project)) == {"heavy", "relative"}
+    assert changed(before, digests(project)) == {"heavy", "named", "relative"}
 
 
 def test_the_models_engine_comes_with_the_model(project):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -144,15 +145,21 @@ def test_children_end_with_their_server_and_the_next_job_starts_another(own_fold
 
 
 class SlowToLoad(StandIn):
-    def warm_up(self):
+    def __init__(self):
         time.sleep(600)
 
 
-def test_a_server_that_is_still_loading_ends_with_its_coordinator(own_folder):
+class SlowToWarmUp(StandIn):
+    def warm_up(self, variables):
+        time.sleep(600)
+
+
+@pytest.mark.parametrize("slow", ["SlowToLoad", "SlowToWarmUp"])
+def test_a_server_that_is_still_loading_ends_with_its_coordinator(own_folder, slow):
     coordinator = subprocess.Popen(["sleep", "600"])
     code = (
         "from localcal.warm import run_with_engine; from tests.unit.test_warm import who;"
-        "run_with_engine('tests.unit.test_warm:SlowToLoad', who)"
+        f"run_with_engine('tests.unit.test_warm:{slow}', who, calculated=['snap'])"
     )
     environment = os.environ | {"LOCALCAL_COORDINATOR": str(coordinator.pid)}
     client = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, env=environment)
@@ -163,6 +170,25 @@ def test_a_server_that_is_still_loading_ends_with_its_coordinator(own_folder):
         process.wait()
     _, alive = psutil.wait_procs(loading, timeout=5)
     assert not alive
+
+
+class Remembering(StandIn):
+    warmed_up: ClassVar[list] = []
+
+    def warm_up(self, variables):
+        self.warmed_up.append(sorted(variables))
+
+
+def warmed_up(engine):
+    return engine.warmed_up
+
+
+def test_the_server_warms_up_once_for_every_variable():
+    engine = "tests.unit.test_warm:Remembering"
+    assert run_with_engine(engine, warmed_up) == []
+    assert run_with_engine(engine, warmed_up, calculated=["tax", "snap"]) == [["snap", "tax"]]
+    twice = run_with_engine(engine, warmed_up, calculated=["tax", "ssi"])
+    assert twice == [["snap", "tax"], ["ssi"]]
 
 
 def test_other_code_gets_another_server(monkeypatch):

@@ -6,7 +6,10 @@ __all__ = ["build_matrix"]
 
 
 def __getattr__(name: str) -> object:
-    """Import what notebooks use when it is first asked for; a dry-run has no time for it."""
+    """Import what notebooks use when it is first asked for; a dry-run has no time for it.
+
+    Not by a plain name: no rule's code is the facade's.
+    """
     if name in __all__:
-        return getattr(import_module("localcal.facade"), name)
+        return getattr(import_module(f"{__name__}.facade"), name)
     raise AttributeError(f"module 'localcal' has no attribute '{name}'")

@@ -25,6 +25,9 @@ COMPANIONS = {"policyengine-us": ("policyengine-core",)}
 # A script that calls this uses the engine that the config names.
 ENGINE_LOADER = "run_with_engine"
 
+# Calls that import what they are given the name of, and which argument that is.
+NAMING_CALLS = {"import_module": 0, ENGINE_LOADER: 1}
+
 
 class CodeDigest:
     """Digests of the code behind each rule of one checkout, each file read once.
@@ -137,7 +140,7 @@ class _Import(NamedTuple):
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[_Import]:
-    """Yield what a file imports anywhere in it, also by `import_module("name")`.
+    """Yield what a file imports anywhere in it, also as a name given to one of NAMING_CALLS.
 
     Imports for type checkers do not happen and are left out.
     """
@@ -151,10 +154,10 @@ def _imports(tree: ast.AST, package: str) -> Iterator[_Import]:
                 base = ".".join([*above, *([base] if base else [])])
             yield _Import(base, certain=True)
             yield from (_Import(f"{base}.{alias.name}", certain=False) for alias in node.names)
-        elif isinstance(node, ast.Call) and _called(node) == "import_module" and node.args:
-            first = node.args[0]
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                yield _Import(first.value, certain=True)
+        elif isinstance(node, ast.Call) and _called(node) in NAMING_CALLS:
+            for argument in node.args[NAMING_CALLS[_called(node)] :][:1]:
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                    yield _Import(argument.value.partition(":")[0], certain=True)
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:

@@ -1,7 +1,8 @@
 """Which columns each chunk covers, and what the chunks are made from."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import h5py
@@ -18,11 +19,13 @@ class Plan:
         n_columns: columns of the matrix.
         chunk_columns: columns per chunk; the last chunk may be shorter.
         digests: what is read (population, geography, frozen, targets) to the file's SHA-256.
+        calculated: the model variables that every chunk calculates.
     """
 
     n_columns: int
     chunk_columns: int
     digests: dict[str, str]
+    calculated: list[str]
 
     @property
     def n_chunks(self) -> int:
@@ -48,7 +51,13 @@ class Plan:
                 )
 
 
-def write_plan(path: Path, inputs: dict[str, Path], n_columns: int, chunk_columns: int) -> None:
+def write_plan(
+    path: Path,
+    inputs: dict[str, Path],
+    n_columns: int,
+    chunk_columns: int,
+    calculated: Collection[str] = (),
+) -> None:
     """Write the plan for a run.
 
     Args:
@@ -56,6 +65,7 @@ def write_plan(path: Path, inputs: dict[str, Path], n_columns: int, chunk_column
         inputs: population, geography, frozen and targets to their files.
         n_columns: households x clones, from the config.
         chunk_columns: columns per chunk.
+        calculated: the model variables that targets need, so that loaded models get ready for them.
 
     Raises:
         InputError: the geography has another number of columns.
@@ -67,8 +77,13 @@ def write_plan(path: Path, inputs: dict[str, Path], n_columns: int, chunk_column
             f"{inputs['geography']}: has {found} columns, the config asks for {n_columns} "
             "(population.households x geography.clones)"
         )
-    digests = {name: sha256_file(file) for name, file in inputs.items()}
-    write_json(path, {"n_columns": n_columns, "chunk_columns": chunk_columns, "digests": digests})
+    plan = Plan(
+        n_columns=n_columns,
+        chunk_columns=chunk_columns,
+        digests={name: sha256_file(file) for name, file in inputs.items()},
+        calculated=sorted(calculated),
+    )
+    write_json(path, asdict(plan))
 
 
 def read_plan(path: Path) -> Plan:

@@ -5,7 +5,7 @@ its entity. In memory and in the files that localcal writes, every entity is sor
 so that a range of households is a range of persons, of tax units and so on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -97,11 +97,17 @@ def _as_id(ids: np.ndarray) -> np.ndarray:
     return ids.astype(np.int32 if ids.max(initial=0) <= np.iinfo(np.int32).max else np.int64)
 
 
-def one_person(period: int) -> Population:
-    """Return one person, alone in one household with one unit of each kind."""
-    ids = {entity: np.ones(1, dtype=np.int64) for entity in ENTITIES}
-    membership = {group: np.zeros(1, dtype=np.int64) for group in GROUPS}
-    return Population(period, {}, {}, ids, membership, {})
+def one_person_per_state(period: int, states: Sequence[int]) -> Population:
+    """Return one person in each state, alone in a household with one unit of each kind."""
+    own = np.arange(len(states))
+    return Population(
+        period=period,
+        values={"state_fips": np.array(states, dtype=np.int32)},
+        entity={"state_fips": "household"},
+        ids=dict.fromkeys(ENTITIES, own + 1),
+        membership=dict.fromkeys(GROUPS, own),
+        references={},
+    )
 
 
 def clone_households(

@@ -24,7 +24,8 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from importlib import import_module
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
@@ -43,12 +44,17 @@ SECONDS_TO_BIND = 60.0
 TRIES = 3
 
 
-def run_with_engine(engine: str, function: Callable, **arguments: object) -> object:
+def run_with_engine(
+    engine: str, function: str | Callable, *, calculated: Collection[str] = (), **arguments: object
+) -> object:
     """Call `function(engine=<the loaded engine>, **arguments)` in a warm process.
 
     Args:
         engine: the engine as `module:Class`.
-        function: a function of a module of this package.
+        function: a function of a module, or its name as `module:function`, which spares this
+            process the import.
+        calculated: variables that the function and later ones will calculate; the process fills
+            the model's caches for them once.
         arguments: anything that can be pickled.
 
     Raises:
@@ -60,7 +66,8 @@ def run_with_engine(engine: str, function: Callable, **arguments: object) -> obj
         connection = _connect(key, engine)
         try:
             coordinator = int(os.environ.get(COORDINATOR_VARIABLE, os.getpid()))
-            connection.send((key, coordinator, str(Path.cwd()), function, arguments))
+            job = (str(Path.cwd()), function, arguments)
+            connection.send((key, coordinator, frozenset(calculated), job))
             connection.recv()
         except (EOFError, ConnectionError):
             connection.close()
@@ -198,21 +205,34 @@ class Server:
         with self._ending_early():
             try:
                 self._engine: Engine | None = load_engine(engine)
-                self._engine.warm_up()
             except InputError as error:
                 self._engine, self._failure = None, str(error)
-        # Children share what is loaded; without this a collection would copy all of it.
+        self._warm: set[str] = set()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Have children share what is loaded; a collection in one would copy all of it."""
         gc.collect()
         gc.freeze()
 
+    def _warm_up(self, variables: Collection[str]) -> None:
+        """Fill the model's caches for variables that no job has calculated before."""
+        new = set(variables) - self._warm
+        if self._engine is None or not new:
+            return
+        self._warm |= new
+        with contextlib.suppress(InputError):  # whoever asks for such a variable is told
+            self._engine.warm_up(new)
+        self._settle()
+
     @contextlib.contextmanager
     def _ending_early(self) -> Iterator[None]:
-        """End the process in the middle of loading if nobody is left to load for."""
+        """End the process in the middle of loading or warming up if nobody is left to do it for."""
         loaded = threading.Event()
 
         def watch() -> None:
             while not loaded.wait(SECONDS_BETWEEN_LOOKS):
-                if not self._is_needed():
+                if not self._has_coordinator():
                     self._leave()
                     os._exit(1)
 
@@ -243,12 +263,15 @@ class Server:
             self._path.parent.rmdir()
 
     def _is_needed(self) -> bool:
+        return bool(self._has_coordinator() or self._children)
+
+    def _has_coordinator(self) -> bool:
         self._coordinators = {process for process in self._coordinators if is_alive(process)}
-        return bool(self._coordinators or self._children)
+        return bool(self._coordinators)
 
     def _answer(self, connection: Connection) -> None:
         try:
-            key, coordinator, folder, function, arguments = connection.recv()
+            key, coordinator, calculated, job = connection.recv()
         except (EOFError, ConnectionError):
             connection.close()
             return
@@ -256,10 +279,12 @@ class Server:
             connection.close()
             return
         self._coordinators.add(coordinator)
+        with self._ending_early():
+            self._warm_up(calculated)
         child = os.fork()
         if child == 0:
             self._listener.close()
-            _work(connection, folder, self._engine, self._failure, function, arguments)
+            _work(connection, self._engine, self._failure, *job)
         self._children.add(child)
         connection.close()
 
@@ -271,10 +296,10 @@ class Server:
 
 def _work(
     connection: Connection,
-    folder: str,
     engine: Engine | None,
     failure: str,
-    function: Callable,
+    folder: str,
+    function: str | Callable,
     arguments: dict[str, object],
 ) -> None:
     """Do one job's work in a forked child, which never returns."""
@@ -291,6 +316,9 @@ def _work(
     try:
         if engine is None:
             raise InputError(failure)
+        if isinstance(function, str):
+            module, _, name = function.partition(":")
+            function = getattr(import_module(module), name)
         result = function(engine=engine, **arguments)
         used = resource.getrusage(resource.RUSAGE_SELF)
         cpu_seconds = used.ru_utime + used.ru_stime
