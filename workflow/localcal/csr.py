@@ -8,6 +8,7 @@ range) are attributes of the file's root, among them the checksum of the three a
 """
 
 import hashlib
+import mmap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,6 +156,15 @@ class CsrFile:
         """Return the root attributes but for the checksum: what the file was made from."""
         return {name: value for name, value in self.attributes.items() if name != CHECKSUM}
 
+    def release(self) -> None:
+        """Give back the memory that looking at the arrays took; they can be looked at again.
+
+        Every page of a mapped file that was looked at counts as this process's memory until then.
+        """
+        for array in (self.data, self.indices):
+            if isinstance(array.base, mmap.mmap):
+                array.base.madvise(mmap.MADV_DONTNEED)
+
     def verify(self) -> None:
         """Read everything and compare it with the checksum in the file.
 
@@ -164,6 +174,7 @@ class CsrFile:
         checksum = ContentChecksum(self.indptr)
         for start in range(0, self.data.size, BLOCK):
             checksum.update(self.data[start : start + BLOCK], self.indices[start : start + BLOCK])
+            self.release()
         if checksum.hexdigest() != self.attributes.get(CHECKSUM):
             raise InputError(f"{self.path}: its content does not match its checksum")
 

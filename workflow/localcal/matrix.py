@@ -22,7 +22,7 @@ from localcal.targets import read_targets
 logger = logging.getLogger(__name__)
 
 # Entries of the matrix held in memory at a time (8 bytes each, 12 with wide indices).
-BLOCK_ENTRIES = 4_000_000
+BLOCK_ENTRIES = 1_500_000
 
 HARDEST = 20
 
@@ -129,16 +129,22 @@ def _merge(
         bounds = shard.indptr[start : stop + 1]
         counts = np.diff(bounds)
         here = slice(bounds[0], bounds[-1])
-        place = np.arange(counts.sum()) + np.repeat(filled - (bounds[:-1] - bounds[0]), counts)
+        place = np.repeat(filled - (bounds[:-1] - bounds[0]), counts)
+        place += np.arange(place.size)
         data[place] = shard.data[here]
-        indices[place] = shard.indices[here].astype(indices.dtype) + plan.columns(chunk)[0]
+        indices[place] = shard.indices[here] + indices.dtype.type(plan.columns(chunk)[0])
+        shard.release()
         filled = filled + counts
     return data, indices
 
 
 def _sum_rows(data: np.ndarray, indptr: np.ndarray) -> np.ndarray:
-    row = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
-    return np.bincount(row, weights=data, minlength=indptr.size - 1)
+    filled = np.diff(indptr) > 0
+    sums = np.zeros(filled.size)
+    if filled.any():
+        starts = (indptr[:-1] - indptr[0])[filled]
+        sums[filled] = np.add.reduceat(data, starts, dtype=np.float64)
+    return sums
 
 
 def _summary(

@@ -1,0 +1,188 @@
+"""One chunk of the matrix: localcal against public policyengine-us calls.
+
+Both get the same clones of the same synthetic households and some 16,000 targets, with and without
+four reforms. The reference goes the way of PolicyEngine's own builder: write the clones to an H5
+file, `Microsimulation(dataset=...)`, calculate every variable, one `Microsimulation(reform=...)`
+per reform, evaluate, save a compressed sparse matrix. (It is spared what that builder spends on
+drawing take-up, since it gets clones with their draws.) Both run in children of one process with
+the model loaded and its caches filled, so importing costs neither anything. The entries of both
+are compared.
+
+CPU seconds are those of the child. Peak memory counts what the child shares with its parent.
+"""
+
+import logging
+from pathlib import Path
+
+import common
+import numpy as np
+import production
+import scipy.sparse
+from production import PERIOD, REFORMS, Inputs
+
+from localcal.chunk import build_chunk
+from localcal.clones import locate
+from localcal.csr import open_csr
+from localcal.engine import PolicyEngineUS
+from localcal.evaluate import COUNTED, distinct_measures
+from localcal.frozen import read_frozen
+from localcal.geography import read_geography
+from localcal.population import PERSON, Population, read_population, write_population
+from localcal.targets import read_targets, write_targets
+
+OPERATIONS = {">": np.greater, ">=": np.greater_equal, "<": np.less, "==": np.equal}
+
+
+def ours(inputs: Inputs, plan: Path, engine: PolicyEngineUS, path: Path) -> None:
+    """Build the first chunk of a plan as the workflow does."""
+    build_chunk(0, plan, inputs.files(), engine, path)
+
+
+def reference(inputs: Inputs, columns: int, reforms: bool, folder: Path) -> None:
+    """Build the same columns with public calls."""
+    from policyengine_us import Microsimulation
+
+    places = read_geography(inputs.geography, 0, columns)
+    clones = locate(
+        read_population(inputs.population), places, read_frozen(inputs.frozen), np.ones(columns)
+    )
+    write_population(folder / "clones.h5", clones)
+    simulation = Microsimulation(dataset=str(folder / "clones.h5"))
+
+    def calculate(variable: str) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.asarray(simulation.calculate(variable, PERIOD, use_weights=False))
+
+    targets = read_targets(inputs.targets)
+    measures, of_target = distinct_measures(targets)
+    values = [
+        by_household(measure, clones, calculate, entity_of(simulation))
+        for measure in measures
+        if not measure.reform_id
+    ]
+    if reforms:
+        before = calculate("income_tax")
+        for variable in REFORMS:
+            reformed = Microsimulation(
+                dataset=str(folder / "clones.h5"), reform=neutralizing(variable)
+            )
+            with np.errstate(all="ignore"):
+                after = np.asarray(reformed.calculate("income_tax", PERIOD, use_weights=False))
+            change = after.astype(float) - before
+            values.append(np.bincount(clones.household_of["tax_unit"], change, columns))
+    rows = []
+    for target, measure in zip(targets.itertuples(), of_target, strict=True):
+        here = {"national": "US", "state": places.state, "district": places.district}
+        inside = target.geographic_id == np.asarray(here[target.geo_level]).astype(str)
+        rows.append(scipy.sparse.csr_array((values[measure] * inside).astype(np.float32)[None, :]))
+    scipy.sparse.save_npz(folder / "reference.npz", scipy.sparse.vstack(rows, format="csr"))
+
+
+def entity_of(simulation: object) -> dict[str, str]:
+    """Return the entity of every variable."""
+    variables = simulation.tax_benefit_system.variables
+    return {name: variable.entity.key for name, variable in variables.items()}
+
+
+def neutralizing(variable: str) -> type:
+    """Return a reform in which a variable keeps its default."""
+    from policyengine_core.reforms import Reform
+
+    class Neutralized(Reform):
+        def apply(self):
+            self.neutralize_variable(variable)
+
+    return Neutralized
+
+
+def by_household(
+    measure: object, clones: Population, calculate: object, entities: dict[str, str]
+) -> np.ndarray:
+    """Return what each household adds to a measure."""
+    persons = np.ones(clones.count(PERSON), dtype=bool)
+    for variable, operation, value in measure.constraints:
+        found = calculate(variable)
+        if entities[variable] != PERSON:
+            found = found[clones.membership[entities[variable]]]
+        number = {"True": 1.0, "False": 0.0}.get(value) if value.isalpha() else float(value)
+        persons &= OPERATIONS[operation](found.astype(float), number)
+    entity = COUNTED.get(measure.variable) or entities[measure.variable]
+    members = persons
+    if entity != PERSON:
+        belongs = clones.membership[entity][persons]
+        members = np.bincount(belongs, minlength=clones.count(entity)) > 0
+    counted = measure.variable in COUNTED
+    amount = 1.0 if counted else calculate(measure.variable).astype(float)
+    households = clones.count("household")
+    return np.bincount(clones.household_of[entity], amount * members, households)
+
+
+def difference(ours_path: Path, theirs_path: Path) -> float:
+    """Return the largest difference between two matrices' entries."""
+    one, other = open_csr(ours_path).matrix(), scipy.sparse.load_npz(theirs_path)
+    return float(abs(one - scipy.sparse.csr_array(other)).max())
+
+
+def main() -> None:
+    """Measure every size with and without reforms."""
+    parser = common.parser(__doc__)
+    parser.add_argument(
+        "--columns", type=int, nargs="+", default=[1_000, 5_000, 25_000], help="columns per chunk"
+    )
+    parser.add_argument(
+        "--reforms", choices=("with", "without", "both"), default="both", help="which targets"
+    )
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+    engine = production.load_engine()
+    figures: dict[str, float] = {}
+    rows = []
+    with common.temporary_folder() as folder:
+        # In a child, so that the parent stays as lean as a server that does nothing but fork.
+        inputs = production.in_child(
+            production.make_inputs, folder, engine, common.REPOSITORY, options.seed
+        ).result
+        plain = Inputs(**inputs.files() | {"targets": folder / "without.parquet"})
+        all_targets = read_targets(inputs.targets)
+        write_targets(all_targets[all_targets["reform_id"] == 0], plain.targets)
+        chosen = {"with": [inputs], "without": [plain], "both": [plain, inputs]}[options.reforms]
+        for columns in options.columns:
+            for files in chosen:
+                reforms = files is inputs
+                name = f"{columns}_columns_{len(REFORMS) if reforms else 0}_reforms"
+                part = folder / name
+                part.mkdir()
+                plan = production.plan_of(files, part, columns)
+                mine = production.in_child(ours, files, plan, engine, part / "ours.h5")
+                its = production.in_child(reference, files, columns, reforms, part)
+                for who, cost in (("ours", mine), ("reference", its)):
+                    figures[f"{name}_{who}_cpu_seconds"] = cost.cpu_seconds
+                    figures[f"{name}_{who}_wall_seconds"] = cost.wall_seconds
+                    figures[f"{name}_{who}_peak_mb"] = cost.peak_mb
+                ratio = mine.cpu_seconds / its.cpu_seconds
+                figures[f"{name}_cpu_ratio"] = ratio
+                figures[f"{name}_nonzeros"] = open_csr(part / "ours.h5").data.size
+                figures[f"{name}_largest_difference"] = difference(
+                    part / "ours.h5", part / "reference.npz"
+                )
+                rows.append(
+                    [
+                        columns,
+                        len(REFORMS) if reforms else 0,
+                        f"{mine.cpu_seconds:.1f}",
+                        f"{its.cpu_seconds:.1f}",
+                        f"1/{1 / ratio:.1f}",
+                        f"{mine.peak_mb:.0f}",
+                        f"{its.peak_mb:.0f}",
+                        figures[f"{name}_nonzeros"],
+                        f"{figures[f'{name}_largest_difference']:g}",
+                    ]
+                )
+    titles = ["columns", "reforms", "ours CPU s", "reference CPU s", "ratio"]
+    titles += ["ours peak MB", "reference peak MB", "nonzeros", "largest difference"]
+    notes = [f"{len(all_targets)} targets, policyengine-us {engine.version}"]
+    common.report(options.json, figures, titles, rows, notes)
+
+
+if __name__ == "__main__":
+    main()

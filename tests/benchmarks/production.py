@@ -1,0 +1,226 @@
+"""A run's inputs at production size, and work in children of a process with the model loaded."""
+
+import gc
+import json
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from localcal.database import district_income
+from localcal.demo_database import write_demo_database
+from localcal.engine import PolicyEngineUS
+from localcal.frozen import freeze_from_files
+from localcal.geography import Geography, assign_geography, read_geography, write_geography
+from localcal.plan import write_plan
+from localcal.population_sources import build_population
+from localcal.targets import write_targets
+
+PERIOD = 2024
+HOUSEHOLDS = 12_000
+CLONES = 430
+SECTION = {"source": "synthetic", "households": HOUSEHOLDS, "path": None, "drop": []}
+
+REFORMS = (
+    "salt_deduction",
+    "charitable_deduction",
+    "deductible_mortgage_interest",
+    "qualified_business_income_deduction",
+)
+FILER = ("tax_unit_is_filer", "==", "1")
+AGI = "adjusted_gross_income"
+# Brackets of years and of thousand dollars, as the Census Bureau and the IRS publish them.
+AGES = [(low, low + 5) for low in range(0, 85, 5)] + [(85, 999)]
+INCOMES = [(1, 10), (10, 25), (25, 50), (50, 75), (75, 100), (100, 200), (200, 500)]
+
+# What is counted or added up in every district, in every state besides, and in the nation.
+DISTRICT = [
+    ("person_count", []),
+    ("household_count", []),
+    (AGI, [FILER]),
+    ("eitc", [("eitc", ">", "0")]),
+    ("tax_unit_count", [("eitc", ">", "0")]),
+    ("aca_ptc", [("aca_ptc", ">", "0")]),
+    ("household_count", [("snap", ">", "0")]),
+    ("person_count", [("medicaid_enrolled", "==", "True")]),
+    ("salt_deduction", [("salt_deduction", ">", "0")]),
+    ("tax_unit_count", [("salt_deduction", ">", "0")]),
+    *[("person_count", [("age", ">=", str(low)), ("age", "<", str(high))]) for low, high in AGES],
+    *[
+        ("tax_unit_count", [FILER, (AGI, ">=", f"{low}000"), (AGI, "<", f"{high}000")])
+        for low, high in INCOMES
+    ],
+]
+STATE = [
+    ("snap", []),
+    ("medicaid", []),
+    ("person_count", [("used_aca_ptc", ">", "0")]),
+    ("state_income_tax", []),
+    ("real_estate_taxes", []),
+]
+NATION = [
+    (variable, [])
+    for variable in [
+        "child_support_expense",
+        "child_support_received",
+        "employment_income",
+        "income_tax",
+        "medical_expense_deduction",
+        "non_refundable_ctc",
+        "qualified_dividend_income",
+        "refundable_ctc",
+        "rent",
+        "rental_income",
+        "self_employment_income",
+        "social_security",
+        "ssi",
+        "tanf",
+        "taxable_interest_income",
+        "taxable_pension_income",
+        "tip_income",
+        "unemployment_compensation",
+    ]
+]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of a run up to its plan."""
+
+    population: Path
+    geography: Path
+    targets: Path
+    frozen: Path
+
+    def files(self) -> dict[str, Path]:
+        """Return them by name."""
+        return dict(vars(self))
+
+
+def load_engine() -> PolicyEngineUS:
+    """Return the model as the warm server holds it before it forks."""
+    engine = PolicyEngineUS()
+    engine.warm_up([name for name, _ in DISTRICT + STATE + NATION] + ["tax_unit_is_filer"])
+    gc.collect()
+    gc.freeze()
+    return engine
+
+
+def make_inputs(folder: Path, engine: PolicyEngineUS, repository: Path, seed: int) -> Inputs:
+    """Write everything that chunks read for 12,000 synthetic households and 430 clones."""
+    config = repository / "config"
+    inputs = Inputs(
+        *(folder / name for name in ("population.h5", "geography.h5", "targets.parquet", "f.h5"))
+    )
+    households = folder / "households.parquet"
+    build_population(SECTION, PERIOD, seed, engine, inputs.population, households)
+    database = folder / "policy_data.db"
+    write_demo_database(config / "published", config / "areas.tsv", database)
+    income = district_income(database, PERIOD)
+    geography = assign_geography(
+        households=pd.read_parquet(households),
+        places=config / "geography/county_district.csv",
+        district_population=config / "geography/district_population.csv",
+        n_clones=CLONES,
+        income_percentile=90,
+        district_income=income.districts,
+        state_income=income.states,
+        state_exponent=-0.3,
+        seed=seed,
+    )
+    write_geography(inputs.geography, geography, {})
+    write_targets(targets(geography, reforms=True), inputs.targets)
+    files = inputs.files()
+    frozen = files.pop("frozen")
+    freeze_from_files(files, config / "take_up.csv", seed, engine, frozen)
+    return inputs
+
+
+def targets(geography: Geography, reforms: bool) -> pd.DataFrame:
+    """Return some 16,000 targets: every measure of every level in every place."""
+    places = {
+        "national": ["US"],
+        "state": sorted({str(state) for state in geography.state}),
+        "district": sorted({str(district) for district in geography.district}),
+    }
+    measures = {
+        "district": DISTRICT,
+        "state": DISTRICT + STATE,
+        "national": DISTRICT + STATE + NATION,
+    }
+    rows = [
+        (level, place, variable, 0, constraints)
+        for level, areas in places.items()
+        for place in areas
+        for variable, constraints in measures[level]
+    ]
+    if reforms:
+        rows += [("national", "US", name, 1 + n, []) for n, name in enumerate(REFORMS)]
+    return pd.DataFrame(
+        [
+            {
+                "target_id": number,
+                "stratum_id": number,
+                "variable": variable,
+                "reform_id": reform,
+                "period": PERIOD,
+                "geo_level": level,
+                "geographic_id": place,
+                "domain_variable": "",
+                "constraints": json.dumps(constraints),
+                "original_value": 1.0,
+                "uprating_factor": 1.0,
+                "value": 1.0,
+                "tolerance": float("nan"),
+                "name": f"{level}/{place}/{number}",
+                "source": "benchmark",
+            }
+            for number, (level, place, variable, reform, constraints) in enumerate(rows)
+        ]
+    )
+
+
+def plan_of(inputs: Inputs, folder: Path, chunk_columns: int) -> Path:
+    """Write the plan for one chunk size."""
+    path = folder / f"plan_{chunk_columns}.json"
+    columns = read_geography(inputs.geography).household.size
+    write_plan(path, inputs.files(), columns, chunk_columns)
+    return path
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a child took: seconds, and MB with everything it shares with its parent."""
+
+    cpu_seconds: float
+    wall_seconds: float
+    peak_mb: float
+    result: object
+
+
+def in_child(work: Callable, *arguments: object) -> Cost:
+    """Call a function in a forked child, as the warm server does for every job."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(theirs, work, arguments))
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    except EOFError:
+        raise SystemExit(f"error: the process of {work.__name__} failed") from None
+    finally:
+        process.join()
+
+
+def _answer(connection, work: Callable, arguments: tuple) -> None:
+    wall = time.perf_counter()
+    result = work(*arguments)
+    wall = time.perf_counter() - wall
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    peak = used.ru_maxrss * 1024 / 1e6
+    connection.send(Cost(used.ru_utime + used.ru_stime, wall, peak, result))
