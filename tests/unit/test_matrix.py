@@ -7,6 +7,8 @@ import h5py
 import numpy as np
 import pytest
 import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import localcal.matrix
 from localcal.chunk import build_chunk
@@ -33,6 +35,22 @@ takes_up_medicaid_if_eligible,person,6,0.5,has_medicaid_health_coverage_at_inter
 @pytest.fixture
 def inputs(tmp_path):
     """Return the files that chunks are made from: 30 households, 7 clones."""
+    return make_inputs(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def inputs_once(tmp_path_factory):
+    """Return the same for tests that only read them."""
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="module")
+def whole(inputs_once, tmp_path_factory):
+    """Return the bytes of the matrix in one piece."""
+    return build(tmp_path_factory.mktemp("whole") / "m", inputs_once, 210).read_bytes()
+
+
+def make_inputs(tmp_path):
     (tmp_path / "rates.csv").write_text(RATES)
     population = random_population(30, seed=21)
     places = random_places(population, 7, seed=21)
@@ -70,6 +88,19 @@ def test_the_matrix_has_the_same_bytes_for_every_chunk_size(tmp_path, inputs, ch
     whole = build(tmp_path / "whole", inputs, 210)
     cut = build(tmp_path / "cut", inputs, chunk_columns, order=shuffled)
     assert cut.read_bytes() == whole.read_bytes()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_no_cut_no_order_and_no_block_size_shows(tmp_path_factory, inputs_once, whole, data):
+    chunk_columns = data.draw(st.integers(1, 230))
+    block_entries = data.draw(st.sampled_from([1, 50, 400, 10**6]))
+    folder = tmp_path_factory.mktemp("cut") / "m"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localcal.matrix, "BLOCK_ENTRIES", block_entries)
+        order = lambda chunks: data.draw(st.permutations(chunks))  # noqa: E731
+        cut = build(folder, inputs_once, chunk_columns, order=order)
+    assert cut.read_bytes() == whole
 
 
 def test_the_matrix_is_the_same_with_blocks_of_one_row(tmp_path, inputs, monkeypatch):
