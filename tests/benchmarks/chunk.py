@@ -38,8 +38,12 @@ def ours(inputs: Inputs, plan: Path, engine: PolicyEngineUS, path: Path) -> None
     build_chunk(0, plan, inputs.files(), engine, path)
 
 
-def reference(inputs: Inputs, columns: int, reforms: bool, folder: Path) -> None:
-    """Build the same columns with public calls."""
+def reference(inputs: Inputs, columns: int, folder: Path) -> tuple[float, float]:
+    """Build the same columns with public calls.
+
+    Returns:
+        CPU seconds and peak MB so far when all but the reforms was done.
+    """
     from policyengine_us import Microsimulation
 
     places = read_geography(inputs.geography, 0, columns)
@@ -60,22 +64,29 @@ def reference(inputs: Inputs, columns: int, reforms: bool, folder: Path) -> None
         for measure in measures
         if not measure.reform_id
     ]
-    if reforms:
-        before = calculate("income_tax")
-        for variable in REFORMS:
-            reformed = Microsimulation(
-                dataset=str(folder / "clones.h5"), reform=neutralizing(variable)
-            )
-            with np.errstate(all="ignore"):
-                after = np.asarray(reformed.calculate("income_tax", PERIOD, use_weights=False))
-            change = after.astype(float) - before
-            values.append(np.bincount(clones.household_of["tax_unit"], change, columns))
-    rows = []
-    for target, measure in zip(targets.itertuples(), of_target, strict=True):
-        here = {"national": "US", "state": places.state, "district": places.district}
-        inside = target.geographic_id == np.asarray(here[target.geo_level]).astype(str)
-        rows.append(scipy.sparse.csr_array((values[measure] * inside).astype(np.float32)[None, :]))
-    scipy.sparse.save_npz(folder / "reference.npz", scipy.sparse.vstack(rows, format="csr"))
+    level = targets["geo_level"].to_numpy()
+    place = targets["geographic_id"].replace("US", "0").astype(int).to_numpy()
+    here = {"national": np.zeros(columns), "state": places.state, "district": places.district}
+
+    def entries(target: int) -> scipy.sparse.csr_array:
+        inside = here[level[target]] == place[target]
+        found = (values[of_target[target]] * inside).astype(np.float32)
+        return scipy.sparse.csr_array(found[None, :])
+
+    plain = targets.index[targets["reform_id"] == 0]
+    rows = {target: entries(target) for target in plain}
+    lap = production.used_so_far()
+    before = calculate("income_tax")
+    for variable in REFORMS:
+        reformed = Microsimulation(dataset=str(folder / "clones.h5"), reform=neutralizing(variable))
+        with np.errstate(all="ignore"):
+            after = np.asarray(reformed.calculate("income_tax", PERIOD, use_weights=False))
+        change = after.astype(float) - before
+        values.append(np.bincount(clones.household_of["tax_unit"], change, columns))
+    rows |= {target: entries(target) for target in targets.index.difference(plain)}
+    matrix = scipy.sparse.vstack([rows[target] for target in targets.index], format="csr")
+    scipy.sparse.save_npz(folder / "reference.npz", matrix)
+    return lap
 
 
 def entity_of(simulation: object) -> dict[str, str]:
@@ -123,14 +134,36 @@ def difference(ours_path: Path, theirs_path: Path) -> float:
     return float(abs(one - scipy.sparse.csr_array(other)).max())
 
 
+def compare(mine: production.Cost, cpu_seconds: float, peak_mb: float) -> dict[str, float]:
+    """Return the figures of ours beside those of the reference."""
+    return {
+        "ours_cpu_seconds": mine.cpu_seconds,
+        "reference_cpu_seconds": cpu_seconds,
+        "cpu_ratio": mine.cpu_seconds / cpu_seconds,
+        "ours_wall_seconds": mine.wall_seconds,
+        "ours_peak_mb": mine.peak_mb,
+        "reference_peak_mb": peak_mb,
+    }
+
+
+def cells(found: dict[str, float]) -> list[str]:
+    """Return figures as cells of the table."""
+    return [
+        f"{found['ours_cpu_seconds']:.1f}",
+        f"{found['reference_cpu_seconds']:.1f}",
+        f"1/{1 / found['cpu_ratio']:.1f}",
+        f"{found['ours_peak_mb']:.0f}",
+        f"{found['reference_peak_mb']:.0f}",
+        str(found["nonzeros"]),
+        f"{found['largest_difference']:g}" if "largest_difference" in found else "",
+    ]
+
+
 def main() -> None:
     """Measure every size with and without reforms."""
     parser = common.parser(__doc__)
     parser.add_argument(
         "--columns", type=int, nargs="+", default=[1_000, 5_000, 25_000], help="columns per chunk"
-    )
-    parser.add_argument(
-        "--reforms", choices=("with", "without", "both"), default="both", help="which targets"
     )
     options = parser.parse_args()
     logging.disable(logging.WARNING)
@@ -145,39 +178,21 @@ def main() -> None:
         plain = Inputs(**inputs.files() | {"targets": folder / "without.parquet"})
         all_targets = read_targets(inputs.targets)
         write_targets(all_targets[all_targets["reform_id"] == 0], plain.targets)
-        chosen = {"with": [inputs], "without": [plain], "both": [plain, inputs]}[options.reforms]
         for columns in options.columns:
-            for files in chosen:
-                reforms = files is inputs
-                name = f"{columns}_columns_{len(REFORMS) if reforms else 0}_reforms"
-                part = folder / name
-                part.mkdir()
+            part = folder / str(columns)
+            part.mkdir()
+            its = production.in_child(reference, inputs, columns, part)
+            costs = {0: its.result, len(REFORMS): (its.cpu_seconds, its.peak_mb)}
+            for files, count in ((plain, 0), (inputs, len(REFORMS))):
+                path = part / f"{count}.h5"
                 plan = production.plan_of(files, part, columns)
-                mine = production.in_child(ours, files, plan, engine, part / "ours.h5")
-                its = production.in_child(reference, files, columns, reforms, part)
-                for who, cost in (("ours", mine), ("reference", its)):
-                    figures[f"{name}_{who}_cpu_seconds"] = cost.cpu_seconds
-                    figures[f"{name}_{who}_wall_seconds"] = cost.wall_seconds
-                    figures[f"{name}_{who}_peak_mb"] = cost.peak_mb
-                ratio = mine.cpu_seconds / its.cpu_seconds
-                figures[f"{name}_cpu_ratio"] = ratio
-                figures[f"{name}_nonzeros"] = open_csr(part / "ours.h5").data.size
-                figures[f"{name}_largest_difference"] = difference(
-                    part / "ours.h5", part / "reference.npz"
-                )
-                rows.append(
-                    [
-                        columns,
-                        len(REFORMS) if reforms else 0,
-                        f"{mine.cpu_seconds:.1f}",
-                        f"{its.cpu_seconds:.1f}",
-                        f"1/{1 / ratio:.1f}",
-                        f"{mine.peak_mb:.0f}",
-                        f"{its.peak_mb:.0f}",
-                        figures[f"{name}_nonzeros"],
-                        f"{figures[f'{name}_largest_difference']:g}",
-                    ]
-                )
+                mine = production.in_child(ours, files, plan, engine, path)
+                found = compare(mine, *costs[count]) | {"nonzeros": open_csr(path).data.size}
+                if count:
+                    found["largest_difference"] = difference(path, part / "reference.npz")
+                name = f"{columns}_columns_{count}_reforms"
+                figures |= {f"{name}_{key}": value for key, value in found.items()}
+                rows.append([columns, count, *cells(found)])
     titles = ["columns", "reforms", "ours CPU s", "reference CPU s", "ratio"]
     titles += ["ours peak MB", "reference peak MB", "nonzeros", "largest difference"]
     notes = [f"{len(all_targets)} targets, policyengine-us {engine.version}"]

@@ -217,10 +217,15 @@ def in_child(work: Callable, *arguments: object) -> Cost:
         process.join()
 
 
+def used_so_far() -> tuple[float, float]:
+    """Return this process's CPU seconds and peak MB."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6
+
+
 def _answer(connection, work: Callable, arguments: tuple) -> None:
     wall = time.perf_counter()
     result = work(*arguments)
     wall = time.perf_counter() - wall
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    peak = used.ru_maxrss * 1024 / 1e6
-    connection.send(Cost(used.ru_utime + used.ru_stime, wall, peak, result))
+    cpu_seconds, peak_mb = used_so_far()
+    connection.send(Cost(cpu_seconds, wall, peak_mb, result))
