@@ -1,0 +1,144 @@
+"""Parts of the executor that need no emulator."""
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+
+import modal.exception
+import pytest
+
+from snakemake_executor_plugin_modal import api, jobs, records
+from snakemake_executor_plugin_modal.classes import Class, Needs, choose, parse_classes
+from snakemake_executor_plugin_modal.errors import ModalPluginError
+
+
+def test_classes_without_a_number_share_what_is_left():
+    classes = parse_classes(["16000x4:4", "2000", "4000"], 50)
+    assert classes == [
+        Class(2000, containers=23),
+        Class(4000, containers=23),
+        Class(16000, 4, containers=4),
+    ]
+    assert sum(one.containers for one in classes) == 50
+
+
+@pytest.mark.parametrize(
+    ("texts", "most", "says"),
+    [
+        (["much"], 5, "not of the form"),
+        (["400000"], 5, "outside of what Modal sells"),
+        (["1000x65"], 5, "outside of what Modal sells"),
+        (["1000:3", "2000:3"], 5, "more than the 5 containers"),
+        (["1000", "2000"], 1, "more than the 1 containers"),
+        (["1000:2", "1000:3"], 5, "twice"),
+    ],
+)
+def test_wrong_classes_are_refused(texts, most, says):
+    with pytest.raises(ModalPluginError, match=says):
+        parse_classes(texts, most)
+
+
+def test_a_job_goes_to_the_smallest_class_that_has_what_it_needs():
+    classes = parse_classes(["2000", "8000x4", "16000@A10G"], 9)
+    assert choose(classes, Needs(None, 1)).memory_mb == 2000
+    assert choose(classes, Needs(2001, 1)).memory_mb == 8000
+    assert choose(classes, Needs(100, 2)).cpus == 4
+    assert choose(classes, Needs(100, 1, gpus=1)).gpu == "A10G"
+
+
+@pytest.mark.parametrize(
+    ("needs", "says"),
+    [
+        (Needs(9000, 1), "no class of containers"),
+        (Needs(100, 8), "no class of containers"),
+        (Needs(100, 1, gpus=1, gpu_model="H100"), "no class of containers"),
+        (Needs(100, 1, gpus=2), "one is the most"),
+        (Needs(400_000, 1), "Modal sells at most"),
+        (Needs(100, 65), "Modal sells at most"),
+        (Needs(100, 1, seconds=25 * 3600), "Modal sells at most"),
+    ],
+)
+def test_a_job_that_fits_nowhere_is_refused(needs, says):
+    with pytest.raises(ModalPluginError, match=says):
+        choose([Class(8000, 4), Class(8000, 1, "A10G")], needs)
+
+
+def test_the_hard_limit_leaves_room_for_the_guard():
+    assert Class(1000).hard_limit_mb == 2024
+    assert Class(20000).hard_limit_mb == 22000
+
+
+def test_a_shell_line_becomes_commands():
+    line = "python -m snakemake --deploy-sources a b && python -m snakemake --config 'x=a && b' && "
+    assert jobs.commands(line) == [
+        ["python", "-m", "snakemake", "--deploy-sources", "a", "b"],
+        ["python", "-m", "snakemake", "--config", "x=a && b"],
+    ]
+
+
+def test_patience_counts_errors_and_forgets_them_after_an_answer(monkeypatch):
+    monkeypatch.setattr(api, "PAUSES", (0,))
+    patience = api.Patience(60, logging.getLogger("test"))
+    left = 3
+
+    async def call():
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise modal.exception.ServiceError("not now")
+        return "answer"
+
+    assert asyncio.run(patience.ask(call, "a question")) == "answer"
+    assert patience.errors == 0
+
+
+def test_patience_ends(monkeypatch):
+    monkeypatch.setattr(api, "PAUSES", (0.01,))
+    patience = api.Patience(0.05, logging.getLogger("test"))
+
+    async def call():
+        raise modal.exception.ConnectionError("no network")
+
+    with pytest.raises(ModalPluginError, match=r"has not answered for .* a question: no network"):
+        asyncio.run(patience.ask(call, "a question"))
+
+
+def test_other_errors_are_not_waited_for():
+    patience = api.Patience(60, logging.getLogger("test"))
+
+    async def call():
+        raise modal.exception.NotFoundError("gone")
+
+    with pytest.raises(modal.exception.NotFoundError):
+        asyncio.run(patience.ask(call, "a question"))
+
+
+def test_a_refused_token_is_said_at_once():
+    patience = api.Patience(60, logging.getLogger("test"))
+
+    async def call():
+        raise modal.exception.AuthError("bad token")
+
+    with pytest.raises(ModalPluginError, match="refused the token"):
+        asyncio.run(patience.ask(call, "a question"))
+
+
+@pytest.mark.parametrize(
+    ("change", "dead"),
+    [
+        ({"pid": 2**22 + 1}, True),
+        ({"pid": 1}, False),
+        ({"host": "elsewhere", "pid": 2**22 + 1}, False),
+        ({"host": "elsewhere", "pid": 1, "time": 0}, True),
+    ],
+)
+def test_a_coordinator_is_dead_if_its_process_is_gone_or_it_is_silent(change, dead):
+    record = json.loads(records.Record(None, [], None)._text()) | change
+    assert records.is_dead(record) == dead
+
+
+def test_importing_the_plugin_does_not_import_modal():
+    code = "import sys, snakemake_executor_plugin_modal; assert 'modal' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,147 @@
+"""The deployed app: one function per class of containers, all of the same image."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import platform
+import sys
+from pathlib import Path
+
+import modal
+
+from snakemake_executor_plugin_modal.classes import MOST_SECONDS, Class
+from snakemake_executor_plugin_modal.errors import ModalPluginError
+
+IMAGE = Path(__file__).parent / "image"
+STORAGE_PLUGIN = "snakemake_storage_plugin_modal"
+IGNORED = ["**/__pycache__", "**/*.pyc"]
+
+if str(IMAGE) not in sys.path:
+    sys.path.append(str(IMAGE))
+
+from snakemake_modal_worker.main import CHECKED, run  # noqa: E402  (found in the folder above)
+
+
+class Deployment:
+    """What shall be deployed; `digest` changes with anything that containers depend on."""
+
+    def __init__(self, settings, classes: list[Class]):
+        self.settings, self.classes = settings, classes
+        self.app_name = settings.app or f"snakemake-{settings.volume}"
+        self.python = settings.python or ".".join(platform.python_version_tuple()[:2])
+        self.folders = local_folders(settings.packages)
+        self.digest = self._digest()
+
+    def function_name(self, one: Class) -> str:
+        return f"job-{one.name}-{self.digest}"
+
+    async def functions(self, logger) -> dict[Class, modal.Function]:
+        """The deployed functions, after a deployment if there was none with these settings.
+
+        Raises:
+            ModalPluginError: Modal could not build the image or refuses the functions.
+        """
+        functions = {
+            one: modal.Function.from_name(
+                self.app_name,
+                self.function_name(one),
+                environment_name=self.settings.environment,
+            )
+            for one in self.classes
+        }
+        try:
+            await functions[self.classes[0]].hydrate.aio()
+        except modal.exception.NotFoundError:
+            logger.info(f"Deploying the Modal app {self.app_name} (image and settings are new).")
+            await self._deploy()
+        return functions
+
+    async def _deploy(self) -> None:
+        settings = self.settings
+        volume = modal.Volume.from_name(settings.volume, environment_name=settings.environment)
+        image = self._image()
+        app = modal.App(self.app_name)
+        for one in self.classes:
+            app.function(
+                name=self.function_name(one),
+                image=image,
+                cpu=one.cpus,
+                memory=(one.memory_mb, one.hard_limit_mb),
+                gpu=one.gpu or None,
+                timeout=MOST_SECONDS,
+                startup_timeout=settings.start_timeout,
+                max_containers=one.containers,
+                scaledown_window=settings.scaledown_window,
+                volumes={settings.mount: volume},
+                include_source=False,
+            )(run)
+        try:
+            await app.deploy.aio(environment_name=settings.environment)
+        except (modal.exception.RemoteError, modal.exception.InvalidError) as error:
+            raise ModalPluginError(f"Modal could not deploy {self.app_name}: {error}") from error
+
+    def _image(self) -> modal.Image:
+        if self.settings.base_image:
+            image = modal.Image.from_registry(self.settings.base_image)
+        else:
+            image = modal.Image.debian_slim(self.python)
+        if self.settings.requirements:
+            image = image.pip_install_from_requirements(self.settings.requirements)
+        else:
+            image = image.pip_install(*pinned())
+        for name, folder in self.folders.items():
+            image = image.add_local_dir(folder, f"/root/{name}", ignore=IGNORED)
+        return image
+
+    def _digest(self) -> str:
+        settings = self.settings
+        digest = hashlib.sha256()
+        facts = [settings.volume, settings.mount, settings.base_image, settings.scaledown_window]
+        facts += [self.python, self.classes, settings.start_timeout, modal.__version__]
+        digest.update(repr(facts).encode())
+        if settings.requirements:
+            digest.update(read_requirements(settings.requirements))
+        else:
+            digest.update(repr(pinned()).encode())
+        for name, folder in sorted(self.folders.items()):
+            for path in sorted(folder.rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    digest.update(f"{name}/{path.relative_to(folder)}\0".encode())
+                    digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()[:12]
+
+
+def local_folders(packages: list[str]) -> dict[str, Path]:
+    """Folders that are copied to /root, by their names there.
+
+    Raises:
+        ModalPluginError: a package is neither a folder nor can be imported here.
+    """
+    folders = {"snakemake_modal_worker": IMAGE / "snakemake_modal_worker"}
+    wanted = list(packages)
+    if importlib.util.find_spec(STORAGE_PLUGIN) is not None:
+        wanted.append(STORAGE_PLUGIN)
+    for name in wanted:
+        if Path(name).is_dir():
+            folders[Path(name).resolve().name] = Path(name).resolve()
+            continue
+        spec = importlib.util.find_spec(name) if name.isidentifier() else None
+        if spec is None or not spec.submodule_search_locations:
+            raise ModalPluginError(
+                f"--modal-packages: {name!r} is no folder and no package that can be imported here"
+            )
+        folders[name] = Path(spec.submodule_search_locations[0])
+    return folders
+
+
+def read_requirements(path: str) -> bytes:
+    """Contents of the requirements file; raises ModalPluginError if it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ModalPluginError(f"--modal-requirements: {error}") from error
+
+
+def pinned() -> list[str]:
+    """The requirements of an image in which Snakemake is what it is here."""
+    return [f"{name}=={importlib.metadata.version(name)}" for name in CHECKED]

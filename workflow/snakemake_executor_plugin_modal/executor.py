@@ -1,0 +1,290 @@
+"""Sends jobs to Modal, waits for them, takes up those of an earlier run, and cancels them."""
+
+import asyncio
+import contextlib
+import shlex
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+
+import modal
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
+
+from snakemake_executor_plugin_modal import Executor, jobs
+from snakemake_executor_plugin_modal.api import (
+    PASSING,
+    Patience,
+    environment_values,
+)
+from snakemake_executor_plugin_modal.classes import choose, parse_classes
+from snakemake_executor_plugin_modal.deployment import STORAGE_PLUGIN, Deployment
+from snakemake_executor_plugin_modal.errors import ModalPluginError
+from snakemake_executor_plugin_modal.records import Record, short_hash
+
+DEFAULT_CLASSES = ["4000", "16000"]
+
+LONG_POLL = 50
+"""Seconds that Modal holds the question for a result before it answers that there is none."""
+
+ROUND = 0.5
+"""Seconds until a newly sent job is asked about too."""
+
+CANCEL_PATIENCE = 20
+"""Seconds without an answer after which cancelling is given up."""
+
+
+@dataclass
+class Sent:
+    """A job that was sent: the call, and the task that waits for its result."""
+
+    key: str
+    call: modal.FunctionCall
+    inherited: bool
+    result: asyncio.Task | None = None
+
+
+class ModalExecutor(Executor):
+    def __post_init__(self):
+        settings = self.workflow.executor_settings
+        self.settings = settings
+        self.next_seconds_between_status_checks = 0.1
+        self.sent: dict[str, Sent] = {}
+        self.patience = Patience(settings.patience, self.logger)
+        self.env = environment_values(settings.env)
+        most = settings.max_containers or self.workflow.resource_settings.nodes
+        self.classes = parse_classes(settings.memory_classes or DEFAULT_CLASSES[:most], most)
+        planned = [job for job in self.workflow.dag.needrun_jobs() if not job.is_local]
+        jobs.refuse_impossible(planned, lambda asked: choose(self.classes, asked))
+        self.deployment = Deployment(settings, self.classes)
+        self.volume = modal.Volume.from_name(settings.volume, environment_name=settings.environment)
+        outputs = [path for job in planned for path in jobs.outputs(job, settings.volume)]
+        self.record = Record(self.volume, outputs, self.patience)
+        asyncio.run(self._prepare())
+
+    # Before the first job
+
+    async def _prepare(self) -> None:
+        try:
+            await self.patience.ask(self.volume.hydrate.aio, "the volume")
+        except modal.exception.NotFoundError:
+            raise ModalPluginError(
+                f"there is no Modal Volume {self.settings.volume!r}: check --modal-volume, or make "
+                f"it with `modal volume create --version=2 {self.settings.volume}`"
+            ) from None
+        names = await self.record.acquire()
+        try:
+            self.functions = await self.patience.ask(
+                lambda: self.deployment.functions(self.logger), "the deployment"
+            )
+            await self._check_image(names)
+        except BaseException:
+            await self.record.release()
+            raise
+
+    async def _check_image(self, names: set[str]) -> None:
+        """Let a container import everything, once after each deployment."""
+        checked = f".smk-modal/checked-{self.deployment.digest}"
+        if checked in names:
+            return
+        function = self.functions[self.classes[0]]
+        request = {"kind": "check", "preload": self.settings.preload}
+        call = await self.patience.ask(lambda: function.spawn.aio(request), "the start-up check")
+        limit = self.settings.start_timeout
+        app = f"the app {self.deployment.app_name}"
+        try:
+            answer = await self.patience.ask(
+                lambda: call.get.aio(timeout=limit), "the start-up check"
+            )
+        except TimeoutError:
+            await call.cancel.aio(terminate_containers=True)
+            raise ModalPluginError(
+                f"no container of {app} was ready within {limit} s (--modal-start-timeout); "
+                f"`modal app logs {self.deployment.app_name}` tells why"
+            ) from None
+        except modal.exception.Error as error:
+            raise ModalPluginError(f"a container of {app} could not start: {error}") from error
+        if answer["error"]:
+            raise ModalPluginError(f"a container of {app} cannot run jobs: {answer['error']}")
+        from snakemake_modal_worker.main import versions
+
+        differences = jobs.version_differences(answer["versions"], versions())
+        if differences:
+            raise ModalPluginError(
+                f"the image of {app} does not fit: {'; '.join(differences)}. Make "
+                "--modal-requirements and --modal-python say what is installed here"
+            )
+        await self.record.mark(checked)
+
+    # Sending
+
+    def get_job_args(self, job, **kwargs):
+        # Cores of the container, not of the coordinator.
+        return RealExecutor.get_job_args(self, job, cores=max(job.threads, 1))
+
+    def run_job(self, job):
+        self.run_jobs([job])
+
+    def run_jobs(self, jobs_to_run):
+        for job in jobs_to_run:
+            self.run_job_pre(job)
+        infos = asyncio.run(self._send_all(jobs_to_run))
+        for info in infos:
+            self.report_job_submission(info)
+
+    async def _send_all(self, jobs_to_run) -> list[SubmittedJobInfo]:
+        return await asyncio.gather(*(self._send(job) for job in jobs_to_run))
+
+    async def _send(self, job) -> SubmittedJobInfo:
+        key = self._key(job)
+        call_id = self.record.inherited.get(key)
+        if call_id is None:
+            return SubmittedJobInfo(job, external_jobid=await self._spawn(job, key))
+        self.logger.info(f"Waiting for the call {call_id} of an earlier run: {job.name}.")
+        self.record.note(key, call_id)
+        self.sent[call_id] = Sent(key, modal.FunctionCall.from_id(call_id), inherited=True)
+        return SubmittedJobInfo(job, external_jobid=call_id)
+
+    async def _spawn(self, job, key: str) -> str:
+        """Send a job in a new call, whose id is given."""
+        one = choose(self.classes, jobs.needs(job))
+        env = {**self.env, **self.envvars()}
+        request = jobs.payload(job, self.format_job_exec(job), env, one, self.settings)
+        function = self.functions[one]
+        call = await self.patience.ask(lambda: function.spawn.aio(request), "a call")
+        self.record.note(key, call.object_id)
+        self.sent[call.object_id] = Sent(key, call, inherited=False)
+        return call.object_id
+
+    def _key(self, job) -> str:
+        """The same for the same job of the same workflow, whatever the attempt."""
+        factory = self.workflow.spawned_job_args_factory
+        common = factory.general_args(self.common_settings) + factory.precommand(
+            self.common_settings
+        )
+        names = jobs.outputs(job, self.settings.volume) or [str(job.get_target_spec())]
+        # Sorted, because Snakemake names sets in any order.
+        return short_hash("\0".join([*sorted(shlex.split(common)), *sorted(names)]))
+
+    # Waiting
+
+    async def check_active_jobs(self, active_jobs):
+        if not active_jobs:
+            if getattr(self, "record", None):
+                await self.record.beat()
+            return
+        waiting = {self._result(info): info for info in active_jobs}
+        await asyncio.wait(waiting, timeout=ROUND, return_when=asyncio.FIRST_COMPLETED)
+        for task, info in waiting.items():
+            if not task.done() or not await self._finished(info, task):
+                yield info
+        await self.record.beat()
+
+    def _result(self, info) -> asyncio.Task:
+        sent = self.sent[info.external_jobid]
+        if sent.result is None:
+            sent.result = asyncio.create_task(self._wait_for(sent.call))
+        return sent.result
+
+    async def _wait_for(self, call) -> dict:
+        """What the call returned; a failure outside of the job in the same form."""
+        while True:
+            try:
+                return await self.patience.ask(lambda: call.get.aio(timeout=LONG_POLL), "a result")
+            except TimeoutError:
+                self.patience.answered()
+            except modal.exception.Error as error:
+                text = f"Modal ended the call: {type(error).__name__}: {error}"
+                return {"ok": False, "failure": "call", "log": text, "stored": []}
+
+    async def _finished(self, info, task) -> bool:
+        """Report a job whose call ended; False if it was sent again instead."""
+        result = task.result()
+        sent = self.sent.pop(info.external_jobid)
+        self.record.forget(sent.key)
+        # After a failure outputs may also have been removed: then it has to look again.
+        note_stored(self.settings.volume, result["stored"] if result["ok"] else None)
+        if result["ok"]:
+            self.report_job_success(info)
+        elif sent.inherited:
+            # The call of an earlier run failed; this run has not tried yet.
+            info.external_jobid = await self._spawn(info.job, sent.key)
+            return False
+        else:
+            self.report_job_error(info, msg=jobs.explain(result, info.job) + "\n")
+        return True
+
+    # The end
+
+    def cancel_jobs(self, active_jobs):
+        calls = [sent.call for sent in list(self.sent.values())]
+        calls += [modal.FunctionCall.from_id(one) for one in self.record.inherited.values()]
+        if not calls or self.patience.lost:
+            return
+        self.logger.info(f"Cancelling {len(calls)} calls on Modal, and ending their containers.")
+        # A second Ctrl-C must not leave containers that are paid for.
+        with interrupts_ignored():
+            self._in_thread(self._cancel(calls))
+
+    async def _cancel(self, calls) -> None:
+        patience = Patience(CANCEL_PATIENCE, self.logger)
+        ask = [
+            patience.ask(lambda call=call: call.cancel.aio(terminate_containers=True), "an end")
+            for call in calls
+        ]
+        answers = await asyncio.gather(*ask, return_exceptions=True)
+        failures = [answer for answer in answers if isinstance(answer, Exception)]
+        if failures:
+            self.logger.error(
+                f"{len(failures)} calls could not be cancelled ({failures[0]}): end them with "
+                f"`modal app stop {self.deployment.app_name}`"
+            )
+
+    def shutdown(self):
+        super().shutdown()
+        if self.patience.lost:
+            # Calls may be running; whoever runs the same command again finds them by the record.
+            return
+        self.record._patience = Patience(CANCEL_PATIENCE, self.logger)
+        try:
+            with interrupts_ignored():
+                self._in_thread(self.record.release())
+        except (*PASSING, ModalPluginError) as error:
+            self.logger.warning(f"the record of this run stays on the volume: {error}")
+
+    def _in_thread(self, coroutine) -> None:
+        """Run to the end in a thread that the interpreter waits for; pass on what it raises."""
+        failure: list[BaseException] = []
+
+        def work():
+            try:
+                asyncio.run(coroutine)
+            except Exception as error:  # noqa: BLE001  (raised again below)
+                failure.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        if failure:
+            raise failure[0]
+
+
+@contextlib.contextmanager
+def interrupts_ignored():
+    """Ctrl-C does nothing inside, if this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def note_stored(volume: str, stored: list[list] | None) -> None:
+    """Tell the storage plugin, if it is in use, what a job wrote, so that it need not ask Modal."""
+    plugin = sys.modules.get(STORAGE_PLUGIN)
+    if plugin is not None:
+        plugin.note_stored(volume, stored)

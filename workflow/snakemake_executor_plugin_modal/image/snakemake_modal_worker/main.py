@@ -1,0 +1,144 @@
+"""The function that is deployed: one call checks the container, the others run a job each."""
+
+import functools
+import importlib.metadata
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import modal
+from snakemake_modal_worker.runner import CannotStart, Limits, Zygote, python_environment
+from snakemake_modal_worker.starts import MAX_STARTS, Starts
+
+CHECKED = [
+    "snakemake",
+    "snakemake-interface-common",
+    "snakemake-interface-executor-plugins",
+    "snakemake-interface-storage-plugins",
+]
+"""Distributions whose versions must be the same in the image and on the coordinator."""
+
+TAIL = 4000
+"""Characters of a log that are sent back."""
+
+zygote: Zygote | None = None
+
+
+def run(payload: dict) -> dict:
+    """Do what the coordinator asks, see `check` and `run_job`."""
+    global zygote
+    zygote = zygote or Zygote(payload["preload"])
+    return check() if payload["kind"] == "check" else run_job(payload)
+
+
+def versions() -> dict[str, str]:
+    """Versions that must agree between coordinator and image; a missing one is ""."""
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for name in CHECKED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = ""
+    return found
+
+
+def check() -> dict:
+    """{"versions", "error"}: error is None if everything could be imported."""
+    try:
+        zygote.start()
+    except CannotStart as error:
+        return {"versions": versions(), "error": str(error)}
+    return {"versions": versions(), "error": None}
+
+
+def run_job(payload: dict) -> dict:
+    """Run the commands of a job and publish what it wrote to the volume.
+
+    `payload`: volume, environment, mount, commands (lists of arguments), env, memory_mb, seconds,
+    files and logs (paths on the volume).
+    Gives: ok, failure (None, "error", "memory", "time", "died"), log, stored ([path, size, mtime]
+    of each file), seconds, peak_mb, imports.
+    """
+    started = time.monotonic()
+    mount = Path(payload["mount"])
+    volume = mounted_volume(payload["volume"], payload["environment"])
+    volume.reload()
+    starts = Starts(mount, modal.current_function_call_id(), volume.commit)
+    if not starts.enter():
+        text = f"the container died {MAX_STARTS} times while it ran this job"
+        return {"ok": False, "failure": "died", "log": text, "stored": []}
+    limits = Limits(payload["memory_mb"], started + payload["seconds"])
+    try:
+        with tempfile.TemporaryDirectory(prefix="job-") as folder:
+            code, log = run_commands(payload, Path(folder), limits)
+        starts.leave()
+        volume.commit()
+    except BaseException:
+        # A preemption or a cancellation, or an error of ours; not the container's death.
+        zygote.kill()
+        starts.take_back()
+        raise
+    failure = limits.exceeded or ("error" if code else None)
+    if failure == "error":
+        log += "".join(tail(mount / path, f"\n{path}:\n") for path in payload["logs"])
+    return {
+        "ok": failure is None,
+        "failure": failure,
+        "log": log,
+        "stored": stored(mount, payload["files"] + payload["logs"]),
+        "seconds": time.monotonic() - started,
+        "peak_mb": limits.peak_mb,
+        "imports": zygote.imports,
+    }
+
+
+@functools.cache
+def mounted_volume(name: str, environment: str | None) -> modal.Volume:
+    """The same object for all jobs, so that Modal is asked for its id once."""
+    return modal.Volume.from_name(name, environment_name=environment)
+
+
+def run_commands(payload: dict, folder: Path, limits: Limits) -> tuple[int, str]:
+    """Run commands one after the other until one fails; its exit code and the end of the log."""
+    work, log = folder / "work", folder / "log"
+    work.mkdir()
+    env = python_environment() | payload["env"]
+    code = 0
+    for command in payload["commands"]:
+        if command[:3] == ["python", "-m", "snakemake"]:
+            code = zygote.run(command[3:], str(work), env, log, limits)
+        else:
+            with log.open("ab") as out:
+                code = subprocess.run(
+                    shlex.join(command), shell=True, cwd=work, env=env, stdout=out, stderr=out
+                ).returncode
+        if code:
+            break
+    text = tail(log)
+    shutil.rmtree(work, ignore_errors=True)
+    return code, text
+
+
+def tail(path: Path, title: str = "") -> str:
+    """The last characters of a text file, "" if there is none or nothing in it."""
+    if not path.is_file() or not path.stat().st_size:
+        return ""
+    with path.open("rb") as file:
+        file.seek(-min(TAIL, path.stat().st_size), 2)
+        return title + file.read().decode(errors="replace")
+
+
+def stored(mount: Path, paths: list[str]) -> list[list]:
+    """[path, size, time in whole seconds] of each file, also of those inside folders."""
+    found = []
+    for path in paths:
+        here = mount / path
+        inside = sorted(one for one in here.rglob("*") if one.is_file()) if here.is_dir() else []
+        for file in inside or ([here] if here.is_file() else []):
+            stat = file.stat()
+            found.append([str(file.relative_to(mount)), stat.st_size, int(stat.st_mtime)])
+    return found

@@ -1,0 +1,105 @@
+"""From a Snakemake job to what is sent to a container."""
+
+import shlex
+
+from snakemake_executor_plugin_modal.classes import MOST_SECONDS, Class, Needs
+from snakemake_executor_plugin_modal.errors import ModalPluginError
+
+
+def needs(job) -> Needs:
+    """What a job asks for, as far as its resources are known yet."""
+    resources = job.resources
+    minutes = resources.get("runtime")
+    memory = resources.get("mem_mb")
+    gpus = resources.get("gpu", 0)
+    return Needs(
+        memory_mb=memory if isinstance(memory, int) else None,
+        cpus=job.threads if isinstance(job.threads, int) else 1,
+        gpus=gpus if isinstance(gpus, int) else 0,
+        gpu_model=str(resources.get("gpu_model", "")),
+        seconds=minutes * 60 if isinstance(minutes, int) else MOST_SECONDS,
+    )
+
+
+def commands(shell_command: str) -> list[list[str]]:
+    """The commands of a line of the form `a b && c d`, each as a list of arguments."""
+    found: list[list[str]] = [[]]
+    for word in shlex.split(shell_command):
+        if word == "&&":
+            found.append([])
+        else:
+            found[-1].append(word)
+    return [command for command in found if command]
+
+
+def single_jobs(job) -> list:
+    return list(job.jobs) if job.is_group() else [job]
+
+
+def volume_paths(files, volume: str) -> list[str]:
+    """Paths on the volume of those files that are stored there."""
+    prefix = f"modal://{volume}/"
+    queries = [file.storage_object.query for file in files if getattr(file, "is_storage", False)]
+    return [query.removeprefix(prefix) for query in queries if query.startswith(prefix)]
+
+
+def outputs(job, volume: str) -> list[str]:
+    """Paths on the volume of what a job makes."""
+    return [path for one in single_jobs(job) for path in volume_paths(one.output, volume)]
+
+
+def payload(job, shell_command: str, env: dict[str, str], one: Class, settings) -> dict:
+    """What the function in the container gets, see snakemake_modal_worker.main."""
+    asked = needs(job)
+    parts = single_jobs(job)
+    benchmarks = [part.benchmark for part in parts if part.benchmark]
+    return {
+        "kind": "job",
+        "volume": settings.volume,
+        "environment": settings.environment,
+        "mount": settings.mount,
+        "preload": settings.preload,
+        "commands": commands(shell_command),
+        "env": env | {"SMK_MODAL_MOUNTS": f"{settings.volume}={settings.mount}"},
+        "memory_mb": asked.memory_mb or one.memory_mb,
+        "seconds": asked.seconds,
+        "files": outputs(job, settings.volume) + volume_paths(benchmarks, settings.volume),
+        "logs": [path for part in parts for path in volume_paths(part.log, settings.volume)],
+    }
+
+
+def explain(result: dict, job) -> str:
+    """Why a job failed, and the end of its log."""
+    if result["failure"] == "memory":
+        asked = needs(job).memory_mb
+        return (
+            f"out of memory: it used {result['peak_mb']:.0f} MB of mem_mb={asked}. Ask for more, "
+            f"or for more at each attempt (mem_mb=lambda wildcards, attempt: {asked} * attempt, "
+            f"with `retries` in the profile). The end of its log:\n{result['log']}"
+        )
+    if result["failure"] == "time":
+        return f"out of time: it ran longer than its runtime. The end of its log:\n{result['log']}"
+    if result["failure"] == "died":
+        return f"{result['log']}: it crashes, or takes memory faster than the guard can see"
+    if result["failure"] == "call":
+        return result["log"]
+    return f"the end of its log:\n{result['log']}"
+
+
+def version_differences(image: dict[str, str], here: dict[str, str]) -> list[str]:
+    return [
+        f"{name} is {image[name] or 'missing'} in the image and {here[name]} here"
+        for name in here
+        if image[name] != here[name]
+    ]
+
+
+def refuse_impossible(jobs, choose) -> None:
+    """Raises ModalPluginError if a job asks for what no container has, before any is sent."""
+    for job in jobs:
+        if job.is_local:
+            continue
+        try:
+            choose(needs(job))
+        except ModalPluginError as error:
+            raise ModalPluginError(f"job {job.name} {error}") from None
