@@ -67,14 +67,17 @@ COST_TITLES = ["CPU s (range)", "wall s (range)", "peak RSS MB", "peak private M
 
 def measure(work: Callable, *arguments: object, repeats: int = 1) -> Cost:
     """Call a function of a module in fresh processes: `repeats` times timed, once watched."""
-    timed = [_in_new_process(_timed, work, arguments) for _ in range(repeats)]
-    watched = _in_new_process(_watched, work, arguments)
+    timed = [in_new_process(_timed, work, arguments) for _ in range(repeats)]
+    watched = in_new_process(_watched, work, arguments)
     cpu_seconds, wall_seconds, results = (list(values) for values in zip(*timed, strict=True))
     return Cost(cpu_seconds, wall_seconds, *watched, results[-1])
 
 
-def _in_new_process(how: Callable, work: Callable, arguments: tuple) -> tuple:
-    context = multiprocessing.get_context("spawn")
+def in_new_process(
+    how: Callable, work: Callable, arguments: tuple, method: str = "spawn"
+) -> object:
+    """Return `how(work, arguments)` of a process of its own, started by `method`."""
+    context = multiprocessing.get_context(method)
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(theirs, how, work, arguments))
     process.start()

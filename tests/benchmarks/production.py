@@ -2,13 +2,13 @@
 
 import gc
 import json
-import multiprocessing
 import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import common
 import pandas as pd
 
 from localcal.database import district_income
@@ -204,17 +204,7 @@ class Cost:
 
 def in_child(work: Callable, *arguments: object) -> Cost:
     """Call a function in a forked child, as the warm server does for every job."""
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(theirs, work, arguments))
-    process.start()
-    theirs.close()
-    try:
-        return ours.recv()
-    except EOFError:
-        raise SystemExit(f"error: the process of {work.__name__} failed") from None
-    finally:
-        process.join()
+    return common.in_new_process(_counted, work, arguments, method="fork")
 
 
 def used_so_far() -> tuple[float, float]:
@@ -223,9 +213,9 @@ def used_so_far() -> tuple[float, float]:
     return used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6
 
 
-def _answer(connection, work: Callable, arguments: tuple) -> None:
+def _counted(work: Callable, arguments: tuple) -> Cost:
     wall = time.perf_counter()
     result = work(*arguments)
     wall = time.perf_counter() - wall
     cpu_seconds, peak_mb = used_so_far()
-    connection.send(Cost(cpu_seconds, wall, peak_mb, result))
+    return Cost(cpu_seconds, wall, peak_mb, result)
