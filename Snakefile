@@ -19,6 +19,15 @@ include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
 
 
+# They read files that only the machine has where Snakemake was started, or credentials from it.
+localrules:
+    freeze_run,
+    build_population,
+    assign_geography,
+    copy_take_up,
+    build_database,
+
+
 rule all:
     default_target: True
     input:

@@ -8,12 +8,13 @@ if __name__ == "__main__":
     with job(snakemake.log[0]):
         from localcal.warm import run_with_engine
 
-        section = snakemake.config["take_up"]
+        inputs = {name: Path(path) for name, path in snakemake.input.items()}
+        rates = inputs.pop("rates")
         run_with_engine(
             snakemake.params.engine,
             "localcal.frozen:freeze_from_files",
-            inputs={name: Path(path) for name, path in snakemake.input.items()},
-            rates=Path(section["rates"]) if section["enabled"] else None,
+            inputs=inputs,
+            rates=rates if snakemake.params.take_up["enabled"] else None,
             seed=snakemake.params.seed,
             path=Path(snakemake.output.frozen),
         )

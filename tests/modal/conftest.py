@@ -15,6 +15,7 @@ import pytest
 from modal.client import _Client
 
 from tests.modal_emulator import Emulator
+from tests.workflow.conftest import checkout, finished  # noqa: F401  (fixtures, used here too)
 
 REPOSITORY = Path(__file__).parents[2]
 VOLUME = "data"
@@ -22,9 +23,10 @@ FINDINGS = pytest.StashKey[list[str]]()
 
 
 def pytest_collection_modifyitems(items):
-    """Keep these out of `make test`: together they take minutes."""
+    """Keep these out of `make test`: together they take minutes, and some an account."""
     for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
+        here = item.path.is_relative_to(Path(__file__).parent)
+        if here and item.get_closest_marker("modal_live") is None:
             item.add_marker("modal")
 
 
@@ -65,7 +67,7 @@ class Project:
 
     folder: Path
     emulator: Emulator
-    options: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str | None] = field(default_factory=dict)
     started: list[subprocess.Popen] = field(default_factory=list)
 
     def write(self, name: str, text: str) -> None:
@@ -86,7 +88,8 @@ class Project:
             "--latency-wait": "2",
             **self.options,
         }
-        words = [word for name, text in options.items() for word in (name, *text.split())]
+        given = {name: text for name, text in options.items() if text is not None}
+        words = [word for name, text in given.items() for word in (name, *text.split())]
         return [sys.executable, "-m", "snakemake", *arguments, *words]
 
     def start(self, *arguments: str) -> subprocess.Popen:

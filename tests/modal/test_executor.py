@@ -146,6 +146,66 @@ def test_an_image_that_cannot_import_stops_the_run_before_any_job(project, findi
     finding(f"found out after {result.seconds:.0f} s")
 
 
+def test_the_check_has_to_succeed_before_any_job_and_its_container_is_used_on(project):
+    one(project)
+    project.options["--modal-check"] = "false"
+    assert "cannot run jobs: false: it failed" in last_error(project.run())
+    assert not project.sent()
+
+    project.options["--modal-check"] = "true"
+    assert project.run().code == 0
+    assert project.emulator.tasks.started == 2
+
+
+LEAVES_A_PROCESS = """
+rule all:
+    input: expand("out/{i}.txt", i=range(3))
+
+rule part:
+    output: "out/{i}.txt"
+    resources: mem_mb=300
+    shell:
+        "if mkdir /tmp/left; then "
+        "setsid python -c 'import time; b = bytearray(200 * 2**20); time.sleep(100)' "
+        "> /dev/null 2>&1 < /dev/null & "
+        "fi; sleep 3; echo {wildcards.i} > {output}"
+"""
+
+
+def test_memory_that_an_earlier_job_left_in_use_does_not_count_against_a_later_one(project):
+    project.write("Snakefile", LEAVES_A_PROCESS)
+    project.options["--modal-max-containers"] = "1"
+    project.options["--modal-memory-classes"] = "300"
+    result = project.run()
+    assert result.code == 0, result.output
+    assert len(project.content()) == 3
+
+
+def test_memory_of_a_process_that_a_job_detached_is_the_jobs(project):
+    project.write("Snakefile", LEAVES_A_PROCESS.replace("200 *", "500 *"))
+    project.options["--modal-max-containers"] = "1"
+    project.options["--modal-memory-classes"] = "300"
+    assert "out of memory" in last_error(project.run())
+
+
+def test_the_volume_is_that_of_the_default_storage(project):
+    one(project)
+    project.options["--modal-volume"] = None
+    assert project.run().code == 0
+    assert project.content() == {"one.txt": "one\n"}
+
+
+def test_a_volume_is_made_only_where_that_is_said_of_its_name(project):
+    one(project)
+    project.options["--modal-volume"] = None
+    project.options["--default-storage-prefix"] = "modal://fresh"
+    refused = project.run()
+    assert refused.code == 1 and "There is no Modal volume 'fresh'" in refused.output
+    project.options["--storage-modal-create"] = "fresh"
+    assert project.run().code == 0
+    assert (project.emulator.volumes.committed("fresh") / "out/one.txt").exists()
+
+
 def test_other_versions_in_the_image_stop_the_run(project):
     one(project)
     project.write("other/snakemake-1.0.dist-info/METADATA", "Name: snakemake\nVersion: 1.0\n")

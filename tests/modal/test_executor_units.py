@@ -30,7 +30,7 @@ def test_classes_without_a_number_share_what_is_left():
         (["much"], 5, "not of the form"),
         (["400000"], 5, "outside of what Modal sells"),
         (["1000x65"], 5, "outside of what Modal sells"),
-        (["1000:3", "2000:3"], 5, "more than the 5 containers"),
+        (["1000:3", "2000:3"], 1, "more than the 1 containers"),
         (["1000", "2000"], 1, "more than the 1 containers"),
         (["1000:2", "1000:3"], 5, "twice"),
     ],
@@ -38,6 +38,23 @@ def test_classes_without_a_number_share_what_is_left():
 def test_wrong_classes_are_refused(texts, most, says):
     with pytest.raises(ModalPluginError, match=says):
         parse_classes(texts, most)
+
+
+@pytest.mark.parametrize(
+    ("texts", "most", "containers"),
+    [
+        (["1000:38", "2000:12"], 50, [38, 12]),
+        (["1000:38", "2000:12"], 60, [38, 12]),
+        (["1000:38", "2000:12"], 3, [2, 1]),
+        (["1000:38", "2000:12"], 2, [1, 1]),
+        (["1000:40", "2000"], 5, [4, 1]),
+        (["1000:9", "2000:9", "3000:2"], 10, [4, 4, 2]),
+    ],
+)
+def test_numbers_of_containers_are_lowered_in_proportion(texts, most, containers):
+    found = [one.containers for one in parse_classes(texts, most)]
+    assert found == containers
+    assert sum(found) <= most
 
 
 def test_a_job_goes_to_the_smallest_class_that_has_what_it_needs():

@@ -320,3 +320,20 @@ def test_a_second_coordinator_on_the_same_files_is_refused(four, finding):
     assert sum(four.sent().values()) == 4
     assert nothing_to_do(four)
     finding("refused; the first is not disturbed")
+
+
+def test_a_coordinator_that_sleeps_goes_on_where_it_was(four, finding):
+    slow(four, 3)
+    process = four.start()
+    wait_until(lambda: running(four) == 2)
+    os.killpg(process.pid, signal.SIGSTOP)
+    time.sleep(15)
+    # Its connections did not survive that.
+    four.emulator.fail("*", 5)
+    os.killpg(process.pid, signal.SIGCONT)
+    result = finish(process)
+
+    assert result.code == 0, result.output
+    assert four.content() == FOUR_MADE
+    assert sum(four.deliveries().values()) == 4
+    finding("the lid closed: 0 jobs run again")

@@ -284,6 +284,31 @@ class Containers:
             self.live[task_id].retired = True
             self.live[task_id].end()
 
+    # What a client asks
+
+    async def AppStop(self, request):
+        self.apps.apps[request.app_id].published = False
+        for container in self._of_app(request.app_id):
+            container.retired = True
+            container.end()
+        while self._of_app(request.app_id):
+            await asyncio.sleep(0.01)
+
+    async def ContainerStop(self, request):
+        self.live[request.task_id].end()
+        return api_pb2.ContainerStopResponse()
+
+    async def TaskList(self, request):
+        tasks = [
+            api_pb2.TaskStats(task_id=one.task_id, app_id=request.app_id)
+            for one in self._of_app(request.app_id)
+        ]
+        return api_pb2.TaskListResponse(tasks=tasks)
+
+    def _of_app(self, app_id: str) -> list[Container]:
+        functions = self.apps.functions
+        return [one for one in self.live.values() if functions[one.function_id].app_id == app_id]
+
     # Faults
 
     async def preempt(self, task_id: str, grace: float = PREEMPTION_GRACE) -> None:

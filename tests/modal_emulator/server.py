@@ -150,7 +150,7 @@ class Emulator:
         if hasattr(self.volumes, name):
             await getattr(self.volumes, name)(stream)
             return
-        for owner in (self.apps, self.inputs):
+        for owner in (self.apps, self.inputs, self.tasks):
             handler = getattr(owner, name, None)
             if handler is not None:
                 await respond(handler, stream)

@@ -17,6 +17,7 @@ from localcal.provenance import (
     differences,
     freeze_run,
     given_files,
+    products,
     read_history,
     refuse_orphans,
     release_locks,
@@ -195,12 +196,12 @@ def test_products_without_a_record_are_refused_logs_are_not(run):
     for name in ("logs/freeze_run", "matrix/chunks"):
         (run.folder / name).mkdir(parents=True)
     (run.folder / "logs/freeze_run/freeze_run.log").write_text("")
-    refuse_orphans(run.folder)
+    refuse_orphans(run.folder, products(run.folder))
     (run.folder / "matrix/chunks/chunk_000000.h5").write_text("")
     with pytest.raises(InputError, match=r"run.json is missing.*chunk_000000.h5.*new run id"):
-        refuse_orphans(run.folder)
+        refuse_orphans(run.folder, products(run.folder))
     run.freeze()
-    refuse_orphans(run.folder)
+    refuse_orphans(run.folder, products(run.folder))
 
 
 @pytest.mark.parametrize("name", ["run.json", "history.jsonl"])

@@ -47,6 +47,7 @@ SMALL_JOBS = {
     "build_database": 1,
     "resolve_targets": 1,
     "assign_geography": 1,
+    "copy_take_up": 1,
     "freeze_values": 1,
     "plan_chunks": 1,
     "build_chunk": 3,

@@ -11,6 +11,7 @@ DEMO = {
     "build_database": 1,
     "resolve_targets": 1,
     "assign_geography": 1,
+    "copy_take_up": 1,
     "freeze_values": 1,
     "plan_chunks": 1,
     "build_chunk": 8,

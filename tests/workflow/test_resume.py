@@ -152,7 +152,7 @@ def test_a_changed_input_file_is_refused_and_its_reader_listed(run):
     table.write_text(table.read_text().replace("0.8", "0.7"))
     dry = run.snakemake("-n", *SMALL)
     assert "warning: runs/small/run.json: inputs.take_up.rates: " in dry.stdout
-    assert jobs_because(dry.stdout, "Params have changed") == {"freeze_values": 1}
+    assert jobs_because(dry.stdout, "Params have changed") == {"copy_take_up": 1}
     assert run.snakemake("--cores", "1", *SMALL).returncode == 1
 
 

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # The process that parsed the workflow; it tells the scripts it starts.
 COORDINATOR_VARIABLE = "LOCALCAL_COORDINATOR"
+# A process that outlives Snakemake and for whose sake warm processes are kept, see `keep_warm`.
+KEEPER_VARIABLE = "LOCALCAL_KEEPER"
 
 # Jobs run side by side, one thread each; and sums only come out the same on every machine where
 # linear algebra does not divide them by the number of cores.

@@ -14,7 +14,7 @@ import json
 import os
 import platform
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from localcal.files import sha256_file, write_json
 RUN_FILE = "run.json"
 HISTORY_FILE = "history.jsonl"
 LOCK_FILE = ".lock"
+RECORD_FILES = (RUN_FILE, HISTORY_FILE)
 
 # Freezing the run is not a stage: its code decides nothing that the run contains.
 FREEZING_RULE = "freeze_run"
@@ -224,38 +225,55 @@ def is_code(change: Change) -> bool:
     return change.what.startswith("code.")
 
 
-def refuse_orphans(folder: str | Path) -> None:
+def products(folder: str | Path) -> Iterator[str]:
+    """Yield the files below a run's folder that its rules made."""
+    for name in PRODUCT_FOLDERS:
+        for path, _, files in os.walk(Path(folder) / name):
+            yield from (str(Path(path) / file) for file in files)
+
+
+def is_product(path: str, folder: str | Path) -> bool:
+    """Say whether a file of a run is what `products` would yield."""
+    parts = Path(path).relative_to(folder).parts
+    return len(parts) > 1 and parts[0] in PRODUCT_FOLDERS
+
+
+def refuse_orphans(folder: str | Path, products: Iterable[str]) -> None:
     """Refuse products of which nobody can say any more what they were made from.
+
+    Args:
+        folder: where the run's record is.
+        products: files of the run.
 
     Raises:
         InputError: the run has products but no run.json.
     """
-    folder = Path(folder)
-    if (folder / RUN_FILE).exists():
+    if (Path(folder) / RUN_FILE).exists():
         return
-    for name in PRODUCT_FOLDERS:
-        for path, _, files in os.walk(folder / name):
-            if files:
-                raise InputError(
-                    f"{folder / RUN_FILE} is missing, but there is {Path(path) / files[0]}; "
-                    "restore it or choose a new run id"
-                )
+    for product in products:
+        raise InputError(
+            f"{Path(folder) / RUN_FILE} is missing, but there is {product}; "
+            "restore it or choose a new run id"
+        )
 
 
-def start_run(folder: str | Path, state: Mapping[str, Any], amend: bool) -> None:
+def start_run(folder: str | Path, state: Mapping[str, Any], amend: bool) -> Path | None:
     """Take the run's lock, and refuse or record what changed since the run was last started.
 
     Args:
-        folder: the run's.
+        folder: where the run's record is.
         state: what config, given files and code are now.
         amend: whether the user allows config and given files to change.
+
+    Returns:
+        The history, if something was added to it.
 
     Raises:
         InputError: another process works on the run, or config or given files differ from it.
     """
     folder = Path(folder)
     take_lock(folder)
-    refuse_orphans(folder)
+    refuse_orphans(folder, products(folder))
     changes = differences(folder, state)
     refused = [change for change in changes if not is_code(change)]
     if refused and not amend:
@@ -264,8 +282,10 @@ def start_run(folder: str | Path, state: Mapping[str, Any], amend: bool) -> None
             f"{'; '.join(map(str, refused))}; choose a new run id, or add --config amend=true "
             "to remake what this touches"
         )
-    if changes:
-        _append_history(folder / HISTORY_FILE, changes)
+    if not changes:
+        return None
+    _append_history(folder / HISTORY_FILE, changes)
+    return folder / HISTORY_FILE
 
 
 def _append_history(path: Path, changes: list[Change]) -> None:

@@ -3,7 +3,8 @@
 Loading policyengine-us takes half a minute, as long as a chunk's own work. So the first job that
 needs the model starts a server, which loads it once and then forks one child per job; the child's
 memory is gone when its job ends. The server belongs to one version of the code and of the
-environment and lives as long as a coordinator (Snakemake) that uses it.
+environment and lives as long as a coordinator (Snakemake) that uses it; in a container, where a
+Snakemake comes and goes with each job, as long as the container (`localcal.keep_warm`).
 
 A client sends a function and its arguments; it gets back the child's log lines, and in the end
 the function's result or its error. A child ends when its client is gone, and when the server is.
@@ -33,7 +34,7 @@ from pathlib import Path
 
 from localcal.engine import Engine, load_engine
 from localcal.errors import InputError
-from localcal.job import COORDINATOR_VARIABLE
+from localcal.job import COORDINATOR_VARIABLE, KEEPER_VARIABLE
 from localcal.processes import die_with_parent, is_alive
 
 logger = logging.getLogger(__name__)
@@ -65,9 +66,8 @@ def run_with_engine(
     for _ in range(TRIES):
         connection = _connect(key, engine)
         try:
-            coordinator = int(os.environ.get(COORDINATOR_VARIABLE, os.getpid()))
             job = (str(Path.cwd()), function, arguments)
-            connection.send((key, coordinator, frozenset(calculated), job))
+            connection.send((key, _keeper(os.getpid()), frozenset(calculated), job))
             connection.recv()
         except (EOFError, ConnectionError):
             connection.close()
@@ -111,6 +111,12 @@ def _follow(connection: Connection) -> object:
             raise WorkerError(content)
 
 
+def _keeper(default: int) -> int:
+    """Return the process that a server lives as long as."""
+    keeper = os.environ.get(KEEPER_VARIABLE) or os.environ.get(COORDINATOR_VARIABLE)
+    return int(keeper or default)
+
+
 def server_key(engine: str) -> str:
     """Return what a server and its clients must have in common: code, packages, interpreter."""
     digest = hashlib.sha256()
@@ -121,8 +127,10 @@ def server_key(engine: str) -> str:
     own = sorted(Path(__file__).parent.glob("*.py"))
     for path in [*own, *([Path(spec.origin)] if spec and spec.origin else [])]:
         digest.update(path.read_bytes())
-    installed = sorted(f"{item.name}=={item.version}" for item in distributions())
-    python = [sys.executable, os.environ.get("PYTHONPATH", ""), engine]
+    # Each once: a folder may be on the path several times.
+    installed = sorted({f"{item.name}=={item.version}" for item in distributions()})
+    # Not sys.executable: one interpreter goes by several names.
+    python = [sys.prefix, sys.version, os.environ.get("PYTHONPATH", ""), engine]
     digest.update("\n".join([*python, *installed]).encode())
     return digest.hexdigest()[:16]
 
@@ -200,7 +208,7 @@ class Server:
         self._listener.settimeout(SECONDS_BETWEEN_LOOKS)
         self._children: set[int] = set()
         # Whoever starts a server uses it; until it said so, the starting client stands for it.
-        self._coordinators = {int(os.environ.get(COORDINATOR_VARIABLE, os.getppid()))}
+        self._coordinators = {_keeper(os.getppid())}
         self._failure = ""
         with self._ending_early():
             try:

@@ -3,16 +3,23 @@
 import dataclasses
 import os
 import re
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
+from snakemake.common import async_run
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
 # The folder of the Snakefile.
 CHECKOUT = Path(workflow.basedir)
+SCHEMA = CHECKOUT / "workflow/schemas/config.schema.yaml"
+# Whether the run's files are in a storage instead of below runs/.
+STORED = workflow.storage_settings.default_storage_provider is not None
+# Whether this is a job on a machine that has neither given files nor the run's record at hand.
+ELSEWHERE = STORED and not workflow.is_main_process
 
 
 def stop(message):
@@ -55,28 +62,64 @@ def warn(message):
         print(message, file=sys.stderr)
 
 
+def in_storage(path):
+    """Snakemake's object for a file in the default storage."""
+    return workflow.modifier.path_modifier.apply_default_storage(path).flags["storage_object"]
+
+
+def record_folder():
+    """Return where the run's record is: in its folder, or here in a copy of what storage has."""
+    if not STORED:
+        return Path(RUN_FOLDER)
+    folder = Path(".snakemake/localcal") / in_storage(RUN_FOLDER).query.replace("://", "/")
+    for name in provenance.RECORD_FILES:
+        stored, copy = in_storage(f"{RUN_FOLDER}/{name}"), folder / name
+        copy.unlink(missing_ok=True)
+        if async_run(stored.managed_exists()):
+            async_run(stored.managed_retrieve())
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.move(stored.local_path(), copy)
+    return folder
+
+
+def products():
+    """Yield what the run has made, as paths."""
+    if not STORED:
+        yield from provenance.products(RUN_FOLDER)
+        return
+    everything = in_storage(f"{RUN_FOLDER}/{{file}}")
+    for query in everything.list_candidate_matches():
+        path = f"{RUN_FOLDER}/{query.partition(f'/{RUN_FOLDER}/')[2]}"
+        if provenance.is_product(path, RUN_FOLDER):
+            yield path
+
+
 update_config(config, command_line_config())
 AMEND = config.pop("amend", False)
 
 try:
-    code_digests.refuse_other_package(CHECKOUT / "workflow" / "localcal")
-    configuration.check_config(
-        config,
-        load_configfile(CHECKOUT / "workflow/schemas/config.schema.yaml"),
-        config_sources(),
-    )
+    configuration.check_config(config, load_configfile(SCHEMA), config_sources())
     AREA_TABLE = read_areas(config["areas"]["path"])
     PARENTS = configuration.parents(AREA_TABLE)
     wanted = configuration.wanted_areas(config["areas"], AREA_TABLE, config_sources())
     RUN_ID = config["run_id"]
     RUN_FOLDER = f"runs/{RUN_ID}"
-    provenance.refuse_orphans(RUN_FOLDER)
-    GIVEN = provenance.given_files(config, RUN_FOLDER)
     code_digest = code_digests.CodeDigest(CHECKOUT / "scripts", config["engine"])
-    STATE = provenance.describe_state(config, GIVEN, code_digest)
-    CHANGES = provenance.differences(RUN_FOLDER, STATE)
+    if ELSEWHERE:
+        # What its parameters would be is known, and recorded, where Snakemake was started.
+        GIVEN, CHANGES = {}, []
+    else:
+        code_digests.refuse_other_package(CHECKOUT / "workflow" / "localcal")
+        RECORD_FOLDER = record_folder()
+        provenance.refuse_orphans(RECORD_FOLDER, products())
+        GIVEN = provenance.given_files(config, RECORD_FOLDER)
+        STATE = provenance.describe_state(config, GIVEN, code_digest)
+        CHANGES = provenance.differences(RECORD_FOLDER, STATE)
 except InputError as error:
     stop(error)
+
+# Jobs on other machines parse the workflow too, and are sent what Snakemake knows of.
+workflow.configfiles += [config["areas"]["path"], SCHEMA]
 
 CHUNKS = configuration.chunk_names(config)
 SCOPES = ("local", "national")
@@ -104,9 +147,14 @@ wildcard_constraints:
 def start():
     """Take the run's lock and record what changed, before the first job."""
     try:
-        provenance.start_run(RUN_FOLDER, STATE, AMEND)
+        history = provenance.start_run(RECORD_FOLDER, STATE, AMEND)
     except InputError as error:
         stop(error)
+    if STORED and history is not None:
+        stored = in_storage(f"{RUN_FOLDER}/{history.name}")
+        stored.local_path().parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(history, stored.local_path())
+        async_run(stored.managed_store())
 
 
 def settings(section):

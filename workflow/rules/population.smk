@@ -56,8 +56,31 @@ rule assign_geography:
         "../../scripts/assign_geography.py"
 
 
+rule copy_take_up:
+    input:
+        run=ancient("runs/{run_id}/run.json"),
+    output:
+        rates="runs/{run_id}/population/take_up.csv",
+    log:
+        "runs/{run_id}/logs/copy_take_up/copy_take_up.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/copy_take_up/copy_take_up.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        rates=given("take_up.rates"),
+        code=code_digest("copy_take_up"),
+    script:
+        "../../scripts/copy_take_up.py"
+
+
 rule freeze_values:
     input:
+        rates="runs/{run_id}/population/take_up.csv",
         population="runs/{run_id}/population/population.h5",
         geography="runs/{run_id}/population/geography.h5",
         targets="runs/{run_id}/targets/targets.parquet",
@@ -75,7 +98,6 @@ rule freeze_values:
         runtime=60,
     params:
         take_up=settings("take_up"),
-        rates=given("take_up.rates"),
         period=config["period"],
         seed=config["seed"],
         engine=config["engine"],

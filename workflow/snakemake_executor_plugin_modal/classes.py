@@ -49,12 +49,13 @@ class Needs:
 def parse_classes(texts: list[str], most_containers: int) -> list[Class]:
     """The classes, smallest first, with at most `most_containers` containers in all.
 
-    A text is MEMORY[xCPUS][@GPU][:CONTAINERS]; classes without a number share what is left.
+    A text is MEMORY[xCPUS][@GPU][:CONTAINERS]; classes without a number share what is left, and
+    numbers that are too many in all are lowered in proportion, to no less than one each.
 
     Raises:
         ModalPluginError: a text has another form, asks for more than there is, or nothing is left.
     """
-    classes = [_parse(text) for text in texts]
+    classes = _lowered([_parse(text) for text in texts], most_containers)
     names = [one.name for one in classes]
     if len(set(names)) < len(names):
         raise ModalPluginError(f"--modal-memory-classes names a class twice: {' '.join(texts)}")
@@ -109,6 +110,22 @@ def _parse(text: str) -> Class:
             f"(at most {MOST_MEMORY_MB} MB and {MOST_CPUS} cores)"
         )
     return Class(memory, cpus, match["gpu"] or "", int(match["containers"] or 0))
+
+
+def _lowered(classes: list[Class], most: int) -> list[Class]:
+    """The classes with numbers of containers that leave each class at least one of `most`."""
+    named = [one for one in classes if one.containers]
+    left = most - (len(classes) - len(named))
+    asked = sum(one.containers for one in named)
+    if asked <= left or left < len(named):
+        return classes
+    # One each, and the rest in proportion to what was asked for beyond that.
+    beyond = {one: (one.containers - 1) * (left - len(named)) for one in named}
+    numbers = {one: 1 + beyond[one] // (asked - len(named)) for one in named}
+    remainder = sorted(named, key=lambda one: -(beyond[one] % (asked - len(named))))
+    for one in remainder[: left - sum(numbers.values())]:
+        numbers[one] += 1
+    return [replace(one, containers=numbers.get(one, 0)) for one in classes]
 
 
 def _split(total: int, parts: int) -> list[int]:

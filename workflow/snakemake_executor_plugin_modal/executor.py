@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import modal
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
@@ -48,6 +48,8 @@ class Sent:
 class ModalExecutor(Executor):
     def __post_init__(self):
         settings = self.workflow.executor_settings
+        if settings.volume is None:
+            settings = replace(settings, volume=default_volume(self.workflow.storage_settings))
         self.settings = settings
         self.next_seconds_between_status_checks = 0.1
         self.sent: dict[str, Sent] = {}
@@ -88,8 +90,17 @@ class ModalExecutor(Executor):
         checked = f".smk-modal/checked-{self.deployment.digest}"
         if checked in names:
             return
-        function = self.functions[self.classes[0]]
-        request = {"kind": "check", "preload": self.settings.preload}
+        one = self.classes[0]
+        function = self.functions[one]
+        request = {
+            "kind": "check",
+            "preload": self.settings.preload,
+            "command": shlex.split(self.settings.check or ""),
+            "env": self.env,
+            "memory_mb": one.memory_mb,
+            "hard_limit_mb": one.hard_limit_mb,
+            "seconds": self.settings.start_timeout,
+        }
         call = await self.patience.ask(lambda: function.spawn.aio(request), "the start-up check")
         limit = self.settings.start_timeout
         app = f"the app {self.deployment.app_name}"
@@ -268,6 +279,21 @@ class ModalExecutor(Executor):
         thread.join()
         if failure:
             raise failure[0]
+
+
+def default_volume(storage_settings) -> str:
+    """The volume of the default storage.
+
+    Raises:
+        ModalPluginError: files are stored elsewhere by default.
+    """
+    scheme, _, rest = (storage_settings.default_storage_prefix or "").partition("://")
+    if scheme != "modal" or not rest:
+        raise ModalPluginError(
+            "which volume? Give --default-storage-provider modal and --default-storage-prefix "
+            "modal://VOLUME, or --modal-volume"
+        )
+    return rest.partition("/")[0]
 
 
 @contextlib.contextmanager

@@ -62,6 +62,7 @@ def payload(job, shell_command: str, env: dict[str, str], one: Class, settings) 
         "commands": commands(shell_command),
         "env": env | {"SMK_MODAL_MOUNTS": f"{settings.volume}={settings.mount}"},
         "memory_mb": asked.memory_mb or one.memory_mb,
+        "hard_limit_mb": one.hard_limit_mb,
         "seconds": asked.seconds,
         "files": outputs(job, settings.volume) + volume_paths(benchmarks, settings.volume),
         "logs": [path for part in parts for path in volume_paths(part.log, settings.volume)],

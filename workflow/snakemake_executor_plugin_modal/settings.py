@@ -27,8 +27,7 @@ def _setting(help: str, default=None, **metadata):
 class ExecutorSettings(ExecutorSettingsBase):
     volume: str | None = _setting(
         "Name of the Modal Volume (version 2) that is mounted in every container and holds the "
-        "workflow's files.",
-        required=True,
+        "workflow's files. Default: that of --default-storage-prefix modal://VOLUME.",
         type=str,
     )
     mount: str = _setting("Where the volume is mounted in containers.", "/vol")
@@ -63,8 +62,8 @@ class ExecutorSettings(ExecutorSettingsBase):
     memory_classes: list[str] = _setting(
         "Sizes of containers, each MEMORY[xCPUS][@GPU][:CONTAINERS], memory in MB: '4000:40', "
         "'16000x4:10', '16000@A10G'. A job runs in the smallest that has its mem_mb, threads and "
-        "gpu. Classes without a number of containers share what --modal-max-containers leaves. "
-        "Default: 4000 and 16000.",
+        "gpu. Classes without a number of containers share what --modal-max-containers leaves; "
+        "numbers that are more than it in all are lowered in proportion. Default: 4000 and 16000.",
         [],
     )
     scaledown_window: int = _setting(
@@ -73,6 +72,11 @@ class ExecutorSettings(ExecutorSettingsBase):
     )
     preload: list[str] = _setting(
         "Modules that are imported once per container; jobs that use `run:` find them loaded.", []
+    )
+    check: str | None = _setting(
+        "Command that the first container after a deployment has to carry out, before any job is "
+        "sent; if it fails, the run ends with what it printed.",
+        type=str,
     )
     env: list[str] = _setting("Names of environment variables that jobs get from here.", [])
     patience: int = _setting("Seconds during which Modal may not answer before the run fails.", 900)

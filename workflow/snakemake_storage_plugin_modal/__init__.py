@@ -65,6 +65,13 @@ class StorageProviderSettings(StorageProviderSettingsBase):
             "(MODAL_ENVIRONMENT or the profile's)."
         },
     )
+    create: str | None = field(
+        default=None,
+        metadata={
+            "help": "Name of a volume that is made (version 2) if it does not exist. Any other "
+            "name of a volume that does not exist is an error."
+        },
+    )
     snapshot_seconds: float = field(
         default=60.0,
         metadata={
@@ -128,6 +135,7 @@ class StorageProvider(StorageProviderBase):
             _remote_volumes[key] = RemoteVolume(
                 name,
                 settings.environment,
+                settings.create == name,
                 settings.snapshot_seconds,
                 settings.patience,
                 self.logger,

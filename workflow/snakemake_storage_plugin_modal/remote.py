@@ -37,6 +37,7 @@ class RemoteVolume:
 
     Args:
         environment: of Modal; None is the client's own choice.
+        create: whether it is made if it does not exist.
         snapshot_seconds: how long the listing is trusted.
         patience: how many seconds a call may go on failing for reasons that pass.
     """
@@ -45,12 +46,14 @@ class RemoteVolume:
         self,
         name: str,
         environment: str | None,
+        create: bool,
         snapshot_seconds: float,
         patience: float,
         logger: Logger,
     ):
         self.name = name
         self.environment = environment
+        self.create = create
         self.snapshot_seconds = snapshot_seconds
         self.patience = patience
         self.logger = logger
@@ -231,7 +234,12 @@ class RemoteVolume:
         import modal
 
         if self._volume is None:
-            volume = modal.Volume.from_name(self.name, environment_name=self.environment, version=2)
+            volume = modal.Volume.from_name(
+                self.name,
+                environment_name=self.environment,
+                version=2,
+                create_if_missing=self.create,
+            )
             create = f"`modal volume create --version=2 {self.name}`"
             try:
                 volume.hydrate()

@@ -3,14 +3,13 @@
 import functools
 import importlib.metadata
 import platform
-import shlex
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import modal
+from snakemake_modal_worker.processes import MARK
 from snakemake_modal_worker.runner import CannotStart, Limits, Zygote, python_environment
 from snakemake_modal_worker.starts import MAX_STARTS, Starts
 
@@ -32,7 +31,7 @@ def run(payload: dict) -> dict:
     """Do what the coordinator asks, see `check` and `run_job`."""
     global zygote
     zygote = zygote or Zygote(payload["preload"])
-    return check() if payload["kind"] == "check" else run_job(payload)
+    return check(payload) if payload["kind"] == "check" else run_job(payload)
 
 
 def versions() -> dict[str, str]:
@@ -46,20 +45,39 @@ def versions() -> dict[str, str]:
     return found
 
 
-def check() -> dict:
-    """{"versions", "error"}: error is None if everything could be imported."""
+def check(payload: dict) -> dict:
+    """{"versions", "error"}: error is None if everything could be imported, and the command ran.
+
+    `payload`: command (one list of arguments; empty for none), env, memory_mb, hard_limit_mb,
+    seconds.
+    """
+    error = None
     try:
         zygote.start()
-    except CannotStart as error:
-        return {"versions": versions(), "error": str(error)}
-    return {"versions": versions(), "error": None}
+        if payload["command"]:
+            error = check_command(payload)
+    except CannotStart as reason:
+        error = str(reason)
+    return {"versions": versions(), "error": error}
+
+
+def check_command(payload: dict) -> str | None:
+    """What went wrong with the command of the start-up check."""
+    deadline = time.monotonic() + payload["seconds"]
+    limits = Limits(payload["memory_mb"], payload["hard_limit_mb"], deadline)
+    with tempfile.TemporaryDirectory(prefix="check-") as folder:
+        code, log = run_commands([payload["command"]], payload["env"], Path(folder), limits)
+    if not code:
+        return None
+    reason = {"memory": "it ran out of memory", "time": "it took too long"}
+    return f"{' '.join(payload['command'])}: {reason.get(limits.exceeded, 'it failed')}\n{log}"
 
 
 def run_job(payload: dict) -> dict:
     """Run the commands of a job and publish what it wrote to the volume.
 
-    `payload`: volume, environment, mount, commands (lists of arguments), env, memory_mb, seconds,
-    files and logs (paths on the volume).
+    `payload`: volume, environment, mount, commands (lists of arguments), env, memory_mb,
+    hard_limit_mb, seconds, files and logs (paths on the volume).
     Gives: ok, failure (None, "error", "memory", "time", "died"), log, stored ([path, size, mtime]
     of each file), seconds, peak_mb, imports.
     """
@@ -71,10 +89,11 @@ def run_job(payload: dict) -> dict:
     if not starts.enter():
         text = f"the container died {MAX_STARTS} times while it ran this job"
         return {"ok": False, "failure": "died", "log": text, "stored": []}
-    limits = Limits(payload["memory_mb"], started + payload["seconds"])
+    deadline = started + payload["seconds"]
+    limits = Limits(payload["memory_mb"], payload["hard_limit_mb"], deadline)
     try:
         with tempfile.TemporaryDirectory(prefix="job-") as folder:
-            code, log = run_commands(payload, Path(folder), limits)
+            code, log = run_commands(payload["commands"], payload["env"], Path(folder), limits)
         starts.leave()
         volume.commit()
     except BaseException:
@@ -102,20 +121,16 @@ def mounted_volume(name: str, environment: str | None) -> modal.Volume:
     return modal.Volume.from_name(name, environment_name=environment)
 
 
-def run_commands(payload: dict, folder: Path, limits: Limits) -> tuple[int, str]:
+def run_commands(
+    commands: list[list[str]], env: dict[str, str], folder: Path, limits: Limits
+) -> tuple[int, str]:
     """Run commands one after the other until one fails; its exit code and the end of the log."""
     work, log = folder / "work", folder / "log"
     work.mkdir()
-    env = python_environment() | payload["env"]
+    env = python_environment() | env | {MARK: "1"}
     code = 0
-    for command in payload["commands"]:
-        if command[:3] == ["python", "-m", "snakemake"]:
-            code = zygote.run(command[3:], str(work), env, log, limits)
-        else:
-            with log.open("ab") as out:
-                code = subprocess.run(
-                    shlex.join(command), shell=True, cwd=work, env=env, stdout=out, stderr=out
-                ).returncode
+    for command in commands:
+        code = zygote.run(command, str(work), env, log, limits)
         if code:
             break
     text = tail(log)

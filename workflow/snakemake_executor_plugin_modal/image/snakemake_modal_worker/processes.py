@@ -5,26 +5,44 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+MARK = "SNAKEMAKE_MODAL_JOB"
+"""Variable in the environment of every program that a job starts, and of what that starts. So a
+process that a job leaves behind on purpose, for later jobs to use, is still known to be a job's."""
 
-def descendants(pid: int) -> list[int]:
-    """A process and all that descend from it, parents first."""
+
+def of_jobs(pid: int | None) -> list[int]:
+    """The process `pid` of the running job, what descends from it, and what bears the mark."""
+    marked = [one for one, _ in _parents() if _is_marked(one)]
+    return descendants([*([] if pid is None else [pid]), *marked])
+
+
+def descendants(pids: list[int]) -> list[int]:
+    """Processes and all that descend from them, each once, parents first."""
     children: dict[int, list[int]] = {}
     for child, parent in _parents():
         children.setdefault(parent, []).append(child)
-    found = [pid]
-    for one in found:
-        found.extend(children.get(one, []))
-    return found
+    found = dict.fromkeys(pids)
+    waiting = list(found)
+    while waiting:
+        new = [one for one in children.get(waiting.pop(), []) if one not in found]
+        found |= dict.fromkeys(new)
+        waiting += new
+    return list(found)
 
 
-def memory_mb(pid: int) -> float:
-    """Memory of a process and its descendants; pages shared with others count in part."""
-    return sum(_memory_kb(one) for one in descendants(pid)) / 1024
+def everything() -> list[int]:
+    """All processes of this container."""
+    return [pid for pid, _ in _parents()]
 
 
-def kill(pid: int) -> None:
-    """End a process and its descendants at once."""
-    for one in descendants(pid):
+def memory_mb(pids: list[int]) -> float:
+    """Memory of some processes; pages shared with others count in part."""
+    return sum(_memory_kb(one) for one in pids) / 1024
+
+
+def kill(pids: list[int]) -> None:
+    """End processes at once."""
+    for one in pids:
         try:
             os.kill(one, signal.SIGKILL)
         except ProcessLookupError:
@@ -40,6 +58,14 @@ def _parents() -> Iterator[tuple[int, int]]:
                 continue
             # The name, in parentheses, may itself have spaces and parentheses.
             yield int(entry.name), int(stat.rpartition(")")[2].split()[1])
+
+
+def _is_marked(pid: int) -> bool:
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
+    return any(entry.startswith(f"{MARK}=".encode()) for entry in environment.split(b"\0"))
 
 
 def _memory_kb(pid: int) -> int:

@@ -18,6 +18,9 @@ WATCH_INTERVAL = 0.2
 SNAKEMAKE_MB = 100
 """What Snakemake itself may take in a job's processes, besides the job's memory."""
 
+MARGIN_MB = 200
+"""How far below the container's hard limit a job is ended, so that it is we who end it."""
+
 FOLDER = Path(__file__).resolve().parent.parent
 """The folder that has this package and the local ones that were put into the image."""
 
@@ -28,16 +31,28 @@ class CannotStart(Exception):
 
 @dataclass
 class Limits:
+    """What a job may use: its memory, that of the whole container, and time.
+
+    What earlier jobs left behind (`left_mb`) is not the job's own.
+    """
+
     memory_mb: int
+    hard_limit_mb: int
     deadline: float
+    left_mb: float = 0.0
     peak_mb: float = 0.0
     exceeded: str | None = None
 
+    def begin(self) -> None:
+        """Look at what is there before the job."""
+        self.left_mb = processes.memory_mb(processes.of_jobs(None))
+
     def look(self, pid: int) -> bool:
         """Whether the processes of `pid` may go on."""
-        used = processes.memory_mb(pid)
+        used = processes.memory_mb(processes.of_jobs(pid)) - self.left_mb
         self.peak_mb = max(self.peak_mb, used)
-        if used > self.memory_mb + SNAKEMAKE_MB:
+        in_all = processes.memory_mb(processes.everything())
+        if used > self.memory_mb + SNAKEMAKE_MB or in_all > self.hard_limit_mb - MARGIN_MB:
             self.exceeded = "memory"
         elif time.monotonic() > self.deadline:
             self.exceeded = "time"
@@ -80,14 +95,16 @@ class Zygote:
             ended = f"its process ended with {self._process.wait()}"
             raise CannotStart(answer["error"] if answer else ended)
 
-    def run(self, argv: list[str], cwd: str, env: dict[str, str], log: Path, limits: Limits) -> int:
-        """Exit code of Snakemake with these arguments; it is killed at a limit.
+    def run(
+        self, command: list[str], cwd: str, env: dict[str, str], log: Path, limits: Limits
+    ) -> int:
+        """Exit code of a command; it is killed at a limit.
 
         Raises:
             CannotStart: see `start`.
         """
         self.start()
-        request = {"argv": argv, "cwd": cwd, "env": env, "log": str(log)}
+        request = {"command": command, "cwd": cwd, "env": env, "log": str(log)}
         self._channel.write(json.dumps(request) + "\n")
         self._channel.flush()
         started = self._hear()
@@ -95,10 +112,11 @@ class Zygote:
             return 1
         self.running = started["pid"]
         echo = Echo(log)
+        limits.begin()
         while not select.select([self._connection], [], [], WATCH_INTERVAL)[0]:
             echo.copy()
             if not limits.look(self.running):
-                processes.kill(self.running)
+                processes.kill(processes.of_jobs(self.running))
         ended = self._hear()
         self.running = None
         echo.copy()
@@ -107,7 +125,7 @@ class Zygote:
     def kill(self) -> None:
         """End what is running now; the next command starts a new zygote."""
         if self._process is not None:
-            processes.kill(self._process.pid)
+            processes.kill(processes.of_jobs(self._process.pid))
             self._process.wait()
         self.running = None
 

@@ -1,16 +1,20 @@
 """A process that imports Snakemake and other modules once, and forks a child for each command.
 
 Talks in lines of JSON over the socket given as its first argument; further arguments name the
-modules to import. First it says {"error": null or text}. For {"argv", "cwd", "env", "log"} it
-forks, says {"pid"}, and when the child has ended {"exit"}.
+modules to import. First it says {"error": null or text}. For {"command", "cwd", "env", "log"} it
+forks, says {"pid"}, and when the child has ended {"exit"}. The command is a list of words; if it
+calls Snakemake, the child goes on as Snakemake itself, with everything imported.
 """
 
 import importlib
 import json
 import os
+import shlex
 import socket
 import sys
 import traceback
+
+SNAKEMAKE = ["python", "-m", "snakemake"]
 
 
 def main(descriptor: int, modules: list[str]) -> None:
@@ -44,7 +48,7 @@ def preload(modules: list[str]) -> str | None:
 
 
 def run(request: dict) -> None:
-    """Become Snakemake with the given arguments; never returns."""
+    """Become the command; never returns."""
     code = 1
     try:
         os.setsid()
@@ -53,8 +57,11 @@ def run(request: dict) -> None:
         os.dup2(log, 2)
         os.chdir(request["cwd"])
         os.environ.update(request["env"])
-        sys.argv = ["snakemake", *request["argv"]]
-        sys.modules["snakemake.cli"].main(request["argv"])
+        command = request["command"]
+        if command[:3] != SNAKEMAKE:
+            os.execvp("/bin/sh", ["/bin/sh", "-c", shlex.join(command)])
+        sys.argv = ["snakemake", *command[3:]]
+        sys.modules["snakemake.cli"].main(command[3:])
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001  (a forked child must not go on as the zygote)

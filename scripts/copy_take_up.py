@@ -1,0 +1,12 @@
+"""Keep the table of take-up rates with the run, where jobs on other machines find it."""
+
+from pathlib import Path
+
+from localcal.job import job
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        from localcal.files import atomic_path
+
+        with atomic_path(snakemake.output.rates) as part:
+            part.write_bytes(Path(snakemake.config["take_up"]["rates"]).read_bytes())
