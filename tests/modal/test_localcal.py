@@ -90,6 +90,8 @@ def test_a_run_on_modal_has_the_bytes_of_a_local_one(remote, finished, finding):
 def test_a_killed_run_goes_on_and_its_record_is_kept_by_the_volume(
     remote, finished, finding, tmp_path
 ):
+    # Makes the volume.
+    assert listed_jobs(remote.run("-n").output) == SMALL_JOBS
     process = remote.start()
     chunks = remote.files / "runs/small/matrix/chunks"
     wait_until(lambda: chunks.is_dir() and list(chunks.glob("*.h5")), 200)

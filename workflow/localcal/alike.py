@@ -21,10 +21,10 @@ from localcal.population import ENTITIES, Population
 from localcal.take_up import STATE_CODES
 
 # Columns simulated from scratch at a time, at some 200 kB each.
-FULLY_SIMULATED = 3_000
+FULLY_SIMULATED = 1_500
 
 # Columns at a time that take over what their representatives share, at some 80 kB each.
-PARTLY_SIMULATED = 5_000
+PARTLY_SIMULATED = 2_000
 
 # A second simulation costs about half of a first one; it has to replace more than that.
 LARGEST_SHARE = 0.4

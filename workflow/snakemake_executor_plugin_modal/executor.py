@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import shlex
 import signal
 import sys
@@ -170,13 +171,23 @@ class ModalExecutor(Executor):
 
     def _key(self, job) -> str:
         """The same for the same job of the same workflow, whatever the attempt."""
-        factory = self.workflow.spawned_job_args_factory
-        common = factory.general_args(self.common_settings) + factory.precommand(
-            self.common_settings
-        )
         names = jobs.outputs(job, self.settings.volume) or [str(job.get_target_spec())]
-        # Sorted, because Snakemake names sets in any order.
-        return short_hash("\0".join([*sorted(shlex.split(common)), *sorted(names)]))
+        return short_hash("\0".join([self._workflow_digest, *sorted(names)]))
+
+    @functools.cached_property
+    def _workflow_digest(self) -> str:
+        """The same for the same sources and settings.
+
+        Of the sources' content: Snakemake packs them in any order, so that the archive it names
+        in the command differs each time. It names sets in any order too.
+        """
+        factory = self.workflow.spawned_job_args_factory
+        archive = self.workflow.source_archive
+        common = f"{factory.general_args(self.common_settings)} "
+        common += factory.precommand(self.common_settings)
+        words = {word for word in shlex.split(common)} - {archive.query, archive.checksum}
+        sources = jobs.digest_of_files(self.workflow.dag.get_sources())
+        return short_hash("\0".join([*sorted(words), sources]))
 
     # Waiting
 

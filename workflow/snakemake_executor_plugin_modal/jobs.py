@@ -1,6 +1,8 @@
 """From a Snakemake job to what is sent to a container."""
 
+import hashlib
 import shlex
+from pathlib import Path
 
 from snakemake_executor_plugin_modal.classes import MOST_SECONDS, Class, Needs
 from snakemake_executor_plugin_modal.errors import ModalPluginError
@@ -30,6 +32,16 @@ def commands(shell_command: str) -> list[list[str]]:
         else:
             found[-1].append(word)
     return [command for command in found if command]
+
+
+def digest_of_files(paths) -> str:
+    """SHA-256 of the names and contents of files, in whatever order they are named."""
+    digest = hashlib.sha256()
+    for path in sorted(set(paths)):
+        if Path(path).is_file():
+            content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            digest.update(f"{path} {content}\n".encode())
+    return digest.hexdigest()
 
 
 def single_jobs(job) -> list:
