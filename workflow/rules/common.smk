@@ -60,6 +60,8 @@ AMEND = config.pop("amend", False)
 
 try:
     code_digests.refuse_other_package(CHECKOUT / "workflow" / "localcal")
+    if not workflow.is_main_process:
+        job.refuse_without_lock()
     configuration.check_config(
         config,
         load_configfile(CHECKOUT / "workflow/schemas/config.schema.yaml"),
@@ -107,6 +109,16 @@ def start():
         provenance.start_run(RUN_FOLDER, STATE, AMEND)
     except InputError as error:
         stop(error)
+    job.announce_lock(Path(RUN_FOLDER) / provenance.LOCK_FILE)
+
+
+def memory(mb):
+    """Memory that grows with every attempt, so that a retry mends a job that ran out of it."""
+
+    def by_attempt(wildcards, attempt):
+        return mb * attempt
+
+    return by_attempt
 
 
 def settings(section):
