@@ -1,6 +1,7 @@
 """localcal: from survey households to calibrated datasets for every area."""
 
 from snakemake.utils import min_version
+from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
 min_version("9.0")
 
@@ -17,6 +18,16 @@ include: "workflow/rules/weights.smk"
 include: "workflow/rules/areas.smk"
 include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
+
+
+# Seconds of work that need no model: not worth a wait in a cluster's queue.
+if SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage:
+
+    localrules:
+        freeze_run,
+        build_database,
+        summarize_validation,
+        write_report,
 
 
 rule all:
