@@ -1,6 +1,7 @@
 """localcal: from survey households to calibrated datasets for every area."""
 
 from snakemake.utils import min_version
+from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
 min_version("9.0")
 
@@ -19,13 +20,25 @@ include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
 
 
-# They read files that only the machine has where Snakemake was started, or credentials from it.
-localrules:
-    freeze_run,
-    build_population,
-    assign_geography,
-    copy_take_up,
-    build_database,
+if SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage:
+
+    # Seconds of work that need no model: not worth a wait in a cluster's queue.
+    localrules:
+        freeze_run,
+        copy_take_up,
+        build_database,
+        summarize_validation,
+        write_report,
+
+else:
+
+    # They read what only this machine has: given files, and credentials for downloads.
+    localrules:
+        freeze_run,
+        build_population,
+        assign_geography,
+        copy_take_up,
+        build_database,
 
 
 rule all:

@@ -80,7 +80,7 @@ def reference(inputs: Inputs, columns: int, folder: Path) -> tuple[float, float]
     lap = production.used_so_far()
     before = calculate("income_tax")
     # That builder keeps it; two at a time would be 20 GB at 25,000 columns.
-    del simulation
+    simulation = None
     gc.collect()
     for variable in REFORMS:
         reformed = Microsimulation(dataset=str(folder / "clones.h5"), reform=neutralizing(variable))

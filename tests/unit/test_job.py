@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from localcal.errors import InputError
+from localcal.job import announce_lock, refuse_without_lock
+
 PREAMBLE = "from localcal.job import job\nfrom localcal.errors import InputError\n"
 
 
@@ -129,6 +132,44 @@ def is_alive(process: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
     except OSError:
         return False
+
+
+def test_a_script_ends_when_another_coordinator_takes_its_run(tmp_path):
+    lock = tmp_path / ".lock"
+    lock.write_text("process 1 on a\n")
+    child = tmp_path / "child.py"
+    child.write_text(CHILD.format(log=log(tmp_path)))
+    environment = {"LOCALCAL_LOCK": str(lock), "LOCALCAL_LOCK_HOLDER": "process 1 on a"}
+    script = subprocess.Popen(
+        [sys.executable, str(child)],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    script.stdout.readline()
+    with pytest.raises(subprocess.TimeoutExpired):
+        script.wait(timeout=3)
+    lock.write_text("process 1 on b\n")
+    _, errors = script.communicate(timeout=20)
+    assert script.returncode == -signal.SIGKILL
+    assert errors == "error: process 1 on b has taken this run over; this job ends\n"
+
+
+def test_a_job_of_a_replaced_coordinator_is_refused(tmp_path, monkeypatch):
+    for name in ("LOCALCAL_LOCK", "LOCALCAL_LOCK_HOLDER"):
+        monkeypatch.setenv(name, "")  # so that what is announced is forgotten after the test
+        monkeypatch.delenv(name)
+    refuse_without_lock()
+    lock = tmp_path / ".lock"
+    lock.write_text("process 1 on a since today\n")
+    announce_lock(lock)
+    refuse_without_lock()
+    lock.write_text("")
+    with pytest.raises(InputError, match="process 1 on a since today, but now another process"):
+        refuse_without_lock()
+    lock.unlink()
+    refuse_without_lock()
 
 
 def test_a_script_that_finds_its_coordinator_dead_does_nothing(tmp_path):

@@ -3,8 +3,10 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -61,8 +63,12 @@ def stumble(engine):
     raise KeyError("something nobody thought of")
 
 
-def vanish(engine):
-    os.kill(os.getpid(), signal.SIGKILL)
+def vanish(engine, number=signal.SIGKILL):
+    os.kill(os.getpid(), number)
+
+
+def fall_silent(engine):
+    os._exit(0)
 
 
 def hoard(engine):
@@ -100,8 +106,12 @@ def test_errors_arrive_as_what_they_are():
 
 def test_a_killed_child_fails_its_job_and_no_other(own_folder):
     server = run_with_engine(ENGINE, who)[1]
-    with pytest.raises(WorkerError, match="died without a word"):
+    with pytest.raises(MemoryError, match="killed from outside .* no more memory"):
         run_with_engine(ENGINE, vanish)
+    with pytest.raises(WorkerError, match="died of SIGBUS"):
+        run_with_engine(ENGINE, vanish, number=signal.SIGBUS)
+    with pytest.raises(WorkerError, match="died without a word"):
+        run_with_engine(ENGINE, fall_silent)
     assert run_with_engine(ENGINE, who)[1] == server
 
 
@@ -195,6 +205,35 @@ def test_other_code_gets_another_server(monkeypatch):
     before = server_key(ENGINE)
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     assert server_key(ENGINE) != before
+
+
+def test_every_job_of_a_scheduler_has_a_server_of_its_own(own_folder, monkeypatch):
+    found = set()
+    for number in ("7", "8", "7"):
+        monkeypatch.setenv("SLURM_JOB_ID", number)
+        found.add(run_with_engine(ENGINE, who)[1])
+    assert len(found) == 2
+
+
+def test_hosts_that_share_a_folder_do_not_share_a_server(monkeypatch):
+    before = server_key(ENGINE)
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    assert server_key(ENGINE) != before
+
+
+def test_sockets_have_a_place_where_the_environment_names_none(own_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(own_folder))
+    name = f"localcal-{os.getuid()}"
+    for runtime in ("", str(tmp_path / "of-another-machine")):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        assert run_with_engine(ENGINE, who)[2] == "stand-in 1"
+        assert (own_folder / name).exists()
+    # Where not even the temporary folder's path is short enough.
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    monkeypatch.setattr(localcal.warm, "LAST_RESORT", str(own_folder))
+    assert localcal.warm._folder() == own_folder / name
 
 
 def test_a_server_does_not_answer_a_client_of_another_version(monkeypatch):

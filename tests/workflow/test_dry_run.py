@@ -1,5 +1,6 @@
 """What a dry-run lists, with nothing built."""
 
+import re
 import subprocess
 import time
 
@@ -51,6 +52,24 @@ def test_the_production_run_is_listed_exactly(sources, record_property):
     }
     # 4 to 5 s on a quiet machine; heavy imports while parsing would show even on a busy one.
     assert seconds < 60
+
+
+def local_rules(snakefile):
+    """Return the rules that run where Snakemake runs."""
+    listed = re.search(r"localrules:\n((?: {8}\w+,\n)+)", snakefile.read_text())[1]
+    return set(re.findall(r"\w+", listed))
+
+
+def test_what_is_submitted_asks_for_twice_the_memory_the_second_time(sources):
+    found = {}
+    for attempt in ("1", "2"):
+        result = sources.snakemake("-n", "--attempt", attempt)
+        assert result.returncode == 0, result.stdout
+        jobs = re.findall(r"(?ms)^(?:local)?rule (\w+):.*?mem_mb=(\d+)", result.stdout)
+        found[attempt] = {rule: int(mb) for rule, mb in jobs}
+    assert found["1"].keys() == found["2"].keys() == DEMO.keys() - {"all"}
+    grown = {rule for rule, mb in found["1"].items() if found["2"][rule] == 2 * mb}
+    assert grown == found["1"].keys() - local_rules(sources.folder / "Snakefile")
 
 
 def test_one_area_needs_only_what_leads_to_it(sources):

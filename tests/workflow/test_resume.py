@@ -78,6 +78,16 @@ def test_a_fresh_copy_of_the_sources_changes_nothing(run, tmp_path):
     assert NOTHING in fresh.snakemake("-n", *SMALL).stdout
 
 
+def test_a_coordinator_of_another_machine_is_none_here(run, monkeypatch):
+    # What a scheduler's job finds in its environment, and no process here.
+    monkeypatch.setattr(
+        type(run), "environment", run.environment | {"LOCALCAL_COORDINATOR": str(2**22 + 1)}
+    )
+    (run.folder / RUN / "report/index.html").unlink()
+    result = run.snakemake("--cores", "1", *SMALL)
+    assert result.returncode == 0, result.stdout
+
+
 def test_a_lost_shard_is_listed_with_what_depends_on_it(run):
     (run.folder / RUN / "matrix/chunks/chunk_000001.h5").unlink()
     assert run.jobs(*SMALL) == {"build_chunk": 1, "assemble_matrix": 1, **AFTER_THE_MATRIX}

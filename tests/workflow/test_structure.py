@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,24 @@ def test_the_default_profile_holds_what_is_right_under_every_executor_and_nothin
         "rerun-triggers": ["mtime", "params", "input", "software-env"],
         "show-failed-logs": True,
     }
+
+
+@pytest.mark.parametrize("name", ["local", "slurm"])
+def test_every_key_of_a_profile_has_its_reason_above(name):
+    lines = (REPOSITORY / f"profiles/{name}/config.yaml").read_text().splitlines()
+    for above, line in pairwise(["", *lines]):
+        if line and not line.startswith("#"):
+            assert above.startswith("# "), line
+
+
+def test_what_slurm_needs_is_pinned_and_not_in_the_default_install():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    pins = dict(pin.split("==") for pin in project["optional-dependencies"]["slurm"])
+    assert set(pins) == {
+        "snakemake-executor-plugin-slurm",
+        "snakemake-executor-plugin-slurm-jobstep",
+    }
+    assert not pins.keys() & lock().keys()
 
 
 @pytest.mark.parametrize("name", ["config", "production"])

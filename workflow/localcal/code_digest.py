@@ -43,6 +43,7 @@ class CodeDigest:
         self._sources: dict[Path, _Source] = {}
         self._digests: dict[str, str] = {}
         self._reach: dict[str, list[tuple[str, Path | None]]] = {}
+        self._resolutions: dict[_Import, list[tuple[str, Path]]] = {}
 
     def __call__(self, rule: str) -> str:
         """Return the hexadecimal SHA-256 of a rule's code.
@@ -103,11 +104,16 @@ class CodeDigest:
             if top not in own:
                 reached[top] = None
                 continue
-            for module, path in _resolve(imported, importer):
+            for module, path in self._resolved(imported, importer):
                 if module not in reached:
                     reached[module] = path
                     waiting += [(found, path) for found in self._source(path, module).imports]
         return list(reached.items())
+
+    def _resolved(self, imported: "_Import", importer: Path) -> list[tuple[str, Path]]:
+        if imported not in self._resolutions:
+            self._resolutions[imported] = _resolve(imported, importer)
+        return self._resolutions[imported]
 
     def _source(self, path: Path, module: str = "") -> "_Source":
         if path not in self._sources:

@@ -17,10 +17,15 @@ from localcal.processes import die_with_parent, is_alive
 
 logger = logging.getLogger(__name__)
 
-# The process that parsed the workflow; it tells the scripts it starts.
+# The process that parsed the workflow; it tells the scripts it starts. A job that a scheduler runs
+# on another machine inherits a number that means nothing there, but parses the workflow again.
 COORDINATOR_VARIABLE = "LOCALCAL_COORDINATOR"
 # A process that outlives Snakemake and for whose sake warm processes are kept, see `keep_warm`.
 KEEPER_VARIABLE = "LOCALCAL_KEEPER"
+# The run's lock file and what it says while the coordinator of this job holds it; unlike process
+# numbers they mean the same on every machine that shares the files.
+LOCK_VARIABLE = "LOCALCAL_LOCK"
+HOLDER_VARIABLE = "LOCALCAL_LOCK_HOLDER"
 
 # Jobs run side by side, one thread each; and sums only come out the same on every machine where
 # linear algebra does not divide them by the number of cores.
@@ -58,7 +63,11 @@ def job(log_path: str | Path) -> Iterator[None]:
         except InputError as error:
             _fail(str(error), error)
         except MemoryError as error:
-            _fail(f"out of memory: {error}; run fewer jobs at once or make chunks smaller", error)
+            _fail(
+                f"out of memory: {error}; run fewer jobs at once, make chunks smaller or, on a "
+                "cluster, ask for more: --set-resources RULE:mem_mb=...",
+                error,
+            )
         except KeyboardInterrupt as error:
             logger.error("interrupted")
             raise SystemExit(128 + signal.SIGINT) from error
@@ -120,10 +129,45 @@ def announce_coordinator() -> None:
     os.environ[COORDINATOR_VARIABLE] = str(os.getpid())
 
 
+def announce_lock(path: str | Path) -> None:
+    """Tell all jobs, wherever they run, which lock this process holds and what is in it."""
+    os.environ[LOCK_VARIABLE] = str(Path(path).resolve())
+    os.environ[HOLDER_VARIABLE] = Path(path).read_text().strip()
+
+
+def refuse_without_lock() -> None:
+    """Refuse to work for a coordinator that is gone and that another one has replaced.
+
+    A scheduler goes on with the jobs of a dead coordinator; those it begins late would remove or
+    overwrite files of the new one's jobs.
+
+    Raises:
+        InputError: the run's lock names another coordinator.
+    """
+    if (holder := _other_holder()) is not None:
+        raise InputError(
+            f"{os.environ[LOCK_VARIABLE]}: this job was begun for {os.environ[HOLDER_VARIABLE]}, "
+            f"but now {holder} works on the run; nothing was done"
+        )
+
+
+def _other_holder() -> str | None:
+    """Return who has taken the run's lock since this job's coordinator held it."""
+    path, expected = os.environ.get(LOCK_VARIABLE), os.environ.get(HOLDER_VARIABLE)
+    if path is None or expected is None:
+        return None
+    try:
+        found = Path(path).read_text().strip()
+    except OSError:  # a file that cannot be read just now says nothing about another holder
+        return None
+    return (found or "another process") if found != expected else None
+
+
 def _die_with_coordinator() -> None:
     """Make this process end when Snakemake does, even by `kill -9`.
 
-    An orphan would go on and rename its file into the middle of the next run's work.
+    An orphan would go on and rename its file into the middle of the next run's work. A cluster
+    keeps a job without the Snakemake that submitted it, until another one takes the run over.
     """
     parent = os.getppid()
     die_with_parent()
@@ -131,11 +175,15 @@ def _die_with_coordinator() -> None:
     if not is_alive(coordinator):
         os.kill(os.getpid(), signal.SIGKILL)
     # Elsewhere than on Linux, or with a shell between the two, the kernel does not see to it.
-    if sys.platform != "linux" or parent != coordinator:
+    if sys.platform != "linux" or parent != coordinator or LOCK_VARIABLE in os.environ:
         threading.Thread(target=_watch, args=(coordinator,), daemon=True).start()
 
 
 def _watch(coordinator: int) -> None:
     while is_alive(coordinator):
+        if (holder := _other_holder()) is not None:
+            # Not to the log, which may be that of the new coordinator's job by now.
+            os.write(2, f"error: {holder} has taken this run over; this job ends\n".encode())
+            break
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     os.kill(os.getpid(), signal.SIGKILL)

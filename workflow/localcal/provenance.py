@@ -314,8 +314,10 @@ def take_lock(folder: str | Path) -> None:
         raise InputError(
             f"{folder}: {holder or 'another process'} works on this run; wait for it or stop it"
         ) from error
+    # With the time, since a job compares it with what its own coordinator wrote.
+    holder = f"process {os.getpid()} on {socket.gethostname()} since {_now()}"
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+    os.pwrite(descriptor, f"{holder}\n".encode(), 0)
     _held.append(descriptor)
 
 

@@ -3,8 +3,10 @@
 Loading policyengine-us takes half a minute, as long as a chunk's own work. So the first job that
 needs the model starts a server, which loads it once and then forks one child per job; the child's
 memory is gone when its job ends. The server belongs to one version of the code and of the
-environment and lives as long as a coordinator (Snakemake) that uses it; in a container, where a
-Snakemake comes and goes with each job, as long as the container (`localcal.keep_warm`).
+environment on one host, and lives as long as a coordinator (Snakemake) that uses it. A scheduler
+ends all processes of a job with it, so under one that we know every job has a server of its own. In
+a container, where a Snakemake comes and goes with each job, one lives as long as the container
+(`localcal.keep_warm`).
 
 A client sends a function and its arguments; it gets back the child's log lines, and in the end
 the function's result or its error. A child ends when its client is gone, and when the server is.
@@ -39,6 +41,14 @@ from localcal.processes import die_with_parent, is_alive
 
 logger = logging.getLogger(__name__)
 
+# What schedulers tell their jobs: the number of the job.
+JOB_VARIABLES = ("SLURM_JOB_ID",)
+# What the kernel allows for the path of a socket, the last zero not counted.
+SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
+KEY_CHARACTERS = 16
+# Its path is always short enough.
+LAST_RESORT = "/tmp"
+
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_TO_BIND = 60.0
 # A server can stop just when a client comes; then the client starts another one.
@@ -60,6 +70,7 @@ def run_with_engine(
 
     Raises:
         InputError: what the function raised, or the engine cannot be loaded.
+        MemoryError: the function raised it, or its process was killed from outside.
         WorkerError: the function raised something else, or its process died.
     """
     key = server_key(engine)
@@ -107,6 +118,15 @@ def _follow(connection: Connection) -> object:
             raise InputError(content)
         elif kind == "memory error":
             raise MemoryError(content)
+        elif kind == "killed" and content == signal.SIGKILL:
+            raise MemoryError(
+                "the process that did this job's work was killed from outside (SIGKILL), most "
+                "likely because the machine or the scheduler had no more memory for it"
+            )
+        elif kind == "killed":
+            raise WorkerError(
+                f"the process that did this job's work died of {signal.Signals(content).name}"
+            )
         else:
             raise WorkerError(content)
 
@@ -118,7 +138,11 @@ def _keeper(default: int) -> int:
 
 
 def server_key(engine: str) -> str:
-    """Return what a server and its clients must have in common: code, packages, interpreter."""
+    """Return what a server and its clients must have in common.
+
+    That is code, packages and interpreter; and the host and the scheduler's job, because the
+    folder for sockets may be one that other hosts see too.
+    """
     digest = hashlib.sha256()
     try:
         spec = find_spec(engine.partition(":")[0])
@@ -131,17 +155,23 @@ def server_key(engine: str) -> str:
     installed = sorted({f"{item.name}=={item.version}" for item in distributions()})
     # Not sys.executable: one interpreter goes by several names.
     python = [sys.prefix, sys.version, os.environ.get("PYTHONPATH", ""), engine]
-    digest.update("\n".join([*python, *installed]).encode())
-    return digest.hexdigest()[:16]
+    place = [socket.gethostname(), *(os.environ.get(name, "") for name in JOB_VARIABLES)]
+    digest.update("\n".join([*python, *place, *installed]).encode())
+    return digest.hexdigest()[:KEY_CHARACTERS]
 
 
 def _folder() -> Path:
     """Return this user's folder for sockets; nobody else may look into it.
 
-    Not in the checkout: the path of a socket may only have some hundred characters.
+    Not in the checkout: the path of a socket may only have some hundred characters. And not where
+    the environment of another machine, which a scheduler hands to its jobs, says without a look.
     """
-    parent = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    folder = Path(parent) / f"localcal-{os.getuid()}"
+    name = f"localcal-{os.getuid()}"
+    for parent in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), LAST_RESORT):
+        folder = Path(parent) / name
+        fits = len(os.fsencode(folder / ("0" * KEY_CHARACTERS))) <= SOCKET_PATH_BYTES
+        if parent and fits and os.access(parent, os.W_OK | os.X_OK):
+            break
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.stat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
@@ -206,7 +236,7 @@ class Server:
         self._listener.bind(str(path))
         self._listener.listen(64)
         self._listener.settimeout(SECONDS_BETWEEN_LOOKS)
-        self._children: set[int] = set()
+        self._children: dict[int, Connection] = {}
         # Whoever starts a server uses it; until it said so, the starting client stands for it.
         self._coordinators = {_keeper(os.getppid())}
         self._failure = ""
@@ -292,14 +322,22 @@ class Server:
         child = os.fork()
         if child == 0:
             self._listener.close()
+            for other in self._children.values():
+                other.close()
             _work(connection, self._engine, self._failure, *job)
-        self._children.add(child)
-        connection.close()
+        self._children[child] = connection
 
     def _reap(self) -> None:
-        for child in list(self._children):
-            if os.waitpid(child, os.WNOHANG)[0]:
-                self._children.discard(child)
+        """Bury children; speak for those that were killed and could not say so themselves."""
+        for child, connection in list(self._children.items()):
+            process, status = os.waitpid(child, os.WNOHANG)
+            if not process:
+                continue
+            if os.WIFSIGNALED(status):
+                with contextlib.suppress(ConnectionError):  # its client is gone too
+                    connection.send(("killed", os.WTERMSIG(status)))
+            connection.close()
+            del self._children[child]
 
 
 def _work(

@@ -18,7 +18,7 @@ rule write_area:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=60,
     params:
         row=area_row,

@@ -98,6 +98,8 @@ update_config(config, command_line_config())
 AMEND = config.pop("amend", False)
 
 try:
+    if not workflow.is_main_process:
+        job.refuse_without_lock()
     configuration.check_config(config, load_configfile(SCHEMA), config_sources())
     AREA_TABLE = read_areas(config["areas"]["path"])
     PARENTS = configuration.parents(AREA_TABLE)
@@ -150,11 +152,21 @@ def start():
         history = provenance.start_run(RECORD_FOLDER, STATE, AMEND)
     except InputError as error:
         stop(error)
+    job.announce_lock(RECORD_FOLDER / provenance.LOCK_FILE)
     if STORED and history is not None:
         stored = in_storage(f"{RUN_FOLDER}/{history.name}")
         stored.local_path().parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(history, stored.local_path())
         async_run(stored.managed_store())
+
+
+def memory(mb):
+    """Memory that grows with every attempt, so that a retry mends a job that ran out of it."""
+
+    def by_attempt(wildcards, attempt):
+        return mb * attempt
+
+    return by_attempt
 
 
 def settings(section):

@@ -17,7 +17,7 @@ rule plan_chunks:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=10,
     params:
         columns=configuration.column_count(config),
@@ -45,7 +45,7 @@ rule build_chunk:
     threads: 1
     resources:
         # At most 2.7 GB was measured, the loaded model in it, whatever the chunk's size.
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=60,
     params:
         engine=config["engine"],
@@ -72,7 +72,7 @@ rule assemble_matrix:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=60,
     params:
         code=code_digest("assemble_matrix"),

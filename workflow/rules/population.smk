@@ -15,7 +15,7 @@ rule build_population:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=60,
     params:
         population=settings("population"),
@@ -42,7 +42,7 @@ rule assign_geography:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=60,
     params:
         geography=settings("geography"),
@@ -94,7 +94,7 @@ rule freeze_values:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=60,
     params:
         take_up=settings("take_up"),

@@ -39,7 +39,7 @@ rule resolve_targets:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=30,
     params:
         include=settings("targets")["include"],

@@ -17,7 +17,7 @@ rule simulate_area:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=16000,
+        mem_mb=memory(16000),
         runtime=240,
     params:
         row=area_row,
@@ -46,7 +46,7 @@ rule validate_area:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=30,
     params:
         row=area_row,

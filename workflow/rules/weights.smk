@@ -18,7 +18,7 @@ rule fit_weights:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=16000,
+        mem_mb=memory(16000),
         runtime=240,
     params:
         fit=fit_settings,
