@@ -1,7 +1,6 @@
 """localcal: from survey households to calibrated datasets for every area."""
 
 from snakemake.utils import min_version
-from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
 min_version("9.0")
 
@@ -20,7 +19,7 @@ include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
 
 
-if SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage:
+if not STORED:
 
     # Seconds of work that need no model: not worth a wait in a cluster's queue.
     localrules:
