@@ -26,7 +26,7 @@ def local(tmp_path_factory) -> Checkout:
 
 
 @pytest.fixture
-def checkout(local, tmp_path) -> Checkout:
+def checkout(tmp_path) -> Checkout:
     """The same inputs, and nothing made from them yet."""
     checkout = copy_sources(tmp_path / "checkout")
     give_inputs(checkout.folder)
@@ -87,7 +87,9 @@ def test_a_job_over_its_memory_is_named_and_tried_again_with_more(cluster, check
     in_the_script(checkout, "import time; hoard = b'x' * 1_000_000_000; time.sleep(8); del hoard")
     result = checkout.snakemake(CHUNKS[0], *PROFILE, *SMALL)
     assert result.returncode == 0, result.stdout
-    assert re.search(r"error: .*exceeded memory limit", result.stdout), result.stdout
+    # Slurm killed everything of the job, so only its own log can say why.
+    (log,) = set(re.findall(r"^ +log: .*?(\S+/slurm_logs/\S+\.log)", result.stdout, re.MULTILINE))
+    assert "exceeded memory limit" in Path(log).read_text()
     asked = re.findall(
         r"^rule build_chunk:.*?mem_mb=(\d+)", result.stdout, re.DOTALL | re.MULTILINE
     )
@@ -95,7 +97,7 @@ def test_a_job_over_its_memory_is_named_and_tried_again_with_more(cluster, check
     assert (checkout.folder / CHUNKS[0]).exists()
 
 
-def test_a_worker_killed_for_its_memory_is_named_and_tried_again(cluster, checkout, local):
+def test_a_worker_killed_for_its_memory_is_named_and_tried_again(cluster, checkout):
     # What the kernel does to the largest process of a job, and of a machine.
     edit(
         checkout,
