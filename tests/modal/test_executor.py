@@ -206,6 +206,19 @@ def test_a_volume_is_made_only_where_that_is_said_of_its_name(project):
     assert (project.emulator.volumes.committed("fresh") / "out/one.txt").exists()
 
 
+def test_a_config_file_outside_of_the_folder_reaches_the_jobs(project, tmp_path):
+    outside = tmp_path / "elsewhere" / "config.yaml"
+    outside.parent.mkdir()
+    outside.write_text("word: good\n")
+    project.write(
+        "Snakefile",
+        'rule one:\n    output: "out/one.txt"\n    run:\n'
+        '        open(output[0], "w").write(config["word"])\n',
+    )
+    assert project.run("--configfile", str(outside)).code == 0
+    assert project.content() == {"one.txt": "good"}
+
+
 def test_other_versions_in_the_image_stop_the_run(project):
     one(project)
     project.write("other/snakemake-1.0.dist-info/METADATA", "Name: snakemake\nVersion: 1.0\n")

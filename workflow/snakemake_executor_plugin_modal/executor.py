@@ -64,6 +64,7 @@ class ModalExecutor(Executor):
         self.volume = modal.Volume.from_name(settings.volume, environment_name=settings.environment)
         outputs = [path for job in planned for path in jobs.outputs(job, settings.volume)]
         self.record = Record(self.volume, outputs, self.patience)
+        self.outside = jobs.files_outside(self.workflow.configfiles)
         asyncio.run(self._prepare())
 
     # Before the first job
@@ -162,7 +163,8 @@ class ModalExecutor(Executor):
         """Send a job in a new call, whose id is given."""
         one = choose(self.classes, jobs.needs(job))
         env = {**self.env, **self.envvars()}
-        request = jobs.payload(job, self.format_job_exec(job), env, one, self.settings)
+        command = self.format_job_exec(job)
+        request = jobs.payload(job, command, env, one, self.settings, self.outside)
         function = self.functions[one]
         call = await self.patience.ask(lambda: function.spawn.aio(request), "a call")
         self.record.note(key, call.object_id)
@@ -186,7 +188,7 @@ class ModalExecutor(Executor):
         common = f"{factory.general_args(self.common_settings)} "
         common += factory.precommand(self.common_settings)
         words = {word for word in shlex.split(common)} - {archive.query, archive.checksum}
-        sources = jobs.digest_of_files(self.workflow.dag.get_sources())
+        sources = jobs.digest_of_files([*self.workflow.dag.get_sources(), *self.outside])
         return short_hash("\0".join([*sorted(words), sources]))
 
     # Waiting

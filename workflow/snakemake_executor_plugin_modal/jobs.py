@@ -1,6 +1,7 @@
 """From a Snakemake job to what is sent to a container."""
 
 import hashlib
+import os
 import shlex
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def digest_of_files(paths) -> str:
     return digest.hexdigest()
 
 
+def files_outside(paths) -> dict[str, str]:
+    """The contents of text files that are not below this folder, by their names in commands.
+
+    Snakemake sends jobs what is below it, and names config files relative to it.
+    """
+    found = {}
+    for path in paths:
+        relative = os.path.relpath(path)
+        if relative.startswith(".."):
+            found[relative] = Path(path).read_text()
+            if Path(path).is_absolute():
+                found[str(path)] = found[relative]
+    return found
+
+
 def single_jobs(job) -> list:
     return list(job.jobs) if job.is_group() else [job]
 
@@ -60,7 +76,9 @@ def outputs(job, volume: str) -> list[str]:
     return [path for one in single_jobs(job) for path in volume_paths(one.output, volume)]
 
 
-def payload(job, shell_command: str, env: dict[str, str], one: Class, settings) -> dict:
+def payload(
+    job, shell_command: str, env: dict[str, str], one: Class, settings, outside: dict[str, str]
+) -> dict:
     """What the function in the container gets, see snakemake_modal_worker.main."""
     asked = needs(job)
     parts = single_jobs(job)
@@ -72,6 +90,7 @@ def payload(job, shell_command: str, env: dict[str, str], one: Class, settings) 
         "mount": settings.mount,
         "preload": settings.preload,
         "commands": commands(shell_command),
+        "outside": outside,
         "env": env | {"SMK_MODAL_MOUNTS": f"{settings.volume}={settings.mount}"},
         "memory_mb": asked.memory_mb or one.memory_mb,
         "hard_limit_mb": one.hard_limit_mb,

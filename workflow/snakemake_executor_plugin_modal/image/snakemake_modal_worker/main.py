@@ -76,8 +76,9 @@ def check_command(payload: dict) -> str | None:
 def run_job(payload: dict) -> dict:
     """Run the commands of a job and publish what it wrote to the volume.
 
-    `payload`: volume, environment, mount, commands (lists of arguments), env, memory_mb,
-    hard_limit_mb, seconds, files and logs (paths on the volume).
+    `payload`: volume, environment, mount, commands (lists of arguments), outside (contents of text
+    files by their paths from the job's folder), env, memory_mb, hard_limit_mb, seconds, files and
+    logs (paths on the volume).
     Gives: ok, failure (None, "error", "memory", "time", "died"), log, stored ([path, size, mtime]
     of each file), seconds, peak_mb, imports.
     """
@@ -93,6 +94,7 @@ def run_job(payload: dict) -> dict:
     limits = Limits(payload["memory_mb"], payload["hard_limit_mb"], deadline)
     try:
         with tempfile.TemporaryDirectory(prefix="job-") as folder:
+            write_files(Path(folder) / "work", payload["outside"])
             code, log = run_commands(payload["commands"], payload["env"], Path(folder), limits)
         starts.leave()
         volume.commit()
@@ -126,7 +128,7 @@ def run_commands(
 ) -> tuple[int, str]:
     """Run commands one after the other until one fails; its exit code and the end of the log."""
     work, log = folder / "work", folder / "log"
-    work.mkdir()
+    work.mkdir(exist_ok=True)
     env = python_environment() | env | {MARK: "1"}
     code = 0
     for command in commands:
@@ -136,6 +138,15 @@ def run_commands(
     text = tail(log)
     shutil.rmtree(work, ignore_errors=True)
     return code, text
+
+
+def write_files(folder: Path, contents: dict[str, str]) -> None:
+    """Write text files at paths as they are seen from a folder, which is made."""
+    folder.mkdir()
+    for name, text in contents.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
 
 def tail(path: Path, title: str = "") -> str:
