@@ -108,7 +108,7 @@ class Checkpoint:
         if not self.path.is_file():
             return
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 content = dict(file.items())
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             logger.warning("%s: damaged (%s); the fit starts anew", self.path, error)
