@@ -69,9 +69,11 @@ def test_a_level_that_does_not_cover_its_parent_is_left_alone_and_said_so():
     result = harmonize(targets, LEVELS, STATES, DISTRICTS)
     np.testing.assert_array_equal(result.values, targets["value"])
     found = steps(result)
-    assert found["states to nation"]["left_alone"] == {"US": "1 of 2 parts have no target, first 2"}
+    assert found["states to nation"]["left_alone"] == {
+        "US": "1 of 2 parts have no usable target, first 2"
+    }
     assert found["districts to states"]["left_alone"] == {
-        "1": "1 of 2 parts have no target, first 102"
+        "1": "1 of 2 parts have no usable target, first 102"
     }
     assert found["states to nation"]["factor_max"] is None
 

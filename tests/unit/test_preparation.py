@@ -140,6 +140,9 @@ def test_thin_districts_of_one_state_are_merged_into_one_sum():
 def test_a_sum_that_is_still_thin_takes_in_the_smallest_neighbour():
     case = family(make_case(2), [201, 202, 203], [2, 40, 30])
     assert rare(case.fit(thin="merge")).state.tolist() == ["merged", "met", "merged"]
+    # All thin ones are in the sum, though two of them would do.
+    case = family(make_case(2), [201, 202, 203], [4, 4, 4])
+    assert rare(case.fit(thin="merge", minimum_households=1)).state.tolist() == ["merged"] * 3
     # Three columns in all are thin however they are summed.
     case = family(make_case(2), [201, 202], [2, 1])
     assert rare(case.fit(thin="merge")).state.tolist() == ["thin", "thin"]
@@ -160,7 +163,8 @@ def test_a_merged_sum_is_the_equation_of_the_summed_row():
 
 def test_held_out_thin_targets_are_not_merged():
     case = family(make_case(2), [201, 202, 203], [3, 4, 30])
-    result = case.fit(thin="merge", groups=({"variable": "rare", "hold_out": True},))
+    rule = {"variable": "rare", "hold_out": True}
+    result = case.fit(thin="merge", minimum_households=1, groups=(rule,))
     assert rare(result).state.tolist() == ["thin", "thin", "held_out"]
     assert result.report["merged"] == []
 

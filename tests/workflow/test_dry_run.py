@@ -52,6 +52,10 @@ def test_the_production_run_is_listed_exactly(sources, record_property):
     assert seconds < 60
 
 
+def test_the_held_out_run_is_the_default_one_beside_it(sources):
+    assert sources.jobs("--configfile", "config/held_out.yaml") == DEMO
+
+
 def test_one_area_needs_only_what_leads_to_it(sources):
     assert sources.jobs("runs/demo/areas/states/CA.h5") == ONE_STATE
 

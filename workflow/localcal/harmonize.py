@@ -153,7 +153,7 @@ def _obstacle(
 ) -> str | None:
     missing = sorted(whole - set(parts))
     if missing:
-        return f"{len(missing)} of {len(whole)} parts have no target, first {missing[0]}"
+        return f"{len(missing)} of {len(whole)} parts have no usable target, first {missing[0]}"
     if not parts:
         return "no part of it has columns or targets"
     if len(parent) > 1 or any(len(rows) > 1 for rows in parts.values()):

@@ -177,44 +177,56 @@ class _Solver:
         the dense weight and the bounds on the design weight divided by that: the factor from the
         design weight to the final one stays inside the bounds, however many fits are made.
         """
-        problem, settings = self.problem, self.settings
+        problem = self.problem
         dense, prefit_sweeps, draw = self._prefit(rng) if warm is None else self._take(warm)
-        missed = self._contradicted(problem, dense)
+        contradicted = self._contradicted(problem, dense)
         problem = problem.with_base(
             dense / draw.probability,
             problem.lower / draw.probability,
             problem.upper / draw.probability,
         )
-        kept = np.flatnonzero(draw.chosen)
-        part, part_weights = problem.take(kept), problem.base[kept]
-        path = _lighter(REFIT_PATH, settings.penalty)
-        if warm is not None:
-            part_weights = self.problem.base[kept] * warm.factor[kept] / draw.probability[kept]
-            part_weights, path = np.clip(part_weights, part.lower, part.upper), ()
-        certificate, sweeps = self.follow(part, part_weights, path, "refit")
-        weights = np.zeros(len(problem.base))
-        weights[kept] = part_weights
-        swaps = 0
-        if warm is None and settings.records < SWAP_BELOW_RECORDS_PER_TARGET * len(problem.goal):
-            weights, certificate, made, swaps = self._swap(
-                problem, weights, draw.probability < 1.0, certificate
-            )
-            sweeps += made
+        if warm is None:
+            weights, certificate, sweeps, swaps = self._fit_drawn(problem, draw)
+        else:
+            weights = self.problem.base * warm.factor / draw.probability
+            certificate, sweeps = self._refine_kept(problem, weights, self.settings.max_sweeps)
+            swaps = 0
         kept = np.flatnonzero(weights)
         part, part_weights = problem.take(kept), weights[kept]
-        certificate, made, huber, rounds = self.soften(part, part_weights, missed, certificate)
+        certificate, made, huber, rounds = self.soften(
+            part, part_weights, contradicted, certificate
+        )
         weights[kept] = part_weights
         selection = {
             "prefit_sweeps": prefit_sweeps,
             "certain": int((draw.probability >= 1.0).sum()),
             "forced": draw.forced,
-            "smallest_probability": float(draw.probability[weights > 0].min()),
+            "smallest_probability": float(draw.probability[kept].min()),
             "swaps_accepted": swaps,
         }
         sweeps += prefit_sweeps + made
         return Fitted(
             weights, dense, draw.probability, certificate, sweeps, huber, rounds, selection
         )
+
+    def _fit_drawn(self, problem: Problem, draw: Draw) -> tuple[np.ndarray, Certificate, int, int]:
+        """Fit the drawn records, and swap some if they are few.
+
+        Returns weights (float64 (n,), 0 where not kept), their certificate, the sweeps made and
+        the rounds of swaps that helped.
+        """
+        kept = np.flatnonzero(draw.chosen)
+        part, part_weights = problem.take(kept), problem.base[kept]
+        path = _lighter(REFIT_PATH, self.settings.penalty)
+        certificate, sweeps = self.follow(part, part_weights, path, "refit")
+        weights = np.zeros(len(problem.base))
+        weights[kept] = part_weights
+        if self.settings.records >= SWAP_BELOW_RECORDS_PER_TARGET * len(problem.goal):
+            return weights, certificate, sweeps, 0
+        weights, certificate, made, accepted = self._swap(
+            problem, weights, draw.probability < 1.0, certificate
+        )
+        return weights, certificate, sweeps + made, accepted
 
     def _prefit(self, rng: np.random.Generator) -> tuple[np.ndarray, int, Draw]:
         """Return the fit of all records (float64 (n,)), its sweeps and the draw."""
@@ -367,8 +379,10 @@ class _Solver:
     ) -> tuple[Certificate, int]:
         """Improve the records that have a weight, in place."""
         kept = np.flatnonzero(weights)
-        part, part_weights = problem.take(kept), weights[kept]
-        certificate, made = self._refine(part, part_weights, sweeps, "swap")
+        part = problem.take(kept)
+        # Those of another fit may be outside the bounds.
+        part_weights = np.clip(weights[kept], part.lower, part.upper)
+        certificate, made = self._refine(part, part_weights, sweeps, "refit")
         weights[kept] = part_weights
         return certificate, made
 
