@@ -251,14 +251,17 @@ def families(fits: Sequence[Fit]) -> pd.DataFrame:
     table = pd.concat(tables, ignore_index=True)
     table = table[table["role"].isin(_ROLE_COLOURS)]
     first = ["scope", "role", "geo_level", "variable", "domain_variable", "count", "start_median"]
-    return table[[*first, "median", "p90", "max", "bias", "finding"]]
+    table = table[[*first, "median", "p90", "max", "bias", "finding"]]
+    return table.fillna({"finding": ""})
 
 
 def worst_targets(fits: Sequence[Fit]) -> pd.DataFrame:
     """Return the fitted targets of each scope that are missed most, worst first."""
     tables = [pd.DataFrame(fit.report["worst"]).assign(scope=fit.scope) for fit in fits]
     table = pd.concat(tables, ignore_index=True)
-    return table[["scope", *(name for name in table if name not in ("scope", "target_id"))]]
+    first = ["scope", "name", "state", "harmonized_value"]
+    estimates = ["start_estimate", "dense_estimate", "final_estimate", "rel_error"]
+    return table[[*first, *estimates, "columns", "effective_n", "largest_share"]]
 
 
 def errors_by_area(simulated: pd.DataFrame) -> pd.DataFrame:
