@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from localcal import solver
 from localcal.descent import build_problem
 from localcal.errors import InputError
 from localcal.solver import count_independent
@@ -47,6 +48,12 @@ def test_fewer_records_than_independent_targets_are_refused():
     assert np.count_nonzero(case.fit(records=30).weights) == 30
     with pytest.raises(InputError, match="4 asked for, but there are 5 independent targets"):
         case.fit(records=4, levels=("national",))
+
+
+def test_where_the_rank_would_take_too_long_every_target_counts(monkeypatch):
+    monkeypatch.setattr(solver, "MOST_TARGETS", 49)
+    with pytest.raises(InputError, match="49 asked for, but there are 50 fitted targets"):
+        make_case(13).fit(records=49)
 
 
 FIT = """

@@ -31,8 +31,6 @@ class Result:
 
     weights: np.ndarray
     """float64 (n,)."""
-    shuffle: np.ndarray
-    """uint64 (1,): state of the shuffle after it."""
     certificate: Certificate
     sweeps: int
 
@@ -94,7 +92,6 @@ class Checkpoint:
         about = {"stage": stage, "done": position.done, "results": []}
         for number, result in enumerate(self._results):
             content[f"weights{number}"] = result.weights
-            content[f"shuffle{number}"] = result.shuffle
             about["results"].append(
                 {"certificate": asdict(result.certificate), "sweeps": result.sweeps}
             )
@@ -124,7 +121,6 @@ class Checkpoint:
         self._results = [
             Result(
                 content[f"weights{number}"],
-                content[f"shuffle{number}"],
                 Certificate(**result["certificate"]),
                 result["sweeps"],
             )

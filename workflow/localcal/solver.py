@@ -110,17 +110,19 @@ def refuse_too_few(problem: Problem, records: int) -> None:
     """Refuse fewer records than independent equations: in general no weights meet them all.
 
     A basic solution of as many equations as the matrix has rank needs that many records. Rows
-    that follow from others, as harmonized levels do, do not count.
+    that follow from others, as harmonized levels do, do not count, except where there are more
+    than MOST_TARGETS: to find them would take longer than the fit.
     """
     n_equations = len(problem.goal)
     if records >= n_equations:
         return
-    rank = n_equations if n_equations > MOST_TARGETS else count_independent(problem)
+    is_counted = n_equations <= MOST_TARGETS
+    rank = count_independent(problem) if is_counted else n_equations
     if records < rank:
         raise InputError(
-            f"weights.records: {records} asked for, but there are {rank} independent targets, "
-            f"which take at least as many records; ask for {rank} or more, 'all', or fit fewer "
-            "targets"
+            f"weights.records: {records} asked for, but there are {rank} "
+            f"{'independent' if is_counted else 'fitted'} targets, which take at least as many "
+            f"records; ask for {rank} or more, for 'all', or fit fewer targets"
         )
     logger.warning(
         "weights.records: %d records for %d fitted targets, %d of them independent; so few can "
@@ -268,7 +270,8 @@ class _Solver:
         """
         known = self.checkpoint and self.checkpoint.next_result()
         if known:
-            weights[:], self.shuffler.state[:] = known.weights, known.shuffle
+            # The shuffle's state comes with the position of the descent that was cut off.
+            weights[:] = known.weights
             return known.certificate, known.sweeps
         progress = Progress(f"{label}: sweeps", sum(sweeps for _, sweeps in path))
         first, position = self.checkpoint.position() if self.checkpoint else (0, None)
@@ -282,9 +285,7 @@ class _Solver:
             made += certificate.sweeps
             position = None
         if self.checkpoint:
-            self.checkpoint.finish(
-                Result(weights.copy(), self.shuffler.state.copy(), certificate, made)
-            )
+            self.checkpoint.finish(Result(weights.copy(), certificate, made))
         return certificate, made
 
     def _watch(self, stage: int):
