@@ -9,6 +9,7 @@ Read while Snakemake parses the workflow, so nothing heavy is imported here.
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -42,6 +43,8 @@ GIVEN_FILES = {
     "take_up.rates": None,
     "targets.path": "file",
     "targets.published": "demo",
+    "weights.local.start": None,
+    "weights.national.start": None,
     "areas.path": None,
 }
 
@@ -74,13 +77,19 @@ def science(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Given files count by their content, see `given_files`.
     """
-    kept: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            kept[key] = {k: v for k, v in value.items() if f"{key}.{k}" not in GIVEN_FILES}
-        elif key not in NOT_SCIENCE:
-            kept[key] = value
-    return kept
+    return {
+        key: _without_places(key, value) for key, value in config.items() if key not in NOT_SCIENCE
+    }
+
+
+def _without_places(key: str, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: _without_places(f"{key}.{name}", part)
+        for name, part in value.items()
+        if f"{key}.{name}" not in GIVEN_FILES
+    }
 
 
 def given_files(config: Mapping[str, Any], folder: str | Path) -> dict[str, dict[str, Any]]:
@@ -100,10 +109,11 @@ def given_files(config: Mapping[str, Any], folder: str | Path) -> dict[str, dict
 
 def _given_paths(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, source in GIVEN_FILES.items():
-        section, _, name = key.partition(".")
-        used = source is None or config[section]["source"] == source
-        if used and config[section][name] is not None:
-            yield key, config[section][name]
+        *sections, name = key.split(".")
+        section = functools.reduce(lambda content, part: content[part], sections, config)
+        used = source is None or section["source"] == source
+        if used and section[name] is not None:
+            yield key, section[name]
 
 
 def _describe(key: str, path: str, recorded: Mapping[str, Any]) -> dict[str, Any]:

@@ -190,6 +190,11 @@ def fit_settings(wildcards):
     return settings("weights")[wildcards.scope]
 
 
+def fit_start(wildcards):
+    """The content of the fit that one scope's begins from, as a parameter; None without one."""
+    return given(f"weights.{wildcards.scope}.start")
+
+
 def area_row(wildcards):
     """What the table of areas says about an area, as a parameter."""
     return dataclasses.asdict(AREAS[wildcards.area])

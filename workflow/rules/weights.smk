@@ -9,6 +9,8 @@ rule fit_weights:
     output:
         fit="runs/{run_id}/weights/{scope}/fit.json",
         diagnostics="runs/{run_id}/weights/{scope}/diagnostics.csv",
+        areas="runs/{run_id}/weights/{scope}/areas.csv",
+        trace="runs/{run_id}/weights/{scope}/trace.h5",
         weights="runs/{run_id}/weights/{scope}/weights.npy",
     log:
         "runs/{run_id}/logs/fit_weights/{scope}.log",
@@ -22,6 +24,7 @@ rule fit_weights:
         runtime=240,
     params:
         fit=fit_settings,
+        start=fit_start,
         seed=config["seed"],
         code=code_digest("fit_weights"),
     script:
