@@ -73,6 +73,15 @@ def measure(work: Callable, *arguments: object, repeats: int = 1) -> Cost:
     return Cost(cpu_seconds, wall_seconds, *watched, results[-1])
 
 
+def in_new_process(work: Callable, *arguments: object) -> object:
+    """Call a function of a module in a fresh process and return what it returns."""
+    return _in_new_process(_called, work, arguments)
+
+
+def _called(work: Callable, arguments: tuple) -> object:
+    return work(*arguments)
+
+
 def _in_new_process(how: Callable, work: Callable, arguments: tuple) -> tuple:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)

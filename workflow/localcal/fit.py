@@ -52,7 +52,7 @@ GROUP_WEIGHTS = {
 }
 
 # (penalty, sweeps): a strong pull first, and the weights stay less dispersed at the same loss.
-PREFIT_PATH = ((100.0, 10), (10.0, 20))
+PREFIT_PATH = ((100.0, 5), (10.0, 10))
 REFIT_PATH = ((30.0, 20), (3.0, 40))
 PREFIT_SWEEPS = sum(sweeps for _, sweeps in PREFIT_PATH)
 
@@ -69,6 +69,12 @@ SWAP_SWEEPS = 60
 # Share of the records exchanged in a round, halved whenever a round made things worse.
 SWAP_SHARE = 0.15
 SMALLEST_SWAP_SHARE = 0.02
+# From this many records per target on, only a few targets lack the right ones: small rounds find
+# them, large ones disturb all the others.
+REPAIR_FROM_RECORDS_PER_TARGET = 2.5
+REPAIR_SWEEPS = 30
+REPAIR_SHARE = 0.01
+SMALLEST_REPAIR_SHARE = 0.002
 # Swapping ends with a round that lowers the objective by less than this share of it.
 SMALLEST_SWAP_GAIN = 0.02
 
@@ -641,15 +647,16 @@ def _swap_records(
     i.e. those included for certain, stay. Returns new weights (float64 (n,), 0 where not kept),
     their certificate, the sweeps made and the rounds that helped.
     """
-    share, made, accepted = SWAP_SHARE, 0, 0
+    share, smallest, sweeps = SWAP_SHARE, SMALLEST_SWAP_SHARE, SWAP_SWEEPS
+    if settings.records >= REPAIR_FROM_RECORDS_PER_TARGET * len(problem.goal):
+        share, smallest, sweeps = REPAIR_SHARE, SMALLEST_REPAIR_SHARE, REPAIR_SWEEPS
+    made, accepted = 0, 0
     progress = Progress("swaps: rounds", SWAP_ROUNDS)
     for _ in range(SWAP_ROUNDS):
         trial = weights.copy()
-        if share < SMALLEST_SWAP_SHARE or not _exchange(
-            problem, trial, movable, settings.penalty, share
-        ):
+        if share < smallest or not _exchange(problem, trial, movable, settings.penalty, share):
             break
-        trial_certificate = _refit(problem, trial, settings, shuffler, SWAP_SWEEPS)
+        trial_certificate = _refit(problem, trial, settings, shuffler, sweeps)
         made += trial_certificate.sweeps
         progress.advance()
         before, after = certificate.objective, trial_certificate.objective
