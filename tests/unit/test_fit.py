@@ -17,6 +17,7 @@ from localcal.errors import InputError
 from localcal.fit import (
     FitResult,
     Settings,
+    district_shares,
     draw_records,
     fit_weights,
     inclusion_probabilities,
@@ -565,3 +566,62 @@ def test_a_written_fit_says_which_weights_it_is_about(tmp_path):
     assert report == {"loss": 0.5, "digests": {"targets": "abc", "weights": digest}}
     assert np.array_equal(np.load(paths[2]), weights)
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_given_support_is_kept_whether_flags_or_numbers_and_fitted_well():
+    case = make_case(14)
+    support = np.random.default_rng(0).random(600) < 0.5
+    first, second = (
+        fit_weights(**vars(case), settings=Settings(), seed=0, support=given)
+        for given in (support, np.flatnonzero(support))
+    )
+    assert ((first.weights > 0) == support).all()
+    assert first.weights.tobytes() == second.weights.tobytes()
+    assert first.report["selection"]["swaps_accepted"] == 0
+    assert first.report["weights"]["records"] == support.sum()
+    assert (first.diagnostics["state"] == "met").mean() > 0.95
+    # Bounds hold for what a record and those it stands for had.
+    assert first.report["weights"]["factor_min"] >= 0.1 * (1 - 1e-6)
+    everything = fit_weights(
+        **vars(case), settings=Settings(), seed=0, support=np.ones(600, dtype=bool)
+    )
+    assert everything.weights.tobytes() == case.fit().weights.tobytes()
+
+
+def test_given_records_stand_for_their_district():
+    weights = np.array([1.0, 3.0, 2.0, 2.0, 5.0])
+    district = np.array([101, 101, 102, 102, 201], dtype=np.int32)
+    chosen = np.array([True, False, True, True, False])
+    np.testing.assert_allclose(
+        district_shares(weights, district, chosen), [0.25, 1.0, 1.0, 1.0, 1.0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("support", "settings", "message"),
+    [
+        (np.zeros(600, dtype=bool), {}, "at least one column"),
+        (np.ones(599, dtype=bool), {}, r"shape \(599,\)"),
+        (np.array([0, 600]), {}, "within 0..599"),
+        (np.array([-1]), {}, "within 0..599"),
+        (np.arange(6), {}, "none without design weight"),
+        (np.arange(10, 20), {"records": 9}, "9 asked for, but the support holds 10"),
+    ],
+)
+def test_an_impossible_support_is_refused(support, settings, message):
+    case = make_case(15)
+    weight = case.design_weight.copy()
+    weight[5] = 0.0
+    case = replace(case, design_weight=weight)
+    with pytest.raises(InputError, match=message):
+        fit_weights(**vars(case), settings=Settings(**settings), seed=0, support=support)
+
+
+def test_a_number_of_records_cannot_be_asked_of_l0():
+    with pytest.raises(InputError, match="weights.records: 100 with method: l0"):
+        Settings(method="l0", records=100)
+    with pytest.raises(InputError, match="weights.method: 'l1' is not known"):
+        Settings(method="l1")
+    section = {"method": "descent", "l0": {"epochs": 3}}
+    assert Settings.from_config(section).l0 is None
+    assert Settings.from_config(section | {"method": "l0"}).l0 == {"epochs": 3}

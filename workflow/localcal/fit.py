@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 # Keeps this stage's random numbers apart from those of other stages with the same run seed.
 SEED_STAGE = int.from_bytes(b"fit")
 
+METHODS = ("descent", "l0")
+
 GROUP = ["geo_level", "variable", "domain_variable"]
 # A target's weight by the size of its group. Roots and quotients are exact to the last bit on
 # every processor; powers are not.
@@ -83,6 +85,8 @@ SMALLEST_SWAP_GAIN = 0.02
 class Settings:
     """How one scope is fitted; refused with InputError where a value makes no sense."""
 
+    method: str = "descent"
+    """How records are chosen: descent = see the module, l0 = by l0-python, then refitted."""
     levels: tuple[str, ...] = LEVELS
     """Geographic levels whose targets are fitted."""
     records: int | None = None
@@ -103,6 +107,8 @@ class Settings:
     """Sweeps at the final penalty, at most."""
     tolerance: float = 0.0025
     """rms gap at which the fit ends."""
+    l0: dict | None = None
+    """Settings of l0-python, only to be reported; None for other methods."""
 
     @classmethod
     def from_config(cls, config: Mapping) -> "Settings":
@@ -123,6 +129,8 @@ class Settings:
                 values[key] = tuple(values[key])
         if values.get("records") == "all":
             values["records"] = None
+        if values.get("method", cls.method) != "l0":
+            values.pop("l0", None)
         return cls(**values)
 
     def __post_init__(self) -> None:
@@ -131,6 +139,15 @@ class Settings:
             raise InputError(
                 f"weights.levels: {list(self.levels)} must name each fitted level once, out of "
                 f"{', '.join(LEVELS)}"
+            )
+        if self.method not in METHODS:
+            raise InputError(
+                f"weights.method: {self.method!r} is not known; choose one of {', '.join(METHODS)}"
+            )
+        if self.method == "l0" and self.records is not None:
+            raise InputError(
+                f"weights.records: {self.records} with method: l0; l0-python cannot be asked for "
+                "a number of records: set 'all', and l0.lambda_l0 higher to keep fewer"
             )
         if self.group_weight not in GROUP_WEIGHTS:
             raise InputError(
@@ -231,6 +248,7 @@ def fit_weights(
     district: np.ndarray,
     settings: Settings,
     seed: int,
+    support: np.ndarray | None = None,
 ) -> FitResult:
     """Fit one weight per column to the targets.
 
@@ -243,21 +261,82 @@ def fit_weights(
         district: int32 (J,), state * 100 + district.
         settings: see `Settings`.
         seed: the run's seed; the same inputs and seed give the same bytes.
+        support: columns to keep and no others, bool (J,) or column numbers; None = as `settings`
+            say. The probability of a kept record is then its district's share of kept weight.
 
     Raises:
         InputError: nothing that could be fitted, or input that contradicts itself.
     """
-    columns = Columns(
+    columns = _columns(design_weight, household, state, district)
+    _check_input(matrix, targets, columns, settings)
+    if support is not None:
+        support = _checked_support(support, columns, settings)
+    prepared = _prepare(matrix, targets, columns, settings)
+    problem = _build_problem(matrix, prepared, columns, settings)
+    chosen = None if support is None else support[prepared.records]
+    fitted = _descend(problem, settings, seed, chosen)
+    return _finish(matrix, targets, columns, settings, seed, prepared, fitted)
+
+
+def pose_problem(
+    matrix,
+    targets: pd.DataFrame,
+    design_weight: np.ndarray,
+    household: np.ndarray,
+    state: np.ndarray,
+    district: np.ndarray,
+    settings: Settings,
+) -> tuple[Problem, np.ndarray]:
+    """Return the problem that `fit_weights` solves, and its records' columns (int64 (n,)).
+
+    The arguments are those of `fit_weights`; it raises the same errors.
+    """
+    columns = _columns(design_weight, household, state, district)
+    _check_input(matrix, targets, columns, settings)
+    prepared = _prepare(matrix, targets, columns, settings)
+    return _build_problem(matrix, prepared, columns, settings), prepared.records
+
+
+def _columns(
+    design_weight: np.ndarray, household: np.ndarray, state: np.ndarray, district: np.ndarray
+) -> Columns:
+    return Columns(
         np.asarray(design_weight, dtype=np.float64),
         np.asarray(household, dtype=np.int32),
         np.asarray(state, dtype=np.int32),
         np.asarray(district, dtype=np.int32),
     )
-    _check_input(matrix, targets, columns, settings)
-    prepared = _prepare(matrix, targets, columns, settings)
-    problem = _build_problem(matrix, prepared, columns, settings)
-    fitted = _descend(problem, settings, seed)
-    return _finish(matrix, targets, columns, settings, seed, prepared, fitted)
+
+
+def _checked_support(support: np.ndarray, columns: Columns, settings: Settings) -> np.ndarray:
+    """Return a support as bool (J,)."""
+    n_columns = len(columns.design_weight)
+    support = np.asarray(support)
+    if support.dtype != bool:
+        if support.ndim != 1 or (
+            len(support) and not 0 <= support.min() <= support.max() < n_columns
+        ):
+            raise InputError(
+                f"support: column numbers must be within 0..{n_columns - 1}; both must come from "
+                "the same run"
+            )
+        numbers, support = support, np.zeros(n_columns, dtype=bool)
+        support[numbers] = True
+    if support.shape != (n_columns,):
+        raise InputError(
+            f"support: it has shape {support.shape} but the matrix has {n_columns} columns; both "
+            "must come from the same run"
+        )
+    if not support.any() or (columns.design_weight[support] == 0.0).any():
+        raise InputError(
+            "support: it must hold at least one column, and none without design weight"
+        )
+    if settings.records not in (None, int(support.sum())):
+        raise InputError(
+            f"weights.records: {settings.records} asked for, but the support holds "
+            f"{int(support.sum())} columns; ask for 'all'"
+        )
+    return support
 
 
 def write_fit(
@@ -454,16 +533,22 @@ def _build_problem(matrix, prepared: _Preparation, columns: Columns, settings: S
     )
 
 
-def _descend(problem: Problem, settings: Settings, seed: int) -> _Fitted:
-    """Fit the problem with all records, or with as many as the settings ask for."""
+def _descend(
+    problem: Problem, settings: Settings, seed: int, chosen: np.ndarray | None = None
+) -> _Fitted:
+    """Fit the problem with all records, with the chosen ones (bool (n,)), or with as many as the
+    settings ask for."""
     words = np.random.SeedSequence([seed, SEED_STAGE]).generate_state(2, np.uint64)
     shuffler = Shuffler(int(words[0]))
+    rng = np.random.default_rng(int(words[1]))
+    if chosen is not None and not chosen.all():
+        return _fit_selected(problem, settings, shuffler, rng, chosen)
     if settings.records is None or settings.records == len(problem.base):
         path = _lighter(PREFIT_PATH + REFIT_PATH, settings.penalty)
         weights = problem.base.copy()
         certificate, sweeps = _follow(problem, weights, path, settings, shuffler, "fit")
         return _Fitted(weights, weights, np.ones(len(weights)), certificate, sweeps)
-    return _fit_selected(problem, settings, shuffler, np.random.default_rng(int(words[1])))
+    return _fit_selected(problem, settings, shuffler, rng)
 
 
 def _lighter(path: tuple, penalty: float) -> tuple:
@@ -492,34 +577,43 @@ def _follow(
 
 
 def _fit_selected(
-    problem: Problem, settings: Settings, shuffler: Shuffler, rng: np.random.Generator
+    problem: Problem,
+    settings: Settings,
+    shuffler: Shuffler,
+    rng: np.random.Generator,
+    chosen: np.ndarray | None = None,
 ) -> _Fitted:
-    """Fit all records, choose `settings.records` of them, and fit those.
+    """Fit all records, take the chosen ones or draw `settings.records` of them, and fit those.
 
     A kept record stands for 1 / probability records, so its base weight and its bounds are the
     dense weight and the bounds on the design weight divided by that: the factor from the design
     weight to the final one stays inside the bounds, however many fits are made.
     """
-    if settings.records < len(problem.goal):
+    count = settings.records if chosen is None else int(chosen.sum())
+    if count < len(problem.goal):
         logger.warning(
             "weights.records: %d records for %d fitted targets; fewer records than targets can "
-            "rarely meet them all", settings.records, len(problem.goal),
+            "rarely meet them all", count, len(problem.goal),
         )  # fmt: skip
     dense = problem.base.copy()
     prefit = _lighter(PREFIT_PATH, settings.penalty) or ((settings.penalty, PREFIT_SWEEPS),)
     progress = Progress("prefit: sweeps", sum(sweeps for _, sweeps in prefit))
     for penalty, sweeps in prefit:
         descend(problem, dense, penalty, sweeps, shuffler, progress=progress)
-    draw = draw_records(problem, dense, settings.records, rng)
+    if chosen is None:
+        draw = draw_records(problem, dense, count, rng)
+    else:
+        draw = _Draw(district_shares(dense, problem.district, chosen), chosen, forced=0)
     problem = problem.with_base(
         dense / draw.probability,
         problem.lower / draw.probability,
         problem.upper / draw.probability,
     )
-    weights, certificate, sweeps, swaps = _fit_drawn(problem, draw, settings, shuffler)
+    can_swap = chosen is None and count < SWAP_BELOW_RECORDS_PER_TARGET * len(problem.goal)
+    weights, certificate, sweeps, swaps = _fit_drawn(problem, draw, settings, shuffler, can_swap)
     selection = {
         "prefit_sweeps": progress.total,
-        "certain": int((draw.probability >= 1.0).sum()),
+        "certain": int((draw.probability[draw.chosen] >= 1.0).sum()),
         "forced": draw.forced,
         "smallest_probability": float(draw.probability[weights > 0].min()),
         "swaps_accepted": swaps,
@@ -529,9 +623,9 @@ def _fit_selected(
 
 
 def _fit_drawn(
-    problem: Problem, draw: _Draw, settings: Settings, shuffler: Shuffler
+    problem: Problem, draw: _Draw, settings: Settings, shuffler: Shuffler, can_swap: bool
 ) -> tuple[np.ndarray, Certificate, int, int]:
-    """Fit the drawn records, and swap some if they are few.
+    """Fit the drawn records, and swap some if that is allowed.
 
     Returns weights (float64 (n,), 0 where not kept), their certificate, the sweeps made and the
     rounds of swaps that helped.
@@ -542,13 +636,29 @@ def _fit_drawn(
     certificate, sweeps = _follow(part, part_weights, path, settings, shuffler, "refit")
     weights = np.zeros(len(problem.base))
     weights[kept] = part_weights
-    if settings.records >= SWAP_BELOW_RECORDS_PER_TARGET * len(problem.goal):
+    if not can_swap:
         return weights, certificate, sweeps, 0
     movable = draw.probability < 1.0
     weights, certificate, made, accepted = _swap_records(
         problem, weights, movable, certificate, settings, shuffler
     )
     return weights, certificate, sweeps + made, accepted
+
+
+def district_shares(weights: np.ndarray, district: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the share of each record's district's weight that the chosen records hold.
+
+    It stands in for the inclusion probability of records that were not drawn but given: divided
+    by it, the chosen records of a district weigh as much as all of them. 1 for other records.
+
+    Args:
+        weights: float64 (n,), all positive.
+        district: int32 (n,).
+        chosen: bool (n,).
+    """
+    place = np.unique(district, return_inverse=True)[1]
+    share = np.bincount(place, weights * chosen) / np.bincount(place, weights)
+    return np.where(chosen, share[place], 1.0)
 
 
 def draw_records(

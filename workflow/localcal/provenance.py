@@ -16,6 +16,7 @@ import platform
 import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,8 +45,8 @@ GIVEN_FILES = {
     "areas.path": None,
 }
 
-# What names the run or the command rather than describing what is computed.
-NOT_SCIENCE = ("run_id", "amend")
+# What names the run, the command or a program rather than describing what is computed.
+NOT_SCIENCE = ("run_id", "amend", "weights.*.l0.python", *GIVEN_FILES)
 
 # Descriptors of held locks; closing one, or the end of the process, gives the lock back.
 _held: list[int] = []
@@ -73,13 +74,15 @@ def science(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Given files count by their content, see `given_files`.
     """
-    kept: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            kept[key] = {k: v for k, v in value.items() if f"{key}.{k}" not in GIVEN_FILES}
-        elif key not in NOT_SCIENCE:
-            kept[key] = value
-    return kept
+    return _science(config, "")
+
+
+def _science(section: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {
+        key: _science(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        for key, value in section.items()
+        if not any(fnmatchcase(f"{prefix}{key}", pattern) for pattern in NOT_SCIENCE)
+    }
 
 
 def given_files(config: Mapping[str, Any], folder: str | Path) -> dict[str, dict[str, Any]]:
