@@ -7,9 +7,11 @@ from localcal.job import job
 if __name__ == "__main__":
     with job(snakemake.log[0]):
         from localcal.checkpoint import Checkpoint
+        from localcal.files import sha256_file
         from localcal.fit import fit_weights, write_fit
         from localcal.fit_settings import Settings
         from localcal.geography import read_geography
+        from localcal.l0_files import describe_refit, read_l0_weights
         from localcal.matrix import read_matrix
         from localcal.targets import read_targets
         from localcal.trace import read_start
@@ -17,13 +19,14 @@ if __name__ == "__main__":
         inputs = {name: Path(path) for name, path in snakemake.input.items()}
         outputs = {name: Path(path) for name, path in snakemake.output.items()}
         params = dict(snakemake.params.items())
+        l0_path = inputs.pop("l0", None)
         matrix = read_matrix(inputs.pop("matrix"), inputs)
         matrix.verify()
         places = read_geography(inputs["geography"])
+        raw = read_l0_weights(l0_path, matrix.shape[1]) if l0_path else None
         start = snakemake.config["weights"][snakemake.wildcards.scope]["start"]
-        checkpoint = Checkpoint(
-            outputs["weights"].with_name("checkpoint.npz"), [params, matrix.attributes]
-        )
+        made_from = [params, matrix.attributes, sha256_file(l0_path) if l0_path else None]
+        checkpoint = Checkpoint(outputs["weights"].with_name("checkpoint.npz"), made_from)
         result = fit_weights(
             matrix=matrix,
             targets=read_targets(inputs["targets"]),
@@ -35,6 +38,9 @@ if __name__ == "__main__":
             seed=params["seed"],
             start=start and read_start(start, matrix.attributes["geography"], matrix.shape[1]),
             checkpoint=checkpoint,
+            support=raw.support if raw else None,
         )
+        if raw:
+            result = describe_refit(result, matrix, raw)
         write_fit(result, matrix.origins(), outputs)
         checkpoint.remove()

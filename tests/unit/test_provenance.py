@@ -110,6 +110,8 @@ def test_neither_the_run_id_nor_the_place_of_a_file_is_science(run):
     run.config["run_id"] = "y"
     assert run.changes == []
     assert "path" not in science(run.config)["population"]
+    section = {"weights": {"local": {"l0": {"python": "a", "epochs": 3}, "penalty": 1}}}
+    assert science(section) == {"weights": {"local": {"l0": {"epochs": 3}, "penalty": 1}}}
 
 
 def test_a_changed_setting_file_and_module_are_each_named(run):

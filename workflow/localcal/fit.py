@@ -20,7 +20,7 @@ import pandas as pd
 
 from localcal import diagnostics
 from localcal.checkpoint import Checkpoint
-from localcal.descent import RowSummary, summarize_rows
+from localcal.descent import Problem, RowSummary, summarize_rows
 from localcal.diagnostics import Columns
 from localcal.errors import InputError
 from localcal.files import atomic_path, sha256_file, write_json
@@ -59,6 +59,7 @@ def fit_weights(
     seed: int,
     start: Trace | None = None,
     checkpoint: Checkpoint | None = None,
+    support: np.ndarray | None = None,
 ) -> FitResult:
     """Fit one weight per column to the targets.
 
@@ -75,23 +76,86 @@ def fit_weights(
             and its selection take the place of the first stages.
         checkpoint: where to keep, and perhaps find, how far the fit has come; the bytes are the
             same with and without.
+        support: columns to keep and no others, bool (J,) or column numbers; None = as `settings`
+            say. The probability of a kept record is then its district's share of kept weight.
 
     Raises:
         InputError: nothing that could be fitted, or input that contradicts itself.
     """
-    columns = Columns(
+    columns = _columns(design_weight, household, state, district)
+    _check_input(matrix, targets, columns, settings)
+    if support is not None:
+        if start is not None:
+            raise InputError("weights.start: a fit of given records has no other to begin from")
+        support = _checked_support(support, columns, settings)
+    prepared = prepare(matrix, targets, columns, settings)
+    warm = None if start is None else _warm_start(start, prepared, settings)
+    problem = make_problem(matrix, prepared, columns, settings)
+    chosen = None if support is None else support[prepared.records]
+    fitted = solve(problem, settings, seed, warm, checkpoint, chosen)
+    del problem
+    return _describe(matrix, targets, columns, settings, seed, prepared, fitted)
+
+
+def pose_problem(
+    matrix,
+    targets: pd.DataFrame,
+    design_weight: np.ndarray,
+    household: np.ndarray,
+    state: np.ndarray,
+    district: np.ndarray,
+    settings: Settings,
+) -> tuple[Problem, np.ndarray]:
+    """Return the problem that `fit_weights` solves, and its records' columns (int64 (n,)).
+
+    The arguments are those of `fit_weights`; it raises the same errors.
+    """
+    columns = _columns(design_weight, household, state, district)
+    _check_input(matrix, targets, columns, settings)
+    prepared = prepare(matrix, targets, columns, settings)
+    return make_problem(matrix, prepared, columns, settings), prepared.records
+
+
+def _columns(
+    design_weight: np.ndarray, household: np.ndarray, state: np.ndarray, district: np.ndarray
+) -> Columns:
+    return Columns(
         np.asarray(design_weight, dtype=np.float64),
         np.asarray(household, dtype=np.int32),
         np.asarray(state, dtype=np.int32),
         np.asarray(district, dtype=np.int32),
     )
-    _check_input(matrix, targets, columns, settings)
-    prepared = prepare(matrix, targets, columns, settings)
-    warm = None if start is None else _warm_start(start, prepared, settings)
-    problem = make_problem(matrix, prepared, columns, settings)
-    fitted = solve(problem, settings, seed, warm, checkpoint)
-    del problem
-    return _describe(matrix, targets, columns, settings, seed, prepared, fitted)
+
+
+def _checked_support(support: np.ndarray, columns: Columns, settings: Settings) -> np.ndarray:
+    """Return a support as bool (J,)."""
+    n_columns = len(columns.design_weight)
+    support = np.asarray(support)
+    if support.dtype != bool:
+        if support.ndim != 1 or (
+            len(support) and not 0 <= support.min() <= support.max() < n_columns
+        ):
+            raise InputError(
+                f"support: column numbers must be within 0..{n_columns - 1}; both must come from "
+                "the same run"
+            )
+        numbers, support = support, np.zeros(n_columns, dtype=bool)
+        support[numbers] = True
+    if support.shape != (n_columns,):
+        raise InputError(
+            f"support: it has shape {support.shape} but the matrix has {n_columns} columns; both "
+            "must come from the same run"
+        )
+    if not support.any() or (columns.design_weight[support] == 0.0).any():
+        raise InputError(
+            "support: it must hold at least one column, and none without design weight"
+        )
+    if settings.records not in (None, int(support.sum())):
+        raise InputError(
+            f"weights.records: {settings.records} asked for, but the support holds "
+            f"{int(support.sum())} columns; ask for 'all'"
+        )
+    return support
 
 
 def write_fit(

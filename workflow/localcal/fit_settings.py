@@ -13,7 +13,7 @@ from localcal.errors import InputError
 from localcal.harmonize import LEVELS
 from localcal.targets import RULE_KEYS, match_rule
 
-METHODS = ("descent", "newton")
+METHODS = ("descent", "newton", "l0")
 THIN_RULES = ("drop", "keep", "merge")
 
 # A target's weight by the size of its group. Roots and quotients are exact to the last bit on
@@ -39,7 +39,8 @@ class Settings:
     """How one scope is fitted; refused with InputError where a value makes no sense."""
 
     method: str = "descent"
-    """descent = coordinate descent; newton = dual Newton, for few targets with many columns."""
+    """descent = coordinate descent; newton = dual Newton, for few targets with many columns;
+    l0 = descent with the records that l0-python keeps."""
     levels: tuple[str, ...] = LEVELS
     """Geographic levels whose targets are fitted."""
     records: int | None = None
@@ -69,6 +70,8 @@ class Settings:
     """Sweeps at the final penalty, at most."""
     tolerance: float = 0.0025
     """rms gap at which the fit ends."""
+    l0: Mapping | None = None
+    """Settings of l0-python, only to be reported; None for other methods."""
 
     @classmethod
     def from_config(cls, config: Mapping) -> "Settings":
@@ -89,6 +92,8 @@ class Settings:
                 values[key] = tuple(values[key])
         if values.get("records") == "all":
             values["records"] = None
+        if values.get("method", cls.method) != "l0":
+            values.pop("l0", None)
         return cls(**values)
 
     def __post_init__(self) -> None:
@@ -99,6 +104,11 @@ class Settings:
                 f"{', '.join(LEVELS)}"
             )
         self._check_choice("method", METHODS)
+        if self.method == "l0" and self.records is not None:
+            raise InputError(
+                f"weights.records: {self.records} with method: l0; l0-python cannot be asked for "
+                "a number of records: set 'all', and l0.lambda_l0 higher to keep fewer"
+            )
         self._check_choice("group_weight", GROUP_WEIGHTS)
         self._check_choice("thin", THIN_RULES)
         if len(self.bounds) != 2 or not 0 < self.bounds[0] <= 1 <= self.bounds[1] < math.inf:

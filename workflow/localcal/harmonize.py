@@ -122,9 +122,11 @@ def _scale_family(
 
 def _by_area(family: pd.DataFrame, level: str) -> dict[int, np.ndarray]:
     """Return the row numbers of each area of one level."""
-    rows = family[family["geo_level"] == level]
-    areas = rows["geographic_id"].astype(int)
-    return {int(area): part.to_numpy() for area, part in rows.index.to_series().groupby(areas)}
+    rows = family.index[family["geo_level"] == level].to_numpy()
+    areas = family.loc[rows, "geographic_id"].astype(int).to_numpy()
+    rows = rows[np.argsort(areas, kind="stable")]
+    names, starts = np.unique(np.sort(areas), return_index=True)
+    return dict(zip(names.tolist(), np.split(rows, starts[1:]), strict=False))
 
 
 def _scale(

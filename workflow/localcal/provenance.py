@@ -17,6 +17,7 @@ import platform
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,8 +49,8 @@ GIVEN_FILES = {
     "areas.path": None,
 }
 
-# What names the run or the command rather than describing what is computed.
-NOT_SCIENCE = ("run_id", "amend")
+# What names the run, the command or a program rather than describing what is computed.
+NOT_SCIENCE = ("run_id", "amend", "weights.*.l0.python", *GIVEN_FILES)
 
 # Descriptors of held locks; closing one, or the end of the process, gives the lock back.
 _held: list[int] = []
@@ -77,18 +78,14 @@ def science(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Given files count by their content, see `given_files`.
     """
-    return {
-        key: _without_places(key, value) for key, value in config.items() if key not in NOT_SCIENCE
-    }
+    return _science(config, "")
 
 
-def _without_places(key: str, value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value
+def _science(section: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {
-        name: _without_places(f"{key}.{name}", part)
-        for name, part in value.items()
-        if f"{key}.{name}" not in GIVEN_FILES
+        key: _science(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        for key, value in section.items()
+        if not any(fnmatchcase(f"{prefix}{key}", pattern) for pattern in NOT_SCIENCE)
     }
 
 

@@ -26,6 +26,22 @@ class Draw:
     """Records included for certain for the sake of a target with few columns."""
 
 
+def district_shares(weights: np.ndarray, district: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the share of each record's district's weight that the chosen records hold.
+
+    It stands in for the inclusion probability of records that were not drawn but given: divided
+    by it, the chosen records of a district weigh as much as all of them. 1 for other records.
+
+    Args:
+        weights: float64 (n,), all positive.
+        district: int32 (n,).
+        chosen: bool (n,).
+    """
+    place = np.unique(district, return_inverse=True)[1]
+    share = np.bincount(place, weights * chosen) / np.bincount(place, weights)
+    return np.where(chosen, share[place], 1.0)
+
+
 def draw_records(
     problem: Problem, weights: np.ndarray, count: int, rng: np.random.Generator
 ) -> Draw:

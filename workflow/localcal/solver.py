@@ -20,7 +20,7 @@ from localcal.errors import InputError
 from localcal.fit_settings import Settings
 from localcal.newton import MOST_TARGETS, products, solve_newton
 from localcal.progress import Progress
-from localcal.selection import Draw, draw_records, exchange_records
+from localcal.selection import Draw, district_shares, draw_records, exchange_records
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 SEED_STAGE = int.from_bytes(b"fit")
 
 # (penalty, sweeps): a strong pull first, and the weights stay less dispersed at the same loss.
-PREFIT_PATH = ((100.0, 10), (10.0, 20))
+PREFIT_PATH = ((100.0, 5), (10.0, 10))
 REFIT_PATH = ((30.0, 20), (3.0, 40))
 PREFIT_SWEEPS = sum(sweeps for _, sweeps in PREFIT_PATH)
 
@@ -39,6 +39,12 @@ SWAP_SWEEPS = 60
 # Share of the records exchanged in a round, halved whenever a round made things worse.
 SWAP_SHARE = 0.15
 SMALLEST_SWAP_SHARE = 0.02
+# From this many records per target on, only a few targets lack the right ones: small rounds find
+# them, large ones disturb all the others.
+REPAIR_FROM_RECORDS_PER_TARGET = 2.5
+REPAIR_SWEEPS = 30
+REPAIR_SHARE = 0.01
+SMALLEST_REPAIR_SHARE = 0.002
 # Swapping ends with a round that lowers the objective by less than this share of it.
 SMALLEST_SWAP_GAIN = 0.02
 
@@ -90,20 +96,24 @@ def solve(
     seed: int,
     warm: WarmStart | None = None,
     checkpoint: Checkpoint | None = None,
+    chosen: np.ndarray | None = None,
 ) -> Fitted:
-    """Fit the problem with all records, or with as many as the settings ask for.
+    """Fit the problem with all records, the chosen ones, or as many as the settings ask for.
 
-    Softening changes `problem` in place.
+    Softening changes `problem` in place. `chosen` is bool (n,).
 
     Raises:
         InputError: fewer records than independent equations.
     """
     words = np.random.SeedSequence([seed, SEED_STAGE]).generate_state(2, np.uint64)
     solver = _Solver(problem, settings, Shuffler(int(words[0])), checkpoint)
+    rng = np.random.default_rng(int(words[1]))
+    if chosen is not None and not chosen.all():
+        return solver.fit_selected(rng, warm, chosen)
     if settings.records is None or settings.records == len(problem.base):
         return solver.fit_all(warm)
     refuse_too_few(problem, settings.records)
-    return solver.fit_selected(np.random.default_rng(int(words[1])), warm)
+    return solver.fit_selected(rng, warm, None)
 
 
 def refuse_too_few(problem: Problem, records: int) -> None:
@@ -172,15 +182,17 @@ class _Solver:
             weights, weights, np.ones(len(weights)), certificate, sweeps + made, huber, rounds
         )
 
-    def fit_selected(self, rng: np.random.Generator, warm: WarmStart | None) -> Fitted:
-        """Fit all records, choose `settings.records` of them, and fit those.
+    def fit_selected(
+        self, rng: np.random.Generator, warm: WarmStart | None, chosen: np.ndarray | None
+    ) -> Fitted:
+        """Fit all records, take the chosen ones or draw as many as asked for, and fit those.
 
         A kept record stands for 1 / probability records, so its base weight and its bounds are
         the dense weight and the bounds on the design weight divided by that: the factor from the
         design weight to the final one stays inside the bounds, however many fits are made.
         """
         problem = self.problem
-        dense, prefit_sweeps, draw = self._prefit(rng) if warm is None else self._take(warm)
+        dense, prefit_sweeps, draw = self._prefit(rng, chosen) if warm is None else self._take(warm)
         contradicted = self._contradicted(problem, dense)
         problem = problem.with_base(
             dense / draw.probability,
@@ -188,7 +200,7 @@ class _Solver:
             problem.upper / draw.probability,
         )
         if warm is None:
-            weights, certificate, sweeps, swaps = self._fit_drawn(problem, draw)
+            weights, certificate, sweeps, swaps = self._fit_drawn(problem, draw, chosen is None)
         else:
             weights = self.problem.base * warm.factor / draw.probability
             certificate, sweeps = self._refine_kept(problem, weights, self.settings.max_sweeps)
@@ -201,7 +213,7 @@ class _Solver:
         weights[kept] = part_weights
         selection = {
             "prefit_sweeps": prefit_sweeps,
-            "certain": int((draw.probability >= 1.0).sum()),
+            "certain": int((draw.probability[draw.chosen] >= 1.0).sum()),
             "forced": draw.forced,
             "smallest_probability": float(draw.probability[kept].min()),
             "swaps_accepted": swaps,
@@ -211,8 +223,10 @@ class _Solver:
             weights, dense, draw.probability, certificate, sweeps, huber, rounds, selection
         )
 
-    def _fit_drawn(self, problem: Problem, draw: Draw) -> tuple[np.ndarray, Certificate, int, int]:
-        """Fit the drawn records, and swap some if they are few.
+    def _fit_drawn(
+        self, problem: Problem, draw: Draw, may_swap: bool
+    ) -> tuple[np.ndarray, Certificate, int, int]:
+        """Fit the drawn records, and swap some if they are few and that is allowed.
 
         Returns weights (float64 (n,), 0 where not kept), their certificate, the sweeps made and
         the rounds of swaps that helped.
@@ -223,20 +237,26 @@ class _Solver:
         certificate, sweeps = self.follow(part, part_weights, path, "refit")
         weights = np.zeros(len(problem.base))
         weights[kept] = part_weights
-        if self.settings.records >= SWAP_BELOW_RECORDS_PER_TARGET * len(problem.goal):
+        enough = SWAP_BELOW_RECORDS_PER_TARGET * len(problem.goal)
+        if not may_swap or self.settings.records >= enough:
             return weights, certificate, sweeps, 0
         weights, certificate, made, accepted = self._swap(
             problem, weights, draw.probability < 1.0, certificate
         )
         return weights, certificate, sweeps + made, accepted
 
-    def _prefit(self, rng: np.random.Generator) -> tuple[np.ndarray, int, Draw]:
+    def _prefit(
+        self, rng: np.random.Generator, chosen: np.ndarray | None
+    ) -> tuple[np.ndarray, int, Draw]:
         """Return the fit of all records (float64 (n,)), its sweeps and the draw."""
         problem, penalty = self.problem, self.settings.penalty
         dense = problem.base.copy()
         path = _lighter(PREFIT_PATH, penalty) or ((penalty, PREFIT_SWEEPS),)
         _, sweeps = self._descend(problem, dense, path, None, "prefit")
-        return dense, sweeps, draw_records(problem, dense, self.settings.records, rng)
+        if chosen is None:
+            return dense, sweeps, draw_records(problem, dense, self.settings.records, rng)
+        share = district_shares(dense, problem.district, chosen)
+        return dense, sweeps, Draw(share, chosen, forced=0)
 
     def _take(self, warm: WarmStart) -> tuple[np.ndarray, int, Draw]:
         """Return what another fit had in place of a prefit."""
@@ -351,16 +371,19 @@ class _Solver:
         (bool (n,)), i.e. those included for certain, stay. Returns new weights (float64 (n,), 0
         where not kept), their certificate, the sweeps made and the rounds that helped.
         """
-        share, made, accepted = SWAP_SHARE, 0, 0
+        share, smallest, sweeps = SWAP_SHARE, SMALLEST_SWAP_SHARE, SWAP_SWEEPS
+        if self.settings.records >= REPAIR_FROM_RECORDS_PER_TARGET * len(problem.goal):
+            share, smallest, sweeps = REPAIR_SHARE, SMALLEST_REPAIR_SHARE, REPAIR_SWEEPS
+        made, accepted = 0, 0
         progress = Progress("swaps: rounds", SWAP_ROUNDS)
         for _ in range(SWAP_ROUNDS):
             trial = weights.copy()
-            if share < SMALLEST_SWAP_SHARE or not exchange_records(
+            if share < smallest or not exchange_records(
                 problem, trial, movable, self.settings.penalty, share
             ):
                 break
-            trial_certificate, sweeps = self._refine_kept(problem, trial, SWAP_SWEEPS)
-            made += sweeps
+            trial_certificate, new = self._refine_kept(problem, trial, sweeps)
+            made += new
             progress.advance()
             before, after = certificate.objective, trial_certificate.objective
             if after >= before:
@@ -371,8 +394,8 @@ class _Solver:
             if after > (1.0 - SMALLEST_SWAP_GAIN) * before:
                 break
         if accepted and not certificate.within_tolerance:
-            certificate, sweeps = self._refine_kept(problem, weights, self.settings.max_sweeps)
-            made += sweeps
+            certificate, new = self._refine_kept(problem, weights, self.settings.max_sweeps)
+            made += new
         return weights, certificate, made, accepted
 
     def _refine_kept(

@@ -3,6 +3,7 @@
 
 rule fit_weights:
     input:
+        unpack(l0_weights),
         matrix="runs/{run_id}/matrix/matrix.h5",
         targets="runs/{run_id}/targets/targets.parquet",
         geography="runs/{run_id}/population/geography.h5",
