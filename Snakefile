@@ -46,6 +46,12 @@ else:
         copy_take_up,
         build_database,
 
+    # So does a fit that begins from a given one.
+    if any(config["weights"][scope]["start"] for scope in SCOPES):
+
+        localrules:
+            fit_weights,
+
 
 rule all:
     default_target: True
