@@ -84,7 +84,7 @@ def main() -> None:
             epochs=model.epoch,
             seconds=time.monotonic() - began,
             l0_python=version("l0-python"),
-            torch=torch.__version__,
+            torch=version("torch"),
         )
     write_line(f"{np.count_nonzero(weights)} of {len(weights)} records kept")
 
