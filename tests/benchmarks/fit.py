@@ -181,13 +181,16 @@ def compile_kernels(folder: Path, settings: dict) -> None:
     for line, columns in zip(dense, entries, strict=True):
         line[columns[columns < n_columns]] = 1.0
     targets = problem["targets"].iloc[rows].assign(value=dense.sum(1) + 1.0)
-    columns = ("household", "state", "district")
+    columns, least = (
+        ("household", "state", "district"),
+        {"minimum_columns": 1, "minimum_households": 1},
+    )
     fit_weights(
         scipy.sparse.csr_array(dense),
         targets,
         np.ones(n_columns),
         **{name: problem[name][:n_columns] for name in columns},
-        settings=Settings(**settings | {"records": 12, "minimum_columns": 1}),
+        settings=Settings(**settings | least | {"records": 12}),
         seed=0,
     )
 
