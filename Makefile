@@ -13,7 +13,7 @@ test: $(INSTALLED)
 	.venv/bin/ruff format --check
 	.venv/bin/snakefmt --check Snakefile workflow
 	.venv/bin/snakemake --lint
-	.venv/bin/python -m pytest -m "not network and not modal and not modal_live and not slurm" \
+	.venv/bin/python -m pytest -m "not network and not modal and not modal_live and not slurm and not l0" \
 		--numprocesses auto --maxprocesses 4 --dist loadfile
 
 # The first that is new enough; python3 is pyenv's choice where pyenv is at work.

@@ -14,6 +14,13 @@ include: "workflow/rules/population.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/matrix.smk"
 include: "workflow/rules/weights.smk"
+
+
+if L0_SCOPES:
+
+    include: "workflow/rules/l0.smk"
+
+
 include: "workflow/rules/areas.smk"
 include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
@@ -38,6 +45,12 @@ else:
         assign_geography,
         copy_take_up,
         build_database,
+
+    # So does a fit that begins from a given one.
+    if any(config["weights"][scope]["start"] for scope in SCOPES):
+
+        localrules:
+            fit_weights,
 
 
 rule all:

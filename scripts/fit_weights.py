@@ -6,15 +6,27 @@ from localcal.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.fit import Settings, fit_weights, write_fit
+        from localcal.checkpoint import Checkpoint
+        from localcal.files import sha256_file
+        from localcal.fit import fit_weights, write_fit
+        from localcal.fit_settings import Settings
         from localcal.geography import read_geography
+        from localcal.l0_files import describe_refit, read_l0_weights
         from localcal.matrix import read_matrix
         from localcal.targets import read_targets
+        from localcal.trace import read_start
 
         inputs = {name: Path(path) for name, path in snakemake.input.items()}
+        outputs = {name: Path(path) for name, path in snakemake.output.items()}
+        params = dict(snakemake.params.items())
+        l0_path = inputs.pop("l0", None)
         matrix = read_matrix(inputs.pop("matrix"), inputs)
         matrix.verify()
         places = read_geography(inputs["geography"])
+        raw = read_l0_weights(l0_path, matrix.shape[1]) if l0_path else None
+        start = snakemake.config["weights"][snakemake.wildcards.scope]["start"]
+        made_from = [params, matrix.attributes, sha256_file(l0_path) if l0_path else None]
+        checkpoint = Checkpoint(outputs["weights"].with_name("checkpoint.npz"), made_from)
         result = fit_weights(
             matrix=matrix,
             targets=read_targets(inputs["targets"]),
@@ -22,13 +34,13 @@ if __name__ == "__main__":
             household=places.household,
             state=places.state,
             district=places.district,
-            settings=Settings.from_config(snakemake.params.fit),
-            seed=snakemake.params.seed,
+            settings=Settings.from_config(params["fit"]),
+            seed=params["seed"],
+            start=start and read_start(start, matrix.attributes["geography"], matrix.shape[1]),
+            checkpoint=checkpoint,
+            support=raw.support if raw else None,
         )
-        write_fit(
-            result=result,
-            origins=matrix.origins(),
-            fit_path=Path(snakemake.output.fit),
-            diagnostics_path=Path(snakemake.output.diagnostics),
-            weights_path=Path(snakemake.output.weights),
-        )
+        if raw:
+            result = describe_refit(result, matrix, raw)
+        write_fit(result, matrix.origins(), outputs)
+        checkpoint.remove()

@@ -8,11 +8,10 @@ if __name__ == "__main__":
     with job(snakemake.log[0]):
         from localcal.report import read_fit, write_report
 
-        files = (snakemake.input.fits, snakemake.input.diagnostics, snakemake.input.weights)
         write_report(
             fits=[
-                read_fit(scope, *map(Path, of_scope))
-                for scope, *of_scope in zip(snakemake.params.scopes, *files, strict=True)
+                read_fit(scope, Path(file).parent)
+                for scope, file in zip(snakemake.params.scopes, snakemake.input.fits, strict=True)
             ],
             validations=[Path(path) for path in snakemake.input.validations],
             validation_summary=Path(snakemake.input.validation),

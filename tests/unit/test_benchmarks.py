@@ -100,3 +100,25 @@ def test_resume(figures):
         - found["undisturbed_wall_seconds"]
     )
     assert found["kill_0_same_matrix"] is True
+
+
+def test_fit(figures):
+    found = figures(
+        "fit",
+        *("--records", "3000", "--households", "60", "--clones", "50", "--clones-kept", "2000"),
+        *("--clones-seeds", "0", "--l0-epochs", "0", "--l0-clones-epochs", "0"),
+    )
+    problems = {"independent_3000": 600, "clones_3000_seed_0": 2000}
+    for problem, kept in problems.items():
+        mine = {
+            name.removeprefix(f"{problem}_ours_"): value
+            for name, value in found.items()
+            if name.startswith(f"{problem}_")
+        }
+        assert mine["records"] == kept
+        assert mine["cpu_seconds"] > 0 and mine["compile_seconds"] > 0 and mine["peak_mb"] > 0
+        assert 0 <= mine["error_median"] <= mine["error_p90"] <= mine["error_max"]
+        assert mine["loss"] >= mine["error_max"] ** 2
+        assert 0 <= mine["error_within_5_percent"] <= 1 <= mine["design_effect"]
+        assert mine["rms_gap"] >= 0
+    assert not [name for name in found if "l0" in name or "ratio" in name]

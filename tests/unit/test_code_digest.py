@@ -72,6 +72,16 @@ def test_an_edit_shows_for_exactly_the_scripts_that_reach_the_module(project):
     assert changed(before, digests(project)) == {"heavy", "named", "relative"}
 
 
+def test_a_file_run_by_another_interpreter_counts_but_its_imports_do_not(project):
+    (project / "project/kernel.py").write_text("RUNNER = path.with_name('runner.py')\n")
+    with pytest.raises(InputError, match="runner.py: no such file"):
+        digests(project)
+    (project / "project/runner.py").write_text("import installed_elsewhere\n")
+    before = digests(project)
+    (project / "project/runner.py").write_text("import installed_elsewhere\n# edited\n")
+    assert changed(before, digests(project)) == {"heavy", "named", "relative"}
+
+
 def test_an_edited_script_shows_for_itself_alone(project):
     before = digests(project)
     (project / "scripts/light.py").write_text("import project.errors\n\n")

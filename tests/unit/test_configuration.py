@@ -60,6 +60,18 @@ def test_the_default_is_allowed():
         ("weights.local.records", "some", "allowed: all, or an integer of at least 1"),
         ("weights.local.bounds", [2, 3], "allowed: a range that contains 1"),
         ("weights.local.bounds", [1], "length at least 2"),
+        (
+            "weights.local.groups",
+            [{"weight": 2, "tolerance": 1}],
+            "is not allowed; allowed: variable",
+        ),
+        ("weights.local.groups", [{"variable": "snap"}], "at least one of them, and at least one"),
+        ("weights.local.groups", [{"variable": "snap", "wieght": 2}], "did you mean 'weight'?"),
+        ("weights.local.groups", [{"variable": "a", "weight": 0}], "groups.0.weight: 0 is not all"),
+        ("weights.local.huber", 0, "weights.local.huber: 0 is not allowed; allowed: a number abo"),
+        ("weights.local.start", "runs/demo/weights/local/trace.h5", "would be overwritten; name"),
+        ("weights.local.method", "l1", 'method: "l1" is not allowed; allowed: "descent", "newton"'),
+        ("weights.local.l0.epochs", 0, "weights.local.l0.epochs: 0 is not allowed"),
         ("areas.states", ["CA", "CA"], "allowed: all, or a list of areas, each once"),
         ("targets.include", [{}], "targets.include.0: {} is not allowed; allowed: variable"),
     ],
@@ -86,6 +98,11 @@ def test_a_missing_key_is_named_with_what_it_allows():
     config = {key: value for key, value in DEFAULT.items() if key != "seed"}
     with pytest.raises(InputError, match="seed: missing; allowed: an integer, at least 0"):
         check_config(config, SCHEMA, [("config/config.yaml", config)])
+
+
+def test_l0_cannot_be_asked_for_a_number_of_records():
+    text = complaint({"weights.local.method": "l0", "weights.local.records": 50})
+    assert "weights.local.records: 50 is not allowed with method: l0" in text
 
 
 def test_every_problem_gets_its_line():

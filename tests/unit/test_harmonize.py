@@ -69,9 +69,11 @@ def test_a_level_that_does_not_cover_its_parent_is_left_alone_and_said_so():
     result = harmonize(targets, LEVELS, STATES, DISTRICTS)
     np.testing.assert_array_equal(result.values, targets["value"])
     found = steps(result)
-    assert found["states to nation"]["left_alone"] == {"US": "1 of 2 parts have no target, first 2"}
+    assert found["states to nation"]["left_alone"] == {
+        "US": "1 of 2 parts have no usable target, first 2"
+    }
     assert found["districts to states"]["left_alone"] == {
-        "1": "1 of 2 parts have no target, first 102"
+        "1": "1 of 2 parts have no usable target, first 102"
     }
     assert found["states to nation"]["factor_max"] is None
 
@@ -118,9 +120,27 @@ def test_two_targets_for_one_area_are_left_alone():
     assert "two targets" in steps(result)["states to nation"]["left_alone"]["US"]
 
 
-def test_undoing_restores_the_published_values_and_keeps_the_findings():
-    result = harmonize(agreeing(), LEVELS, STATES, DISTRICTS)
-    undone = result.undone()
-    np.testing.assert_array_equal(undone.values, agreeing()["value"])
-    assert (undone.factors == 1).all()
-    assert undone.families == result.families and undone.contradictions
+def test_a_family_that_is_switched_off_keeps_its_values_and_its_findings():
+    both = pd.concat([agreeing(), agreeing().assign(variable="ssi")], ignore_index=True)
+    off = (both["variable"] == "ssi").to_numpy() & (both["geo_level"] == "state").to_numpy()
+    result = harmonize(both, LEVELS, STATES, DISTRICTS, switched_off=off)
+    np.testing.assert_allclose(result.values[:6], [120, 72, 48, 24, 48, 48])
+    np.testing.assert_array_equal(result.values[6:], agreeing()["value"])
+    assert (result.factors[6:] == 1).all()
+    findings = {(row["variable"], row["step"]): row for row in result.families}
+    for step in ("states to nation", "districts to states"):
+        on, switched_off = findings["snap", step], findings["ssi", step]
+        assert on["applied"] and not switched_off["applied"]
+        assert switched_off["factor_max"] == on["factor_max"]
+    assert len(result.contradictions) == 4
+
+
+def test_what_stands_aside_neither_scales_nor_is_scaled():
+    aside = (agreeing()["geo_level"] == "state").to_numpy()
+    result = harmonize(agreeing(), LEVELS, STATES, DISTRICTS, aside=aside)
+    np.testing.assert_allclose(result.values, [120, 60, 40, 15, 30, 75])
+    assert list(steps(result)) == ["districts to nation"]
+    one = np.arange(6) == 3
+    result = harmonize(agreeing(), LEVELS, STATES, DISTRICTS, aside=one)
+    np.testing.assert_allclose(result.values, [120, 72, 48, 10, 20, 48])
+    assert "first 101" in steps(result)["districts to states"]["left_alone"]["1"]

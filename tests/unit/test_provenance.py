@@ -110,6 +110,8 @@ def test_neither_the_run_id_nor_the_place_of_a_file_is_science(run):
     run.config["run_id"] = "y"
     assert run.changes == []
     assert "path" not in science(run.config)["population"]
+    section = {"weights": {"local": {"l0": {"python": "a", "epochs": 3}, "penalty": 1}}}
+    assert science(section) == {"weights": {"local": {"l0": {"epochs": 3}, "penalty": 1}}}
 
 
 def test_a_changed_setting_file_and_module_are_each_named(run):
@@ -235,3 +237,20 @@ def test_the_lock_keeps_a_second_process_out_and_ends_with_the_first(run):
 def test_started_programs_do_not_inherit_the_lock(run):
     take_lock(run.folder)
     assert not any(os.get_inheritable(descriptor) for descriptor in provenance._held)
+
+
+def test_the_fit_another_one_begins_from_counts_by_its_content(run):
+    first = run.freeze()
+    assert "start" not in first["config"]["weights"]["local"]
+    run.config["weights"]["local"]["start"] = _given("trace.h5")
+    assert run.changes == ["inputs.weights.local.start"]
+    digest = run.state["inputs.weights.local.start"]
+    Path("moved").mkdir()
+    Path("trace.h5").rename("moved/trace.h5")
+    run.config["weights"]["local"]["start"] = "moved/trace.h5"
+    assert run.state["inputs.weights.local.start"] == digest
+    Path("moved/trace.h5").write_text("another fit")
+    assert run.state["inputs.weights.local.start"] != digest
+    Path("moved/trace.h5").unlink()
+    with pytest.raises(InputError, match="the config's weights.local.start must name it"):
+        _ = run.state

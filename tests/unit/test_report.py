@@ -1,38 +1,30 @@
 """The report's tables and pictures."""
 
-import json
+import html
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from localcal.report import errors_by_area, read_fit, worst_targets, write_report
+from localcal.fit import write_fit
+from localcal.report import errors_by_area, families, read_fit, worst_targets, write_report
+from tests.fit_case import make_case
 
 
 @pytest.fixture
 def fit(tmp_path):
-    """A fit of four targets, three of them aimed at."""
-    targets = pd.DataFrame(
-        {
-            "name": ["a", "b", "c", "d"],
-            "geo_level": ["national", "state", "state", "district"],
-            "geographic_id": ["US", "6", "6", "601"],
-            "variable": ["snap", "snap", "person_count", "snap"],
-            "domain_variable": ["snap", "snap", "", "snap"],
-            "state": ["met", "missed", "met", "thin"],
-            "harmonized_value": [10.0, 10.0, 10.0, 10.0],
-            "final_estimate": [10.0, 5.0, 11.0, 90.0],
-            "rel_error": [0.0, -0.5, 0.1, 8.0],
-            "columns": [5, 5, 5, 1],
-        }
-    )
-    targets.to_csv(tmp_path / "diagnostics.csv", index=False)
-    report = {"n_targets": 4, "n_fitted": 3, "sweeps": 9, "stopped_by": "tolerance", "rms_gap": 0.1}
-    (tmp_path / "fit.json").write_text(json.dumps(report))
-    np.save(tmp_path / "weights.npy", np.array([0, 1, 2, 5], dtype=np.float32))
-    names = ("fit.json", "diagnostics.csv", "weights.npy")
-    return read_fit("local", *(tmp_path / name for name in names))
+    """A fit whose worst state target is 90 % off, with a group held out."""
+    case = make_case()
+    targets = case.targets.assign(tolerance=np.nan)
+    targets.loc[0, "value"] *= 1.9
+    held_out = {"geo_level": "district", "variable": "adjusted_gross_income", "hold_out": True}
+    result = replace(case, targets=targets).fit(groups=(held_out,), records=150, harmonize=False)
+    names = ("fit.json", "diagnostics.csv", "areas.csv", "trace.h5", "weights.npy")
+    outputs = {Path(name).stem: tmp_path / name for name in names}
+    write_fit(result, {}, outputs)
+    return read_fit("local", tmp_path)
 
 
 @pytest.fixture
@@ -52,8 +44,18 @@ def simulated():
 
 def test_the_worst_are_the_fitted_targets_missed_most(fit):
     table = worst_targets([fit])
-    assert list(table["name"]) == ["b", "c", "a"]
-    assert set(table["scope"]) == {"local"}
+    assert len(table) == 20 and set(table["scope"]) == {"local"}
+    assert table["rel_error"].abs().is_monotonic_decreasing
+    fitted = fit.targets[fit.targets["role"] == "fitted"]
+    assert table["rel_error"].abs().max() == fitted["rel_error"].abs().max() > 0.05
+
+
+def test_families_show_held_out_targets_beside_fitted_ones_and_the_start(fit):
+    table = families([fit])
+    assert set(table["role"]) == {"fitted", "held_out"}
+    row = table[table["role"] == "held_out"].iloc[0]
+    assert row["geo_level"] == "district" and row["count"] == 6
+    assert row["median"] > 0 and row["start_median"] > 0
 
 
 def test_errors_are_summed_up_by_area(simulated):
@@ -71,7 +73,8 @@ def write(folder: Path, fit, simulated: pd.DataFrame) -> dict[str, Path]:
         rows.to_csv(folder / f"{area}.csv", index=False)
     (folder / "validation.json").write_text('{"areas": 2, "rows": 3, "insane": ["CA/b"]}')
     (folder / "matrix.json").write_text('{"shape": [4, 4], "nnz": 9, "impossible": []}')
-    names = ("errors.png", "weights.png", "simulated.png", "worst.csv", "areas.csv", "index.html")
+    names = ("errors.png", "sizes.png", "weights.png", "simulated.png", "families.csv")
+    names += ("worst.csv", "areas.csv", "index.html")
     outputs = {Path(name).stem: folder / name for name in names}
     write_report(
         [fit, fit],
@@ -90,5 +93,7 @@ def test_pictures_tables_and_page_are_written_and_come_out_the_same_twice(tmp_pa
         assert path.stat().st_size > 0
         assert path.read_bytes() == second[name].read_bytes(), name
     page = first["index"].read_text()
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 4
     assert "1 totals beyond what is possible" in page
+    for line in fit.report["findings"]:
+        assert html.escape(line) in page

@@ -21,7 +21,7 @@ from tests.households import random_places, random_population
 REPOSITORY = Path(__file__).parents[2]
 NOT_SOURCES = (
     ".git",
-    ".venv",
+    ".venv*",
     "runs",
     "build",
     ".snakemake",

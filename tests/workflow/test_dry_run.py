@@ -72,6 +72,10 @@ def test_what_is_submitted_asks_for_twice_the_memory_the_second_time(sources):
     assert grown == found["1"].keys() - local_rules(sources.folder / "Snakefile")
 
 
+def test_the_held_out_run_is_the_default_one_beside_it(sources):
+    assert sources.jobs("--configfile", "config/held_out.yaml") == DEMO
+
+
 def test_one_area_needs_only_what_leads_to_it(sources):
     assert sources.jobs("runs/demo/areas/states/CA.h5") == ONE_STATE
 

@@ -75,7 +75,8 @@ def test_a_rule_is_complete(name):
         assert directive in text, directive
     assert f"runs/{{run_id}}/logs/{name}/" in text
     assert f"runs/{{run_id}}/benchmarks/{name}/" in text
-    assert '"../../envs/localcal.yaml"' in text
+    environment = "l0" if name == "fit_l0" else "localcal"
+    assert f'"../../envs/{environment}.yaml"' in text
     assert "lambda" not in text
     if name == "freeze_run":
         assert "params:" not in text

@@ -57,6 +57,10 @@ class CodeDigest:
                 f"module {name} {self._source(path).sha256}"
                 for name, path in sorted(self.modules(rule).items())
             ]
+            lines += [
+                f"run {path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+                for path in self.run_elsewhere(rule)
+            ]
             lines += [f"{name}=={number}" for name, number in sorted(self.versions(rule).items())]
             self._digests[rule] = hashlib.sha256("\n".join(lines).encode()).hexdigest()
         return self._digests[rule]
@@ -72,6 +76,24 @@ class CodeDigest:
     def modules(self, rule: str) -> dict[str, Path]:
         """Return the modules of this project that a rule's script imports, however indirectly."""
         return {name: path for name, path in self._reached(rule) if path is not None}
+
+    def run_elsewhere(self, rule: str) -> list[Path]:
+        """Return the files that a rule's code has another interpreter run.
+
+        They are part of the code; what they import is that interpreter's.
+
+        Raises:
+            InputError: one of them does not exist.
+        """
+        files = {
+            path.with_name(name)
+            for path in (self.script(rule), *self.modules(rule).values())
+            for name in self._source(path).run_elsewhere
+        }
+        missing = sorted(str(path) for path in files if not path.is_file())
+        if missing:
+            raise InputError(f"{missing[0]}: no such file, but another names it to be run")
+        return sorted(files)
 
     def versions(self, rule: str) -> dict[str, str]:
         """Return the versions of the installed distributions that a rule's code imports."""
@@ -135,6 +157,7 @@ class _Source:
         self.sha256 = hashlib.sha256(content).hexdigest()
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
         self.imports = list(dict.fromkeys(_imports(tree, package)))
+        self.run_elsewhere = sorted(_named_beside(tree))
         self.loads_engine = ENGINE_LOADER.encode() in content
 
 
@@ -164,6 +187,17 @@ def _imports(tree: ast.AST, package: str) -> Iterator[_Import]:
             for argument in node.args[NAMING_CALLS[_called(node)] :][:1]:
                 if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                     yield _Import(argument.value.partition(":")[0], certain=True)
+
+
+def _named_beside(tree: ast.AST) -> set[str]:
+    """Return the Python files that a file names as lying beside it: `.with_name("other.py")`."""
+    return {
+        argument.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and _called(node) == "with_name"
+        for argument in node.args[:1]
+        if isinstance(argument, ast.Constant) and str(argument.value).endswith(".py")
+    }
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:

@@ -158,6 +158,16 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[Problem]:
         if not low <= 1 <= high:
             complaint = f"[{low}, {high}] is not allowed; allowed: a range that contains 1"
             yield Problem(("weights", scope, "bounds"), complaint)
+        start = section["start"]
+        if start is not None and Path(start).parts[:2] == ("runs", config["run_id"]):
+            complaint = f"{start} is this run's and would be overwritten; name another run's"
+            yield Problem(("weights", scope, "start"), complaint)
+        if section["method"] == "l0" and section["records"] != "all":
+            complaint = (
+                f"{section['records']} is not allowed with method: l0, which cannot be asked for a "
+                "number of records; allowed: all, and l0.lambda_l0 higher to keep fewer"
+            )
+            yield Problem(("weights", scope, "records"), complaint)
     if chunk_count(config) >= MOST_CHUNKS:
         complaint = f"makes {chunk_count(config):,} chunks; allowed: fewer than {MOST_CHUNKS:,}"
         yield Problem(("matrix", "chunk_columns"), complaint)

@@ -1,7 +1,7 @@
 """Bounded coordinate descent for calibration weights, with a certificate of how far it came.
 
-For n records and m targets, with A = diag(sqrt(rho) / |t|) X, b = sqrt(rho) sign(t) and
-N = sum(base), the weights minimise
+For n records and m targets, with A = diag(sqrt(rho) / s) X, b = sqrt(rho) t / s, scales s (|t|, or
+a floor where t = 0) and N = sum(base), the weights minimise
 
     P(w) = 1/2 |b - A w|^2 + mu / (2 N) * sum_i (w_i - base_i)^2 / base_i,   lower <= w <= upper.
 
@@ -17,7 +17,7 @@ anew in every process (a few seconds): a disk cache would have to be trusted to 
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numba
@@ -111,6 +111,16 @@ class RowSummary:
         """The largest column's share of the sum of absolute contributions; 0 if none."""
         return _ratio(self.largest, self.positive - self.negative)
 
+    def scaled(self, factor: float) -> "RowSummary":
+        """Return the sums under `factor` times the weights; the factor is positive."""
+        return RowSummary(
+            positive=self.positive * factor,
+            negative=self.negative * factor,
+            square=self.square * factor**2,
+            largest=self.largest * factor,
+            columns=self.columns,
+        )
+
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator != 0.0)
@@ -194,6 +204,8 @@ class Problem:
     """float64 (n,): |a_i|^2."""
     goal: np.ndarray
     """float64 (m,): b."""
+    root: np.ndarray
+    """float64 (m,): sqrt(rho)."""
     base: np.ndarray
     """float64 (n,): weights that the penalty pulls towards; all positive."""
     lower: np.ndarray
@@ -225,10 +237,22 @@ class Problem:
             data=data,
             squared_norm=self.squared_norm[records],
             goal=self.goal,
+            root=self.root,
             base=self.base[records],
             lower=self.lower[records],
             upper=self.upper[records],
             district=self.district[records],
+        )
+
+    def reweighted(self, factor: np.ndarray) -> "Problem":
+        """Multiply the targets' weights rho by `factor` (m,); A changes in place."""
+        root = np.sqrt(factor)
+        _scale_entries(self.indices, self.data, root)
+        return dataclasses.replace(
+            self,
+            squared_norm=_squared_norms(self.indptr, self.data),
+            goal=self.goal * root,
+            root=self.root * root,
         )
 
     def residual(self, weights: np.ndarray) -> np.ndarray:
@@ -290,6 +314,7 @@ def build_problem(
     slot: np.ndarray,
     scale: np.ndarray,
     goal: np.ndarray,
+    root: np.ndarray,
     records: np.ndarray,
     base: np.ndarray,
     bounds: tuple[float, float],
@@ -302,6 +327,7 @@ def build_problem(
         slot: int64 (rows,), each row's number among the fitted targets, -1 if not fitted.
         scale: float64 (m,), factor from the target's unit to A's.
         goal: float64 (m,), b.
+        root: float64 (m,), sqrt(rho).
         records: int64 (n,), columns of the matrix in the order of the records.
         base: float64 (n,), base weights, all positive.
         bounds: lower and upper factor on `base`.
@@ -327,6 +353,7 @@ def build_problem(
         data=data,
         squared_norm=_squared_norms(indptr, data),
         goal=goal,
+        root=root,
         base=base,
         lower=bounds[0] * base,
         upper=bounds[1] * base,
@@ -372,6 +399,12 @@ def _squared_norms(indptr, data):
             total += entry * entry
         norms[i] = total
     return norms
+
+
+@numba.njit
+def _scale_entries(indices, data, factor):
+    for k in range(len(data)):
+        data[k] *= factor[indices[k]]
 
 
 @numba.njit
@@ -444,11 +477,11 @@ class Shuffler:
     """
 
     def __init__(self, seed: int) -> None:
-        self._state = np.array([seed], dtype=np.uint64)
+        self.state = np.array([seed], dtype=np.uint64)
 
     def shuffle(self, order: np.ndarray, starts: np.ndarray) -> None:
         """Permute `order` (int32) in place inside each segment `starts[s]:starts[s + 1]`."""
-        _shuffle_segments(order, starts, self._state)
+        _shuffle_segments(order, starts, self.state)
 
 
 @numba.njit
@@ -484,6 +517,20 @@ class Certificate:
     within_tolerance: bool
 
 
+@dataclass(frozen=True)
+class Position:
+    """Where a descent is before one of its looks at the gap: all that its next sweep depends on."""
+
+    done: int
+    """Sweeps made."""
+    weights: np.ndarray
+    """float64 (n,)."""
+    order: np.ndarray
+    """int32 (n,): the records' order after the last shuffle."""
+    shuffle: np.ndarray
+    """uint64 (1,): state of the shuffle."""
+
+
 def certify(problem: Problem, weights: np.ndarray, penalty: float, sweeps: int = 0) -> Certificate:
     """Return the objective of `weights` and a bound on its distance to the optimum."""
     residual = problem.residual(weights)
@@ -492,8 +539,8 @@ def certify(problem: Problem, weights: np.ndarray, penalty: float, sweeps: int =
         problem.upper, penalty / float(np.sum(problem.base)), weights, residual,
     )  # fmt: skip
     objective = 0.5 * float(np.sum(residual * residual)) + ridge_term
-    # goal^2 = rho, see the module's formula; rounding may leave the gap a hair below zero.
-    rms_gap = float(np.sqrt(2.0 * max(gap, 0.0) / np.sum(problem.goal * problem.goal)))
+    # Rounding may leave the gap a hair below zero.
+    rms_gap = float(np.sqrt(2.0 * max(gap, 0.0) / np.sum(problem.root * problem.root)))
     return Certificate(penalty, sweeps, objective, gap, rms_gap, within_tolerance=False)
 
 
@@ -522,17 +569,26 @@ def descend(
     shuffler: Shuffler,
     tolerance: float | None = None,
     progress: Progress | None = None,
+    watch: Callable[[Position], None] | None = None,
+    resume: Position | None = None,
 ) -> Certificate:
     """Improve `weights` (float64 (n,), within bounds) in place by at most `sweeps` sweeps.
 
     With a `tolerance`, the rms gap is looked at every ten sweeps and ends the descent once it is
-    no larger. Residuals are computed anew at each look, so that rounding cannot pile up.
+    no larger. Residuals are computed anew at each look, so that rounding cannot pile up. Before
+    each stretch of sweeps, `watch` is told the position; with one of those to `resume` from, the
+    descent goes on from there as if it had never stopped.
     """
     order = np.arange(len(weights), dtype=np.int32)
     starts = _segment_starts(problem.district)
     done = 0
+    if resume is not None:
+        weights[:], order[:], shuffler.state[:] = resume.weights, resume.order, resume.shuffle
+        done = resume.done
     certificate = None
     while certificate is None or done < sweeps:
+        if watch is not None:
+            watch(Position(done, weights, order, shuffler.state))
         residual = problem.residual(weights)
         count = sweeps - done
         if tolerance is not None:

@@ -15,56 +15,82 @@ from localcal.descent import RowSummary
 
 # States of a target. FITTED is what the rows of the fit are called until their errors are known.
 NOT_FITTED = "not_fitted"
+HELD_OUT = "held_out"
 ZERO = "zero"
 NO_SUPPORT = "no_support"
 THIN = "thin"
 UNREACHABLE = "unreachable"
 FITTED = "fitted"
+MERGED = "merged"
 MET = "met"
 MISSED = "missed"
 CONTRADICTED = "contradicted"
 
 MEANING = {
-    MET: "fitted; the final estimate is within 5 % of the harmonized value",
+    MET: "fitted; the final estimate is within 5 % of the harmonized value, or within the target's "
+    "own tolerance if that is larger",
     MISSED: "fitted; the dense fit met it, the kept records do not",
-    CONTRADICTED: "fitted; neither the dense nor the final fit meets it: other targets, the "
-    "bounds or the penalty stand against it",
+    CONTRADICTED: "fitted; neither the dense nor the final fit meets it: other targets, the bounds "
+    "or the penalty stand against it; see its huber_weight",
+    MERGED: "fitted in a sum with others, since it is thin or they are; see merged",
+    HELD_OUT: "not fitted by wish; its error says what the weights know of what they were not told",
     UNREACHABLE: "left out; no weights within the bounds reach it",
     THIN: "left out; too few columns or households contribute",
     NO_SUPPORT: "left out; no column contributes",
-    ZERO: "left out; a relative error from zero has no meaning",
+    ZERO: "left out; a relative error from zero has no meaning without an absolute floor",
     NOT_FITTED: "left out; its level is not among the fitted ones",
 }
+# What became of a target, for tables by group.
+ROLES = ("fitted", "merged", "held_out", "left_out")
 MISSED_ABOVE = 0.05
 UNPUBLISHABLE_BELOW = 10.0
+# A fitted target whose estimate rests on so few columns is met by chance.
+FEW_EFFECTIVE = 5.0
+# More weights than this at a bound, and the bounds decide rather than the targets.
+MANY_AT_BOUND = 0.25
 WORST = 20
 # A factor this close to its bound, relatively, counts as at it: weights have 24 bits.
 AT_BOUND = 1e-6
+NO_LOCAL_INFORMATION = "no local information"
 
 
-def relative_error(estimate: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Return (estimate - value) / |value|; NaN where the value is zero."""
-    value = np.asarray(value, dtype=np.float64)
-    return np.divide(
-        estimate - value, np.abs(value), out=np.full(len(value), np.nan), where=value != 0.0
-    )
+def scaled_error(estimate: np.ndarray, value: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return (estimate - value) / scale; NaN where the scale is NaN."""
+    return (estimate - value) / scale
 
 
 def settle_states(
-    target_state: np.ndarray, dense_error: np.ndarray, final_error: np.ndarray
+    target_state: np.ndarray,
+    dense_error: np.ndarray,
+    final_error: np.ndarray,
+    tolerance: np.ndarray,
 ) -> np.ndarray:
     """Turn FITTED into MET, MISSED or CONTRADICTED by the relative errors; arrays of (m,)."""
-    missed = np.abs(final_error) > MISSED_ABOVE
-    contradicted = missed & (np.abs(dense_error) > MISSED_ABOVE)
+    # Where the tolerance is 0.05 the error is often that to the last bit but one.
+    allowed = np.maximum(MISSED_ABOVE, tolerance) * (1 + AT_BOUND)
+    missed = np.abs(final_error) > allowed
+    contradicted = missed & (np.abs(dense_error) > allowed)
     verdict = np.where(contradicted, CONTRADICTED, np.where(missed, MISSED, MET))
     return np.where(target_state == FITTED, verdict, target_state)
+
+
+def role_of(state: np.ndarray) -> np.ndarray:
+    """Return the role, out of ROLES, that each state means; arrays of str (m,)."""
+    return np.select(
+        [np.isin(state, [FITTED, MET, MISSED, CONTRADICTED]), state == MERGED, state == HELD_OUT],
+        ROLES[:3],
+        ROLES[3],
+    )
 
 
 def target_table(
     targets: pd.DataFrame,
     harmonized: np.ndarray,
+    scale: np.ndarray,
+    tolerance: np.ndarray,
     target_state: np.ndarray,
     rho: np.ndarray,
+    huber_weight: np.ndarray,
     start: RowSummary,
     households: np.ndarray,
     dense: np.ndarray,
@@ -75,36 +101,47 @@ def target_table(
     Values and estimates are in the target's own unit (dollars or counts). Columns:
 
     - published_value: value of targets.parquet; harmonized_value: what was aimed at
+    - scale: what errors are divided by: |harmonized|, or the floor of a zero target; empty for
+      zero targets without one
+    - tolerance: the target's own relative uncertainty, 0 if none is known
     - start_estimate, dense_estimate, final_estimate: under the scaled design weights, under the
       fit of all records, and under the final weights
-    - rel_error: (final - harmonized) / |harmonized|; empty for zero targets
-    - state: see `MEANING`
+    - start_error, rel_error: (start - harmonized) / scale and (final - harmonized) / scale
+    - state: see `MEANING`; role: fitted, merged, held_out or left_out
     - columns, households: columns with an entry and a design weight, and distinct households
       among them; kept_columns: those with a final weight
     - effective_n: Kish's effective number of columns under the final weights
     - largest_share: largest column's share of the final estimate, 0..1
-    - price: change of the fit's objective per relative change of the target, rho * (harmonized -
-      final) / |harmonized|; empty if not fitted
-    - rho: the target's weight in the objective, mean 1; empty if not fitted
+    - price: change of the fit's objective per relative change of the target, rho * huber_weight *
+      (harmonized - final) / scale; empty if not fitted by itself
+    - rho: the target's weight in the objective, mean 1 over what is fitted; huber_weight: factor
+      on it, below 1 where the target was softened; empty if not fitted by itself
     """
-    final_error = relative_error(final.estimate, harmonized)
+    final_error = scaled_error(final.estimate, harmonized, scale)
+    dense_error = scaled_error(dense, harmonized, scale)
+    state = settle_states(target_state, dense_error, final_error, tolerance)
     labels = ["target_id", "name", "geo_level", "geographic_id", "variable", "domain_variable"]
     table = targets[labels].reset_index(drop=True)
     return table.assign(
         published_value=targets["value"].to_numpy(np.float64),
         harmonized_value=harmonized,
+        scale=scale,
+        tolerance=tolerance,
         start_estimate=start.estimate,
         dense_estimate=dense,
         final_estimate=final.estimate,
+        start_error=scaled_error(start.estimate, harmonized, scale),
         rel_error=final_error,
-        state=settle_states(target_state, relative_error(dense, harmonized), final_error),
+        state=state,
+        role=role_of(state),
         columns=start.columns,
         households=households,
         kept_columns=final.columns,
         effective_n=final.effective_n,
         largest_share=final.largest_share,
-        price=-rho * final_error,
+        price=-rho * huber_weight * final_error,
         rho=rho,
+        huber_weight=huber_weight,
     )
 
 
@@ -192,45 +229,177 @@ def _size_quantiles(weights: np.ndarray, area: np.ndarray) -> dict:
     }
 
 
-def error_groups(table: pd.DataFrame, fitted: np.ndarray) -> list[dict]:
-    """Return relative errors by level, variable, domain and whether fitted; never pooled.
+def error_groups(table: pd.DataFrame) -> list[dict]:
+    """Return relative errors by level, variable, domain and role; never pooled.
 
-    `count` is the number of targets; the statistics leave out zero targets, which have no
-    relative error, and are None where nothing is left.
+    `count` is the number of targets; the statistics leave out zero targets without a floor, which
+    have no relative error, and are None where nothing is left. `finding` is NO_LOCAL_INFORMATION
+    where held-out targets are no better estimated than at the start.
     """
-    start_error = relative_error(
-        table["start_estimate"].to_numpy(), table["harmonized_value"].to_numpy()
-    )
-    table = table.assign(fitted=fitted, start_error=start_error)
-    keys = ["geo_level", "variable", "domain_variable", "fitted"]
+    keys = ["geo_level", "variable", "domain_variable", "role"]
     return [
-        dict(zip(keys, map(_plain, key), strict=True)) | _error_statistics(group)
+        dict(zip(keys, map(_plain, key), strict=True)) | _error_statistics(group, key[-1])
         for key, group in table.groupby(keys, sort=True, dropna=False)
     ]
 
 
-def _error_statistics(group: pd.DataFrame) -> dict:
+def _error_statistics(group: pd.DataFrame, role: str) -> dict:
     error = group["rel_error"].dropna()
-    size = error.abs()
+    size, start = error.abs(), group["start_error"].dropna().abs()
+    # Not below: where nothing can be said, nothing was learnt.
+    no_better = role == "held_out" and not size.median() < start.median()
     return {
         "count": len(group),
         "median": _plain(size.median()),
         "p90": _plain(size.quantile(0.9)),
         "max": _plain(size.max()),
         "bias": _plain(error.mean()),
-        "start_median": _plain(group["start_error"].abs().median()),
+        "start_median": _plain(start.median()),
+        "start_p90": _plain(start.quantile(0.9)),
+        "finding": NO_LOCAL_INFORMATION if no_better else None,
     }
 
 
-def worst_targets(table: pd.DataFrame, fitted: np.ndarray) -> list[dict]:
+def worst_targets(table: pd.DataFrame) -> list[dict]:
     """Return the fitted targets with the largest relative errors, worst first."""
-    rows = table[fitted]
+    rows = table[table["role"] == "fitted"]
     order = rows["rel_error"].abs().sort_values(ascending=False, kind="stable").index[:WORST]
-    labels = ["target_id", "name", "state", "harmonized_value", "final_estimate", "rel_error"]
+    labels = [
+        "target_id", "name", "state", "harmonized_value", "start_estimate", "dense_estimate",
+        "final_estimate", "rel_error", "columns", "effective_n", "largest_share",
+    ]  # fmt: skip
     return [
         {label: _plain(value) for label, value in row.items()}
         for row in rows.loc[order, labels].to_dict("records")
     ]
+
+
+def area_table(table: pd.DataFrame, columns: "Columns", weights: np.ndarray) -> pd.DataFrame:
+    """Return one row for the nation, every state and every district that has columns.
+
+    Args:
+        table: of `target_table`.
+        columns: the columns of the matrix.
+        weights: float64 (J,), final weights.
+
+    Columns: level, area (US, FIPS or state * 100 + district), columns (with a design weight),
+    records (with a final weight), sum_of_weights (households), effective_size (Kish, over
+    records) and effective_households (Kish, over distinct households), is_publishable (the latter
+    at least 10), largest_share (of one record), and number, median, 90th percentile, largest and
+    signed mean of the relative errors of the area's fitted targets, and number and median of its
+    held-out ones, now and at the start.
+    """
+    everywhere = np.zeros(len(weights), dtype=np.int32)
+    places = {"national": everywhere, "state": columns.state, "district": columns.district}
+    parts = [_area_sizes(level, area, columns, weights) for level, area in places.items()]
+    sizes = pd.concat(parts, ignore_index=True)
+    keys = ["level", "area"]
+    labelled = table.rename(columns={"geo_level": "level", "geographic_id": "area"})
+    # 06 and 6 are one state.
+    area = [area if area == "US" else str(int(area)) for area in labelled["area"]]
+    labelled = labelled.assign(area=area, size=labelled["rel_error"].abs())
+    fitted = labelled[labelled["role"] == "fitted"].groupby(keys)
+    held_out = labelled[labelled["role"] == "held_out"].assign(
+        start=lambda rows: rows["start_error"].abs()
+    )
+    held_out = held_out.groupby(keys)
+    found = [
+        fitted["size"].agg(
+            fitted="size", median="median", p90=lambda sizes: sizes.quantile(0.9), max="max"
+        ),
+        fitted["rel_error"].mean().rename("bias"),
+        held_out["size"].agg(held_out="size", held_out_median="median"),
+        held_out["start"].median().rename("held_out_start_median"),
+    ]
+    for part in found:
+        sizes = sizes.merge(part, how="left", left_on=keys, right_index=True)
+    counts = ["fitted", "held_out"]
+    return sizes.assign(**{name: sizes[name].fillna(0).astype(np.int64) for name in counts})
+
+
+def _area_sizes(
+    level: str, area: np.ndarray, columns: "Columns", weights: np.ndarray
+) -> pd.DataFrame:
+    areas, position = np.unique(area, return_inverse=True)
+    count = len(areas)
+    kept = np.flatnonzero(weights > 0)
+    # Clones of one household in one area are one observation.
+    n_households = int(columns.household.max()) + 1
+    home = position[kept].astype(np.int64) * n_households + columns.household[kept]
+    homes, place = np.unique(home, return_inverse=True)
+    by_home = np.bincount(place, weights[kept], len(homes))
+    total = np.bincount(position, weights, count)
+    square = np.bincount(position, weights * weights, count)
+    square_homes = np.bincount(homes // n_households, by_home * by_home, count)
+    largest = np.zeros(count)
+    np.maximum.at(largest, position[kept], weights[kept])
+    effective_households = _ratio(total * total, square_homes)
+    return pd.DataFrame(
+        {
+            "level": level,
+            "area": ["US"] if level == "national" else areas.astype(str),
+            "columns": np.bincount(position[columns.design_weight > 0], minlength=count),
+            "records": np.bincount(position[kept], minlength=count),
+            "sum_of_weights": total,
+            "effective_size": _ratio(total * total, square),
+            "effective_households": effective_households,
+            "is_publishable": effective_households >= UNPUBLISHABLE_BELOW,
+            "largest_share": _ratio(largest, total),
+        }
+    )
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
+
+
+def findings(report: dict) -> list[str]:
+    """Return in words what a reader of fit.json must not overlook; empty if there is nothing."""
+    lines = []
+    if report["stopped_by"] == "max_sweeps":
+        lines.append(
+            f"ended by the cap on sweeps with an rms gap of {report['rms_gap']:.2g}, above the "
+            f"tolerance of {report['settings']['tolerance']:g}"
+        )
+    states = report["targets_by_state"]
+    for state in (CONTRADICTED, MISSED, UNREACHABLE, NO_SUPPORT, THIN, ZERO):
+        if states.get(state):
+            lines.append(f"{states[state]} of {report['n_targets']} targets {state}")
+    lines += [
+        f"{_group_name(row)}: largest error {row['max']:.0%} in {row['count']} fitted targets"
+        for row in report["errors"]
+        if row["role"] == "fitted" and (row["max"] or 0.0) > MISSED_ABOVE
+    ]
+    lines += [
+        f"{_group_name(row)}, held out: {row['finding']} (median error {row['median']:.0%}, "
+        f"{row['start_median']:.0%} at the start)"
+        for row in report["errors"]
+        if row["finding"] and row["median"] is not None
+    ]
+    if report["carried_by_few"]:
+        lines.append(
+            f"{report['carried_by_few']} fitted targets rest on fewer than {FEW_EFFECTIVE:g} "
+            "effective columns"
+        )
+    for level, count in report["not_publishable"].items():
+        if count:
+            lines.append(
+                f"{count} {level}s have fewer than {UNPUBLISHABLE_BELOW:g} effective households: "
+                "not publishable"
+            )
+    for bound in ("lower", "upper"):
+        share = report["weights"][f"share_at_{bound}_bound"]
+        if share > MANY_AT_BOUND:
+            lines.append(f"{share:.0%} of the weights are at their {bound} bound")
+    lines += [
+        f"levels contradict each other: {line}"
+        for line in report["harmonization"]["contradictions"]
+    ]
+    return lines
+
+
+def _group_name(row: dict) -> str:
+    return " / ".join(row[key] for key in ("geo_level", "variable", "domain_variable") if row[key])
 
 
 def _plain(value):

@@ -1,158 +1,35 @@
-"""Fit weights to targets: which targets, from which start, with which records.
+"""Fit weights to targets: from matrix, targets and columns to weights and all there is to say.
 
 1. The levels are made to agree (`localcal.harmonize`).
 2. Design weights are scaled by one factor, so that the median target / estimate is 1.
 3. Targets that no weights within the bounds can reach, that too few columns carry, or that are
-   zero, are left out and listed.
-4. Bounded coordinate descent (`localcal.descent`) along a falling penalty, targets weighted by
-   the size of their group.
-5. With a record budget: fit all, draw exactly that many records with probability proportional
-   to their importance, fit those again, and where they are few, swap records by price.
+   zero, are left out or merged, and listed (`localcal.preparation`).
+4. Bounded coordinate descent (`localcal.descent`) along a falling penalty, with all records or
+   with a draw of them (`localcal.solver`).
+5. Every target, every area and the weights are described (`localcal.diagnostics`).
 """
 
 import io
 import logging
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from localcal import diagnostics
-from localcal.descent import (
-    Certificate,
-    Problem,
-    RowSummary,
-    Shuffler,
-    build_problem,
-    count_households,
-    descend,
-    summarize_rows,
-)
+from localcal.checkpoint import Checkpoint
+from localcal.descent import Problem, RowSummary, summarize_rows
 from localcal.diagnostics import Columns
 from localcal.errors import InputError
 from localcal.files import atomic_path, sha256_file, write_json
-from localcal.harmonize import LEVELS, Harmonized, harmonize
-from localcal.progress import Progress
+from localcal.fit_settings import Settings
+from localcal.preparation import Preparation, count_states, make_problem, merged_sums, prepare
+from localcal.solver import Fitted, WarmStart, solve
+from localcal.trace import Trace, write_trace
 
 logger = logging.getLogger(__name__)
-
-# Keeps this stage's random numbers apart from those of other stages with the same run seed.
-SEED_STAGE = int.from_bytes(b"fit")
-
-GROUP = ["geo_level", "variable", "domain_variable"]
-# A target's weight by the size of its group. Roots and quotients are exact to the last bit on
-# every processor; powers are not.
-GROUP_WEIGHTS = {
-    "sqrt": lambda size: 1.0 / np.sqrt(size),
-    "equal": np.ones_like,
-    "group": lambda size: 1.0 / size,
-}
-
-# (penalty, sweeps): a strong pull first, and the weights stay less dispersed at the same loss.
-PREFIT_PATH = ((100.0, 10), (10.0, 20))
-REFIT_PATH = ((30.0, 20), (3.0, 40))
-PREFIT_SWEEPS = sum(sweeps for _, sweeps in PREFIT_PATH)
-
-# Half the inclusion probability by weight (little dispersion), half by influence on the targets.
-INFLUENCE_SHARE = 0.5
-# A target that can expect fewer sampled columns gets its most important ones for certain ...
-EXPECTED_COLUMNS = 5.0
-# ... up to this share of the budget: more, and too few records are left for all the others.
-FORCED_SHARE = 0.05
-# Below this many records per target a single draw is too coarse, and records are swapped.
-SWAP_BELOW_RECORDS_PER_TARGET = 5
-SWAP_ROUNDS = 8
-SWAP_SWEEPS = 60
-# Share of the records exchanged in a round, halved whenever a round made things worse.
-SWAP_SHARE = 0.15
-SMALLEST_SWAP_SHARE = 0.02
-# Swapping ends with a round that lowers the objective by less than this share of it.
-SMALLEST_SWAP_GAIN = 0.02
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How one scope is fitted; refused with InputError where a value makes no sense."""
-
-    levels: tuple[str, ...] = LEVELS
-    """Geographic levels whose targets are fitted."""
-    records: int | None = None
-    """Columns that keep a weight; None = all."""
-    bounds: tuple[float, float] = (0.1, 10.0)
-    """Smallest and largest weight as factors on the scaled design weight."""
-    penalty: float = 1.0
-    """Final strength mu of the pull towards the design weights."""
-    group_weight: str = "sqrt"
-    """Weight of a target by the size n of its group: sqrt = 1/sqrt(n), equal = 1, group = 1/n."""
-    harmonize: bool = True
-    """Make the levels agree before fitting."""
-    minimum_columns: int = 5
-    """Targets carried by fewer columns are left out."""
-    minimum_households: int = 5
-    """Targets carried by fewer distinct households are left out."""
-    max_sweeps: int = 150
-    """Sweeps at the final penalty, at most."""
-    tolerance: float = 0.0025
-    """rms gap at which the fit ends."""
-
-    @classmethod
-    def from_config(cls, config: Mapping) -> "Settings":
-        """Read a `weights.<scope>` section of the config.
-
-        Raises:
-            InputError: an unknown key, or a value that makes no sense.
-        """
-        known = {item.name for item in fields(cls)}
-        unknown = sorted(set(config) - known)
-        if unknown:
-            raise InputError(
-                f"weights.{unknown[0]}: unknown key; known are {', '.join(sorted(known))}"
-            )
-        values = dict(config)
-        for key in ("levels", "bounds"):
-            if key in values:
-                values[key] = tuple(values[key])
-        if values.get("records") == "all":
-            values["records"] = None
-        return cls(**values)
-
-    def __post_init__(self) -> None:
-        unknown = [level for level in self.levels if level not in LEVELS]
-        if unknown or not self.levels or len(set(self.levels)) < len(self.levels):
-            raise InputError(
-                f"weights.levels: {list(self.levels)} must name each fitted level once, out of "
-                f"{', '.join(LEVELS)}"
-            )
-        if self.group_weight not in GROUP_WEIGHTS:
-            raise InputError(
-                f"weights.group_weight: {self.group_weight!r} is not known; choose one of "
-                f"{', '.join(GROUP_WEIGHTS)}"
-            )
-        if len(self.bounds) != 2 or not 0 < self.bounds[0] <= 1 <= self.bounds[1] < math.inf:
-            raise InputError(
-                f"weights.bounds: {list(self.bounds)} must be two factors above zero around 1, "
-                "or the design weight itself is excluded; the usual ones are [0.1, 10]"
-            )
-        self._check_least("records", 1, allow_none=True)
-        self._check_least("minimum_columns", 1)
-        self._check_least("minimum_households", 1)
-        self._check_least("max_sweeps", 1)
-        for key in ("penalty", "tolerance"):
-            if not 0 < getattr(self, key) < math.inf:
-                raise InputError(f"weights.{key}: {getattr(self, key)} must be above zero")
-
-    def _check_least(self, key: str, least: int, allow_none: bool = False) -> None:
-        value = getattr(self, key)
-        if allow_none and value is None:
-            return
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InputError(
-                f"weights.{key}: {value!r} must be a whole number of at least {least}"
-                + (" or 'all'" if allow_none else "")
-            )
 
 
 @dataclass(frozen=True)
@@ -161,59 +38,14 @@ class FitResult:
 
     weights: np.ndarray
     """float32 (J,), households each column stands for; 0 for columns not kept."""
+    trace: Trace
+    """How each weight came about."""
     report: dict
     """Content of fit.json."""
     diagnostics: pd.DataFrame
     """Content of diagnostics.csv, see `diagnostics.target_table`."""
-
-
-@dataclass(frozen=True)
-class _Preparation:
-    """What is decided before the descent; m targets, J columns, n records, p fitted targets."""
-
-    harmonized: Harmonized
-    start_factor: float
-    """Scaled design weight / design weight."""
-    start: np.ndarray
-    """float64 (J,): scaled design weights."""
-    summary: RowSummary
-    """Each target's sums under `start`."""
-    households: np.ndarray
-    """int64 (m,): distinct households that contribute to each target."""
-    target_state: np.ndarray
-    """str (m,): FITTED or the reason for being left out."""
-    rho: np.ndarray
-    """float64 (m,), NaN where not fitted."""
-    records: np.ndarray
-    """int64 (n,): columns with a design weight, sorted by district."""
-
-
-@dataclass
-class _Fitted:
-    """What the descent found; n records."""
-
-    weights: np.ndarray
-    """float64 (n,), 0 for records not kept."""
-    dense: np.ndarray
-    """float64 (n,): the fit of all records."""
-    probability: np.ndarray
-    """float64 (n,): of being kept; 1 where all are."""
-    certificate: Certificate
-    sweeps: int
-    selection: dict | None = None
-    """How the kept records were chosen; None if all were kept."""
-
-
-@dataclass
-class _Draw:
-    """A subset of records with what a design-based refit needs; n records."""
-
-    probability: np.ndarray
-    """float64 (n,): inclusion probability, above zero; sums to the number drawn."""
-    chosen: np.ndarray
-    """bool (n,)."""
-    forced: int
-    """Records included for certain for the sake of a target with few columns."""
+    areas: pd.DataFrame
+    """Content of areas.csv, see `diagnostics.area_table`."""
 
 
 def fit_weights(
@@ -225,6 +57,9 @@ def fit_weights(
     district: np.ndarray,
     settings: Settings,
     seed: int,
+    start: Trace | None = None,
+    checkpoint: Checkpoint | None = None,
+    support: np.ndarray | None = None,
 ) -> FitResult:
     """Fit one weight per column to the targets.
 
@@ -237,49 +72,117 @@ def fit_weights(
         district: int32 (J,), state * 100 + district.
         settings: see `Settings`.
         seed: the run's seed; the same inputs and seed give the same bytes.
+        start: another fit of the same columns and number of records to begin from: its factors
+            and its selection take the place of the first stages.
+        checkpoint: where to keep, and perhaps find, how far the fit has come; the bytes are the
+            same with and without.
+        support: columns to keep and no others, bool (J,) or column numbers; None = as `settings`
+            say. The probability of a kept record is then its district's share of kept weight.
 
     Raises:
         InputError: nothing that could be fitted, or input that contradicts itself.
     """
-    columns = Columns(
+    columns = _columns(design_weight, household, state, district)
+    _check_input(matrix, targets, columns, settings)
+    if support is not None:
+        if start is not None:
+            raise InputError("weights.start: a fit of given records has no other to begin from")
+        support = _checked_support(support, columns, settings)
+    prepared = prepare(matrix, targets, columns, settings)
+    warm = None if start is None else _warm_start(start, prepared, settings)
+    problem = make_problem(matrix, prepared, columns, settings)
+    chosen = None if support is None else support[prepared.records]
+    fitted = solve(problem, settings, seed, warm, checkpoint, chosen)
+    del problem
+    return _describe(matrix, targets, columns, settings, seed, prepared, fitted)
+
+
+def pose_problem(
+    matrix,
+    targets: pd.DataFrame,
+    design_weight: np.ndarray,
+    household: np.ndarray,
+    state: np.ndarray,
+    district: np.ndarray,
+    settings: Settings,
+) -> tuple[Problem, np.ndarray]:
+    """Return the problem that `fit_weights` solves, and its records' columns (int64 (n,)).
+
+    The arguments are those of `fit_weights`; it raises the same errors.
+    """
+    columns = _columns(design_weight, household, state, district)
+    _check_input(matrix, targets, columns, settings)
+    prepared = prepare(matrix, targets, columns, settings)
+    return make_problem(matrix, prepared, columns, settings), prepared.records
+
+
+def _columns(
+    design_weight: np.ndarray, household: np.ndarray, state: np.ndarray, district: np.ndarray
+) -> Columns:
+    return Columns(
         np.asarray(design_weight, dtype=np.float64),
         np.asarray(household, dtype=np.int32),
         np.asarray(state, dtype=np.int32),
         np.asarray(district, dtype=np.int32),
     )
-    _check_input(matrix, targets, columns, settings)
-    prepared = _prepare(matrix, targets, columns, settings)
-    problem = _build_problem(matrix, prepared, columns, settings)
-    fitted = _descend(problem, settings, seed)
-    return _finish(matrix, targets, columns, settings, seed, prepared, fitted)
+
+
+def _checked_support(support: np.ndarray, columns: Columns, settings: Settings) -> np.ndarray:
+    """Return a support as bool (J,)."""
+    n_columns = len(columns.design_weight)
+    support = np.asarray(support)
+    if support.dtype != bool:
+        if support.ndim != 1 or (
+            len(support) and not 0 <= support.min() <= support.max() < n_columns
+        ):
+            raise InputError(
+                f"support: column numbers must be within 0..{n_columns - 1}; both must come from "
+                "the same run"
+            )
+        numbers, support = support, np.zeros(n_columns, dtype=bool)
+        support[numbers] = True
+    if support.shape != (n_columns,):
+        raise InputError(
+            f"support: it has shape {support.shape} but the matrix has {n_columns} columns; both "
+            "must come from the same run"
+        )
+    if not support.any() or (columns.design_weight[support] == 0.0).any():
+        raise InputError(
+            "support: it must hold at least one column, and none without design weight"
+        )
+    if settings.records not in (None, int(support.sum())):
+        raise InputError(
+            f"weights.records: {settings.records} asked for, but the support holds "
+            f"{int(support.sum())} columns; ask for 'all'"
+        )
+    return support
 
 
 def write_fit(
-    result: FitResult,
-    origins: Mapping[str, object],
-    fit_path: Path,
-    diagnostics_path: Path,
-    weights_path: Path,
+    result: FitResult, origins: Mapping[str, object], outputs: Mapping[str, Path]
 ) -> None:
-    """Write the report, the diagnostics and the weights.
+    """Write everything about a fit, the weights last.
 
-    The weights are renamed last, because area files depend on them; the report holds their
-    digest and those of what they were fitted to.
+    Area files depend on the weights; the report holds their digest, that of the trace and those
+    of what they were fitted to.
 
     Args:
         result: of `fit_weights`.
         origins: what the matrix was made from, by name.
-        fit_path, diagnostics_path, weights_path: the files to write.
+        outputs: the files to write: fit, diagnostics, areas, trace and weights.
     """
-    with atomic_path(weights_path) as part:
+    with atomic_path(outputs["weights"]) as part:
         # Through memory: NumPy's own writer does not say when the disk is full.
         content = io.BytesIO()
         np.save(content, result.weights)
         part.write_bytes(content.getvalue())
         digests = {**origins, "weights": sha256_file(part)}
-        write_json(fit_path, result.report | {"digests": digests})
-        with atomic_path(diagnostics_path) as table:
-            result.diagnostics.to_csv(table, index=False)
+        write_trace(result.trace, digests, outputs["trace"])
+        digests["trace"] = sha256_file(outputs["trace"])
+        write_json(outputs["fit"], result.report | {"digests": digests})
+        for name in ("diagnostics", "areas"):
+            with atomic_path(outputs[name]) as table:
+                getattr(result, name).to_csv(table, index=False)
 
 
 def _check_input(matrix, targets: pd.DataFrame, columns: Columns, settings: Settings) -> None:
@@ -317,405 +220,30 @@ def _check_input(matrix, targets: pd.DataFrame, columns: Columns, settings: Sett
         )
 
 
-def _prepare(matrix, targets: pd.DataFrame, columns: Columns, settings: Settings) -> _Preparation:
-    """Settle the values, the start and which targets are fitted."""
-    harmonized = harmonize(targets, settings.levels, columns.state, columns.district)
-    if not settings.harmonize:
-        harmonized = harmonized.undone()
-    summary = summarize_rows(matrix, columns.design_weight, check=True)
-    households = count_households(matrix, columns.design_weight, columns.household)
-    target_state = _supported(targets, harmonized.values, summary, households, settings)
-    _refuse_negative(targets, harmonized.values, summary, target_state)
-    factor = _start_factor(harmonized.values, summary.estimate, target_state)
-    summary = _scale_summary(summary, factor)
-    target_state = _reachable(target_state, harmonized.values, summary, settings)
-    fitted = target_state == diagnostics.FITTED
-    if not fitted.any():
+def _warm_start(start: Trace, prepared: Preparation, settings: Settings) -> WarmStart:
+    records = prepared.records
+    kept = int(np.count_nonzero(start.factor))
+    wanted = len(records) if settings.records is None else settings.records
+    if kept != wanted or np.count_nonzero(start.factor[records]) != kept:
         raise InputError(
-            f"targets: none left to fit ({_count_text(target_state)}); look at the levels, the "
-            "bounds and minimum_columns, or give targets the population can carry"
+            f"weights.start: that fit keeps {kept} columns, this one {wanted}; start from one "
+            "with as many, or set start to null"
         )
-    logger.info("targets: %s; start factor %.4g", _count_text(target_state), factor)
-    records = np.flatnonzero(columns.design_weight > 0)
-    return _Preparation(
-        harmonized=harmonized,
-        start_factor=factor,
-        start=columns.design_weight * factor,
-        summary=summary,
-        households=households,
-        target_state=target_state,
-        rho=_group_weights(targets, fitted, settings.group_weight),
-        records=records[np.argsort(columns.district[records], kind="stable")],
-    )
+    return WarmStart(start.dense_factor[records], start.probability[records], start.factor[records])
 
 
-def _supported(
-    targets: pd.DataFrame,
-    value: np.ndarray,
-    summary: RowSummary,
-    households: np.ndarray,
-    settings: Settings,
-) -> np.ndarray:
-    """Return each target's state as far as it does not depend on the size of the weights."""
-    wanted = targets["geo_level"].isin(settings.levels).to_numpy()
-    if wanted.any() and not summary.columns[wanted].any():
-        raise InputError(
-            f"matrix: no entry in any row of the levels {', '.join(settings.levels)}; check that "
-            "matrix and targets belong together"
-        )
-    thin = (summary.columns < settings.minimum_columns) | (households < settings.minimum_households)
-    return np.select(
-        [~wanted, value == 0.0, summary.columns == 0, thin],
-        [diagnostics.NOT_FITTED, diagnostics.ZERO, diagnostics.NO_SUPPORT, diagnostics.THIN],
-        diagnostics.FITTED,
-    )
-
-
-def _refuse_negative(
-    targets: pd.DataFrame, value: np.ndarray, summary: RowSummary, target_state: np.ndarray
-) -> None:
-    wrong = (target_state == diagnostics.FITTED) & (value < 0) & (summary.negative == 0.0)
-    if wrong.any():
-        raise InputError(
-            f"target {targets['name'].to_numpy()[wrong][0]}: its value is negative but no column "
-            f"contributes a negative amount ({int(wrong.sum())} such targets); correct the target "
-            "database or exclude it"
-        )
-
-
-def _start_factor(value: np.ndarray, estimate: np.ndarray, target_state: np.ndarray) -> float:
-    """Return the factor on the design weights that makes the median value / estimate 1."""
-    usable = (target_state == diagnostics.FITTED) & (value * estimate > 0)
-    return float(np.median(value[usable] / estimate[usable])) if usable.any() else 1.0
-
-
-def _scale_summary(summary: RowSummary, factor: float) -> RowSummary:
-    return RowSummary(
-        positive=summary.positive * factor,
-        negative=summary.negative * factor,
-        square=summary.square * factor**2,
-        largest=summary.largest * factor,
-        columns=summary.columns,
-    )
-
-
-def _reachable(
-    target_state: np.ndarray, value: np.ndarray, summary: RowSummary, settings: Settings
-) -> np.ndarray:
-    """Mark targets outside everything that weights within the bounds can add up to."""
-    low, high = settings.bounds
-    smallest = low * summary.positive + high * summary.negative
-    largest = high * summary.positive + low * summary.negative
-    outside = (value < smallest) | (value > largest)
-    return np.where(
-        (target_state == diagnostics.FITTED) & outside, diagnostics.UNREACHABLE, target_state
-    )
-
-
-def _group_weights(targets: pd.DataFrame, fitted: np.ndarray, rule: str) -> np.ndarray:
-    """Return rho (m,), mean 1 over the fitted targets, NaN for others."""
-    rho = np.full(len(targets), np.nan)
-    rows = targets.loc[fitted, GROUP]
-    size = rows.groupby(GROUP, dropna=False)[GROUP[0]].transform("size").to_numpy(np.float64)
-    weight = GROUP_WEIGHTS[rule](size)
-    rho[fitted] = weight / np.mean(weight)
-    return rho
-
-
-def _count_states(target_state: np.ndarray) -> dict[str, int]:
-    names, counts = np.unique(target_state, return_counts=True)
-    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
-
-
-def _count_text(target_state: np.ndarray) -> str:
-    return ", ".join(f"{count} {name}" for name, count in _count_states(target_state).items())
-
-
-def _build_problem(matrix, prepared: _Preparation, columns: Columns, settings: Settings) -> Problem:
-    fitted = np.flatnonzero(prepared.target_state == diagnostics.FITTED)
-    slot = np.full(matrix.shape[0], -1, dtype=np.int64)
-    slot[fitted] = np.arange(len(fitted))
-    value, root = prepared.harmonized.values[fitted], np.sqrt(prepared.rho[fitted])
-    return build_problem(
-        matrix,
-        slot,
-        scale=root / np.abs(value),
-        goal=root * np.sign(value),
-        records=prepared.records,
-        base=prepared.start[prepared.records],
-        bounds=settings.bounds,
-        district=columns.district[prepared.records],
-    )
-
-
-def _descend(problem: Problem, settings: Settings, seed: int) -> _Fitted:
-    """Fit the problem with all records, or with as many as the settings ask for."""
-    words = np.random.SeedSequence([seed, SEED_STAGE]).generate_state(2, np.uint64)
-    shuffler = Shuffler(int(words[0]))
-    if settings.records is None or settings.records == len(problem.base):
-        path = _lighter(PREFIT_PATH + REFIT_PATH, settings.penalty)
-        weights = problem.base.copy()
-        certificate, sweeps = _follow(problem, weights, path, settings, shuffler, "fit")
-        return _Fitted(weights, weights, np.ones(len(weights)), certificate, sweeps)
-    return _fit_selected(problem, settings, shuffler, np.random.default_rng(int(words[1])))
-
-
-def _lighter(path: tuple, penalty: float) -> tuple:
-    """Return the stages of `path` that pull harder than the final penalty."""
-    return tuple(stage for stage in path if stage[0] > penalty)
-
-
-def _follow(
-    problem: Problem,
-    weights: np.ndarray,
-    path: tuple,
-    settings: Settings,
-    shuffler: Shuffler,
-    label: str,
-) -> tuple[Certificate, int]:
-    """Descend along `path`, then at the final penalty until the tolerance or the cap."""
-    total = sum(sweeps for _, sweeps in path)
-    progress = Progress(f"{label}: sweeps", total + settings.max_sweeps)
-    for penalty, sweeps in path:
-        descend(problem, weights, penalty, sweeps, shuffler, progress=progress)
-    certificate = descend(
-        problem, weights, settings.penalty, settings.max_sweeps, shuffler, settings.tolerance,
-        progress,
-    )  # fmt: skip
-    return certificate, total + certificate.sweeps
-
-
-def _fit_selected(
-    problem: Problem, settings: Settings, shuffler: Shuffler, rng: np.random.Generator
-) -> _Fitted:
-    """Fit all records, choose `settings.records` of them, and fit those.
-
-    A kept record stands for 1 / probability records, so its base weight and its bounds are the
-    dense weight and the bounds on the design weight divided by that: the factor from the design
-    weight to the final one stays inside the bounds, however many fits are made.
-    """
-    if settings.records < len(problem.goal):
-        logger.warning(
-            "weights.records: %d records for %d fitted targets; fewer records than targets can "
-            "rarely meet them all", settings.records, len(problem.goal),
-        )  # fmt: skip
-    dense = problem.base.copy()
-    prefit = _lighter(PREFIT_PATH, settings.penalty) or ((settings.penalty, PREFIT_SWEEPS),)
-    progress = Progress("prefit: sweeps", sum(sweeps for _, sweeps in prefit))
-    for penalty, sweeps in prefit:
-        descend(problem, dense, penalty, sweeps, shuffler, progress=progress)
-    draw = draw_records(problem, dense, settings.records, rng)
-    problem = problem.with_base(
-        dense / draw.probability,
-        problem.lower / draw.probability,
-        problem.upper / draw.probability,
-    )
-    weights, certificate, sweeps, swaps = _fit_drawn(problem, draw, settings, shuffler)
-    selection = {
-        "prefit_sweeps": progress.total,
-        "certain": int((draw.probability >= 1.0).sum()),
-        "forced": draw.forced,
-        "smallest_probability": float(draw.probability[weights > 0].min()),
-        "swaps_accepted": swaps,
-    }
-    sweeps += progress.total
-    return _Fitted(weights, dense, draw.probability, certificate, sweeps, selection)
-
-
-def _fit_drawn(
-    problem: Problem, draw: _Draw, settings: Settings, shuffler: Shuffler
-) -> tuple[np.ndarray, Certificate, int, int]:
-    """Fit the drawn records, and swap some if they are few.
-
-    Returns weights (float64 (n,), 0 where not kept), their certificate, the sweeps made and the
-    rounds of swaps that helped.
-    """
-    kept = np.flatnonzero(draw.chosen)
-    part, part_weights = problem.take(kept), problem.base[kept]
-    path = _lighter(REFIT_PATH, settings.penalty)
-    certificate, sweeps = _follow(part, part_weights, path, settings, shuffler, "refit")
-    weights = np.zeros(len(problem.base))
-    weights[kept] = part_weights
-    if settings.records >= SWAP_BELOW_RECORDS_PER_TARGET * len(problem.goal):
-        return weights, certificate, sweeps, 0
-    movable = draw.probability < 1.0
-    weights, certificate, made, accepted = _swap_records(
-        problem, weights, movable, certificate, settings, shuffler
-    )
-    return weights, certificate, sweeps + made, accepted
-
-
-def draw_records(
-    problem: Problem, weights: np.ndarray, count: int, rng: np.random.Generator
-) -> _Draw:
-    """Choose exactly `count` records by importance, spread over the districts."""
-    norm = problem.norm
-    influence = norm / np.mean(norm)
-    size = weights * ((1.0 - INFLUENCE_SHARE) + INFLUENCE_SHARE * influence)
-    probability = inclusion_probabilities(size, count, np.zeros(len(size), dtype=bool))
-    forced = _needed_records(problem, probability, int(count * FORCED_SHARE))
-    if forced.any():
-        probability = inclusion_probabilities(size, count, forced)
-    return _Draw(probability, systematic_sample(probability, rng), int(forced.sum()))
-
-
-def inclusion_probabilities(size: np.ndarray, count: int, forced: np.ndarray) -> np.ndarray:
-    """Return probabilities proportional to `size`, at most 1, that sum to `count`.
-
-    Args:
-        size: float64 (n,), all positive.
-        count: at most n.
-        forced: bool (n,), records with probability 1; at most `count`.
-    """
-    certain = forced.copy()
-    while True:
-        free = count - int(certain.sum())
-        probability = np.ones(len(size))
-        probability[~certain] = size[~certain] * (free / np.sum(size[~certain]))
-        beyond = ~certain & (probability >= 1.0)
-        # The second case is rounding: a few records hold all the size there is.
-        if not beyond.any() or beyond.sum() >= free:
-            return np.minimum(probability, 1.0)
-        certain |= beyond
-
-
-def _needed_records(problem: Problem, probability: np.ndarray, limit: int) -> np.ndarray:
-    """Return as bool (n,) the records to include for certain, at most `limit`.
-
-    Targets that can expect fewer than EXPECTED_COLUMNS sampled columns get their most probable
-    ones, those that expect least first.
-    """
-    forced = np.zeros(len(probability), dtype=bool)
-    expected = problem.expected_columns(probability)
-    short = expected < EXPECTED_COLUMNS
-    records, numbers = problem.entries_of(short)
-    by_target = np.lexsort((records, -probability[records], numbers))
-    records, numbers = records[by_target], numbers[by_target]
-    wanting = np.flatnonzero(short)
-    for number in wanting[np.argsort(expected[wanting], kind="stable")]:
-        low, high = np.searchsorted(numbers, [number, number + 1])
-        mine = records[low:high]
-        gain = np.where(forced[mine], 0.0, 1.0 - probability[mine])
-        reached = np.sum(np.where(forced[mine], 1.0, probability[mine])) + np.cumsum(gain)
-        enough = int(np.searchsorted(reached, EXPECTED_COLUMNS)) + 1
-        new = mine[:enough][gain[:enough] > 0.0]
-        if np.count_nonzero(forced) + len(new) > limit:
-            break
-        forced[new] = True
-    return forced
-
-
-def systematic_sample(probability: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw as many records as the probabilities sum to; bool (n,).
-
-    One random number places equidistant points along the records' order, so that every stretch
-    of it, hence every district and state, gets its share to within one record.
-    """
-    chosen = probability >= 1.0
-    left = np.flatnonzero(~chosen)
-    count = int(round(float(np.sum(probability)))) - int(chosen.sum())
-    start = rng.random()
-    if count == 0:
-        return chosen
-    ends = np.cumsum(probability[left])
-    points = (start + np.arange(count)) * (ends[-1] / count)
-    place = np.searchsorted(ends, points, side="right")
-    # Rounding could let two points share a record or leave the end: keep places apart.
-    steps = np.arange(count)
-    place = np.maximum.accumulate(place - steps) + steps
-    chosen[left[np.minimum(place, len(left) - count + steps)]] = True
-    return chosen
-
-
-def _swap_records(
-    problem: Problem,
-    weights: np.ndarray,
-    movable: np.ndarray,
-    certificate: Certificate,
-    settings: Settings,
-    shuffler: Shuffler,
-) -> tuple[np.ndarray, Certificate, int, int]:
-    """Exchange weak records for ones the targets ask for, as long as it helps.
-
-    A round that does not lower the objective is undone. Records outside `movable` (bool (n,)),
-    i.e. those included for certain, stay. Returns new weights (float64 (n,), 0 where not kept),
-    their certificate, the sweeps made and the rounds that helped.
-    """
-    share, made, accepted = SWAP_SHARE, 0, 0
-    progress = Progress("swaps: rounds", SWAP_ROUNDS)
-    for _ in range(SWAP_ROUNDS):
-        trial = weights.copy()
-        if share < SMALLEST_SWAP_SHARE or not _exchange(
-            problem, trial, movable, settings.penalty, share
-        ):
-            break
-        trial_certificate = _refit(problem, trial, settings, shuffler, SWAP_SWEEPS)
-        made += trial_certificate.sweeps
-        progress.advance()
-        before, after = certificate.objective, trial_certificate.objective
-        if after >= before:
-            share /= 2.0
-            continue
-        weights, certificate = trial, trial_certificate
-        accepted += 1
-        if after > (1.0 - SMALLEST_SWAP_GAIN) * before:
-            break
-    if accepted and not certificate.within_tolerance:
-        certificate = _refit(problem, weights, settings, shuffler, settings.max_sweeps)
-        made += certificate.sweeps
-    return weights, certificate, made, accepted
-
-
-def _refit(
-    problem: Problem, weights: np.ndarray, settings: Settings, shuffler: Shuffler, sweeps: int
-) -> Certificate:
-    """Descend at the final penalty with the records that have a weight, in place."""
-    kept = np.flatnonzero(weights)
-    part, part_weights = problem.take(kept), weights[kept]
-    certificate = descend(
-        part, part_weights, settings.penalty, sweeps, shuffler, settings.tolerance
-    )
-    weights[kept] = part_weights
-    return certificate
-
-
-def _exchange(
-    problem: Problem, weights: np.ndarray, movable: np.ndarray, penalty: float, share: float
-) -> bool:
-    """Replace the kept records that are easiest to do without, in place.
-
-    A newcomer enters, highest price first, as long as it still lowers the objective beside those
-    before it; places nobody earns go back to their owners. Returns False if nothing changed.
-    """
-    before, norm = weights.copy(), problem.norm
-    residual = problem.residual(weights)
-    leaving = np.flatnonzero((weights > 0) & movable)
-    count = min(int(share * np.count_nonzero(weights)), len(leaving))
-    loss = problem.removal_loss(weights, residual, penalty)[leaving]
-    leaving = leaving[np.argsort(loss, kind="stable")[:count]]
-    weights[leaving] = 0.0
-    residual = problem.residual(weights)
-    price = np.divide(problem.slopes(residual), norm, out=np.zeros(len(norm)), where=norm > 0)
-    waiting = np.flatnonzero((weights == 0) & (price > 0))
-    waiting = waiting[np.argsort(-price[waiting], kind="stable")]
-    entered = problem.admit(waiting, count, weights, residual, penalty)
-    back = leaving[weights[leaving] == 0][::-1][: count - entered]
-    weights[back] = before[back]
-    return not np.array_equal(weights > 0, before > 0)
-
-
-def _finish(
+def _describe(
     matrix,
     targets: pd.DataFrame,
     columns: Columns,
     settings: Settings,
     seed: int,
-    prepared: _Preparation,
-    fitted: _Fitted,
+    prepared: Preparation,
+    fitted: Fitted,
 ) -> FitResult:
     """Bring weights back to the columns' order and describe them."""
-    n_columns = matrix.shape[1]
-    weights = _to_columns(fitted.weights, prepared.records, n_columns).astype(np.float32)
+    trace = _trace(prepared, fitted)
+    weights = trace.weights()
     if not np.isfinite(weights).all() or (
         np.count_nonzero(weights) != np.count_nonzero(fitted.weights)
     ):
@@ -724,49 +252,64 @@ def _finish(
             "design weights and of the targets"
         )
     final = summarize_rows(matrix, weights)
-    dense = final.estimate
+    dense = final
     if fitted.selection is not None:
-        dense_weights = _to_columns(fitted.dense, prepared.records, n_columns)
-        dense = summarize_rows(matrix, dense_weights).estimate
+        dense = summarize_rows(matrix, prepared.start * trace.dense_factor)
+    single = prepared.target_state == diagnostics.FITTED
+    slot = prepared.equations.slot[single]
+    rho, huber_weight = np.full((2, len(targets)), np.nan)
+    rho[single], huber_weight[single] = prepared.equations.rho[slot], fitted.huber_weight[slot]
     table = diagnostics.target_table(
-        targets, prepared.harmonized.values, prepared.target_state, prepared.rho,
-        prepared.summary, prepared.households, dense, final,
+        targets, prepared.harmonized.values, prepared.scale, prepared.rules.tolerance,
+        prepared.target_state, rho, huber_weight, prepared.summary, prepared.households,
+        dense.estimate, final,
     )  # fmt: skip
-    report = _report(table, columns, settings, seed, prepared, fitted, weights)
-    return FitResult(weights, report, table)
+    areas = diagnostics.area_table(table, columns, weights.astype(np.float64))
+    report = _report(table, areas, columns, settings, seed, prepared, fitted, trace)
+    report["merged"] = _merged(targets, prepared, fitted, final)
+    report["findings"] = diagnostics.findings(report)
+    _log_summary(report)
+    return FitResult(weights, trace, report, table, areas)
 
 
-def _to_columns(values: np.ndarray, records: np.ndarray, n_columns: int) -> np.ndarray:
-    result = np.zeros(n_columns)
-    result[records] = values
-    return result
+def _trace(prepared: Preparation, fitted: Fitted) -> Trace:
+    """Take the weights apart, in the columns' order."""
+    records, start = prepared.records, prepared.start
+    probability = np.ones(len(start))
+    probability[records] = fitted.probability
+    factor, dense_factor = np.zeros((2, len(start)))
+    factor[records] = fitted.weights * fitted.probability / start[records]
+    dense_factor[records] = fitted.dense / start[records]
+    return Trace(start, probability, dense_factor, factor)
 
 
 def _report(
     table: pd.DataFrame,
+    areas: pd.DataFrame,
     columns: Columns,
     settings: Settings,
     seed: int,
-    prepared: _Preparation,
-    fitted: _Fitted,
-    weights: np.ndarray,
+    prepared: Preparation,
+    fitted: Fitted,
+    trace: Trace,
 ) -> dict:
-    is_fitted = prepared.target_state == diagnostics.FITTED
     certificate = fitted.certificate
+    n_equations = len(prepared.equations.value)
+    is_fitted = (table["role"] == "fitted").to_numpy()
+    weights = trace.weights().astype(np.float64)
     quality = diagnostics.weight_quality(
-        columns,
-        prepared.start,
-        _to_columns(fitted.probability, prepared.records, len(weights)),
-        weights.astype(np.float64),
-        settings.bounds,
+        columns, prepared.start, trace.probability, weights, settings.bounds
     )
-    report = {
+    few = is_fitted & (table["effective_n"] < diagnostics.FEW_EFFECTIVE)
+    unpublishable = areas[~areas["is_publishable"]]
+    return {
         "seed": seed,
-        "settings": _settings_for_json(settings),
+        "settings": settings.for_json(),
         "n_columns": len(weights),
         "n_targets": len(table),
-        "n_fitted": int(is_fitted.sum()),
-        "targets_by_state": _count_states(table["state"].to_numpy(str)),
+        "n_fitted": n_equations,
+        "records_per_target": quality["records"] / n_equations,
+        "targets_by_state": count_states(table["state"].to_numpy(str)),
         "state_meanings": diagnostics.MEANING,
         "start_factor": prepared.start_factor,
         "loss": float(np.sum(table["rel_error"].to_numpy()[is_fitted] ** 2)),
@@ -776,17 +319,49 @@ def _report(
         "sweeps": fitted.sweeps,
         "stopped_by": "tolerance" if certificate.within_tolerance else "max_sweeps",
         "selection": fitted.selection,
+        "huber": {
+            "softened": int(np.count_nonzero(fitted.huber_weight < 1.0)),
+            "rounds": fitted.huber_rounds,
+        },
         "weights": quality,
-        "errors": diagnostics.error_groups(table, is_fitted),
-        "worst": diagnostics.worst_targets(table, is_fitted),
+        "carried_by_few": int(few.sum()),
+        "not_publishable": {
+            level: int((unpublishable["level"] == level).sum())
+            for level in ("state", "district")
+            if level in settings.levels
+        },
+        "errors": diagnostics.error_groups(table),
+        "worst": diagnostics.worst_targets(table),
         "harmonization": {
             "applied": settings.harmonize,
             "contradictions": prepared.harmonized.contradictions,
             "families": prepared.harmonized.families,
         },
     }
-    _log_summary(report)
-    return report
+
+
+def _merged(
+    targets: pd.DataFrame, prepared: Preparation, fitted: Fitted, final: RowSummary
+) -> list[dict]:
+    """Return one JSON-ready row per merged sum."""
+    equations = prepared.equations
+    rows = []
+    for number, names in merged_sums(prepared, targets["name"].to_numpy()):
+        members = equations.slot == number
+        value, scale = float(equations.value[number]), float(equations.scale[number])
+        estimate = float(np.sum(final.estimate[members]))
+        rows.append(
+            {
+                "targets": names,
+                "value": value,
+                "start_estimate": float(np.sum(prepared.summary.estimate[members])),
+                "final_estimate": estimate,
+                "rel_error": (estimate - value) / scale,
+                "rho": float(equations.rho[number]),
+                "huber_weight": float(fitted.huber_weight[number]),
+            }
+        )
+    return rows
 
 
 def _log_summary(report: dict) -> None:
@@ -797,10 +372,5 @@ def _log_summary(report: dict) -> None:
         report["sweeps"], report["stopped_by"], weights["design_effect"],
         ", ".join(f"{count} {name}" for name, count in report["targets_by_state"].items()),
     )  # fmt: skip
-
-
-def _settings_for_json(settings: Settings) -> dict:
-    values = asdict(settings)
-    values["levels"], values["bounds"] = list(settings.levels), list(settings.bounds)
-    values["records"] = "all" if settings.records is None else settings.records
-    return values
+    for line in report["findings"]:
+        logger.info("note: %s", line)

@@ -4,10 +4,13 @@ Published levels contradict each other (another year, another survey), and no we
 targets repairs that. Within one family, i.e. the same variable, reform and constraints, the
 upper level is believed: states are scaled to sum to the nation, then the districts of a state
 to sum to that state. A level is only scaled where it covers all parts of its parent.
+
+Some targets may stand aside: they neither scale others nor are scaled. Held-out ones, or what they
+say would leak into the fit, and what the fit knows into their error; and implausible ones.
 """
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -39,10 +42,6 @@ class Harmonized:
     contradictions: list[str]
     """One line per family and step whose levels differ by more than 2 %."""
 
-    def undone(self) -> "Harmonized":
-        """Return the published values, with the same findings."""
-        return replace(self, values=self.published, factors=np.ones(len(self.published)))
-
 
 @dataclass
 class _Step:
@@ -55,7 +54,12 @@ class _Step:
 
 
 def harmonize(
-    targets: pd.DataFrame, levels: tuple[str, ...], states: np.ndarray, districts: np.ndarray
+    targets: pd.DataFrame,
+    levels: tuple[str, ...],
+    states: np.ndarray,
+    districts: np.ndarray,
+    aside: np.ndarray | None = None,
+    switched_off: np.ndarray | None = None,
 ) -> Harmonized:
     """Scale each family's lower levels to its upper ones.
 
@@ -64,17 +68,23 @@ def harmonize(
         levels: levels that take part; rows of others keep their value.
         states: the states (FIPS) that have columns, i.e. all parts of the nation.
         districts: the districts (state * 100 + district) that have columns.
+        aside: bool (m,), rows that take no part; none by default.
+        switched_off: bool (m,), a family with such a row is looked at, but its values stay; none
+            by default.
     """
     states = {int(area) for area in np.unique(states)}
     districts = {int(area) for area in np.unique(districts)}
     factors = np.ones(len(targets))
     published = targets["value"].to_numpy(np.float64)
     rows = targets.reset_index(drop=True)
-    rows = rows[rows["geo_level"].isin(levels)]
+    takes_part = rows["geo_level"].isin(levels).to_numpy()
+    rows = rows[takes_part if aside is None else takes_part & ~aside]
     families, contradictions = [], []
     for key, family in rows.groupby(FAMILY, sort=True, dropna=False):
-        for step in _scale_family(family, published, factors, states, districts):
-            row = _describe(key, step)
+        is_applied = switched_off is None or not switched_off[family.index].any()
+        filled = factors if is_applied else np.ones(len(targets))
+        for step in _scale_family(family, published, filled, states, districts):
+            row = _describe(key, step) | {"applied": is_applied}
             families.append(row)
             if row["contradiction"]:
                 contradictions.append(_contradiction_line(row))
@@ -112,9 +122,11 @@ def _scale_family(
 
 def _by_area(family: pd.DataFrame, level: str) -> dict[int, np.ndarray]:
     """Return the row numbers of each area of one level."""
-    rows = family[family["geo_level"] == level]
-    areas = rows["geographic_id"].astype(int)
-    return {int(area): part.to_numpy() for area, part in rows.index.to_series().groupby(areas)}
+    rows = family.index[family["geo_level"] == level].to_numpy()
+    areas = family.loc[rows, "geographic_id"].astype(int).to_numpy()
+    rows = rows[np.argsort(areas, kind="stable")]
+    names, starts = np.unique(np.sort(areas), return_index=True)
+    return dict(zip(names.tolist(), np.split(rows, starts[1:]), strict=False))
 
 
 def _scale(
@@ -143,7 +155,7 @@ def _obstacle(
 ) -> str | None:
     missing = sorted(whole - set(parts))
     if missing:
-        return f"{len(missing)} of {len(whole)} parts have no target, first {missing[0]}"
+        return f"{len(missing)} of {len(whole)} parts have no usable target, first {missing[0]}"
     if not parts:
         return "no part of it has columns or targets"
     if len(parent) > 1 or any(len(rows) > 1 for rows in parts.values()):

@@ -9,6 +9,7 @@ Read while Snakemake parses the workflow, so nothing heavy is imported here.
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ import platform
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,11 +44,13 @@ GIVEN_FILES = {
     "take_up.rates": None,
     "targets.path": "file",
     "targets.published": "demo",
+    "weights.local.start": None,
+    "weights.national.start": None,
     "areas.path": None,
 }
 
-# What names the run or the command rather than describing what is computed.
-NOT_SCIENCE = ("run_id", "amend")
+# What names the run, the command or a program rather than describing what is computed.
+NOT_SCIENCE = ("run_id", "amend", "weights.*.l0.python", *GIVEN_FILES)
 
 # Descriptors of held locks; closing one, or the end of the process, gives the lock back.
 _held: list[int] = []
@@ -74,13 +78,15 @@ def science(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Given files count by their content, see `given_files`.
     """
-    kept: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            kept[key] = {k: v for k, v in value.items() if f"{key}.{k}" not in GIVEN_FILES}
-        elif key not in NOT_SCIENCE:
-            kept[key] = value
-    return kept
+    return _science(config, "")
+
+
+def _science(section: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {
+        key: _science(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        for key, value in section.items()
+        if not any(fnmatchcase(f"{prefix}{key}", pattern) for pattern in NOT_SCIENCE)
+    }
 
 
 def given_files(config: Mapping[str, Any], folder: str | Path) -> dict[str, dict[str, Any]]:
@@ -100,10 +106,11 @@ def given_files(config: Mapping[str, Any], folder: str | Path) -> dict[str, dict
 
 def _given_paths(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, source in GIVEN_FILES.items():
-        section, _, name = key.partition(".")
-        used = source is None or config[section]["source"] == source
-        if used and config[section][name] is not None:
-            yield key, config[section][name]
+        *sections, name = key.split(".")
+        section = functools.reduce(lambda content, part: content[part], sections, config)
+        used = source is None or section["source"] == source
+        if used and section[name] is not None:
+            yield key, section[name]
 
 
 def _describe(key: str, path: str, recorded: Mapping[str, Any]) -> dict[str, Any]:

@@ -180,12 +180,17 @@ def read_targets(path: str | Path) -> pd.DataFrame:
 def _matching_any(table: pd.DataFrame, rules: Sequence[Rule], key: str) -> pd.DataFrame:
     mask = np.zeros(len(table), dtype=bool)
     for rule in rules:
-        matches = _matches(table, rule, f"targets.{key}: rule {json.dumps(rule, default=str)}")
+        matches = match_rule(table, rule, f"targets.{key}: rule {json.dumps(rule, default=str)}")
         mask |= matches
     return table[mask]
 
 
-def _matches(table: pd.DataFrame, rule: Rule, label: str) -> np.ndarray:
+def match_rule(table: pd.DataFrame, rule: Rule, label: str) -> np.ndarray:
+    """Return as bool (rows,) which targets a rule chooses; `label` begins every complaint.
+
+    Raises:
+        InputError: the rule is malformed or matches nothing.
+    """
     if not isinstance(rule, Mapping) or not rule:
         raise InputError(f"{label} is empty; give it one of {', '.join(RULE_KEYS)}")
     mask = np.ones(len(table), dtype=bool)

@@ -125,6 +125,7 @@ workflow.configfiles += [config["areas"]["path"], SCHEMA]
 
 CHUNKS = configuration.chunk_names(config)
 SCOPES = ("local", "national")
+L0_SCOPES = [scope for scope in SCOPES if config["weights"][scope]["method"] == "l0"]
 AREAS = {area.area: area for area in AREA_TABLE}
 # The areas whose files are put into the model; the others lie in one of them.
 SIMULATED = [area for area, parent in PARENTS.items() if area == parent]
@@ -188,6 +189,22 @@ def database_origin():
 def fit_settings(wildcards):
     """The settings of one scope's fit, as a parameter."""
     return settings("weights")[wildcards.scope]
+
+
+def fit_start(wildcards):
+    """The content of the fit that one scope's begins from, as a parameter; None without one."""
+    return given(f"weights.{wildcards.scope}.start")
+
+
+def l0_settings(wildcards):
+    """The settings of l0-python for one scope, as a parameter."""
+    return fit_settings(wildcards)["l0"]
+
+
+def l0_weights(wildcards):
+    """What l0-python made of a scope, where the config asks for that."""
+    path = f"runs/{wildcards.run_id}/weights/{wildcards.scope}/l0_weights.h5"
+    return {"l0": path} if wildcards.scope in L0_SCOPES else {}
 
 
 def area_row(wildcards):

@@ -7,9 +7,8 @@ rule write_report:
         diagnostics=expand(
             "runs/{run_id}/weights/{scope}/diagnostics.csv", scope=SCOPES, allow_missing=True
         ),
-        weights=expand(
-            "runs/{run_id}/weights/{scope}/weights.npy", scope=SCOPES, allow_missing=True
-        ),
+        areas=expand("runs/{run_id}/weights/{scope}/areas.csv", scope=SCOPES, allow_missing=True),
+        traces=expand("runs/{run_id}/weights/{scope}/trace.h5", scope=SCOPES, allow_missing=True),
         validations=[f"runs/{{run_id}}/validation/{level}/{area}.csv" for level, area in WANTED],
         validation="runs/{run_id}/validation/summary.json",
         matrix="runs/{run_id}/matrix/summary.json",
@@ -17,8 +16,14 @@ rule write_report:
         errors=report(
             "runs/{run_id}/report/errors.png", caption="../report/errors.rst", category="Fit"
         ),
+        sizes=report(
+            "runs/{run_id}/report/sizes.png", caption="../report/sizes.rst", category="Fit"
+        ),
         weights=report(
             "runs/{run_id}/report/weights.png", caption="../report/weights.rst", category="Fit"
+        ),
+        families=report(
+            "runs/{run_id}/report/families.csv", caption="../report/families.rst", category="Fit"
         ),
         worst=report(
             "runs/{run_id}/report/worst.csv", caption="../report/worst.rst", category="Fit"

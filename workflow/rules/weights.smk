@@ -3,12 +3,15 @@
 
 rule fit_weights:
     input:
+        unpack(l0_weights),
         matrix="runs/{run_id}/matrix/matrix.h5",
         targets="runs/{run_id}/targets/targets.parquet",
         geography="runs/{run_id}/population/geography.h5",
     output:
         fit="runs/{run_id}/weights/{scope}/fit.json",
         diagnostics="runs/{run_id}/weights/{scope}/diagnostics.csv",
+        areas="runs/{run_id}/weights/{scope}/areas.csv",
+        trace="runs/{run_id}/weights/{scope}/trace.h5",
         weights="runs/{run_id}/weights/{scope}/weights.npy",
     log:
         "runs/{run_id}/logs/fit_weights/{scope}.log",
@@ -22,6 +25,7 @@ rule fit_weights:
         runtime=240,
     params:
         fit=fit_settings,
+        start=fit_start,
         seed=config["seed"],
         code=code_digest("fit_weights"),
     script:
