@@ -73,6 +73,15 @@ def measure(work: Callable, *arguments: object, repeats: int = 1) -> Cost:
     return Cost(cpu_seconds, wall_seconds, *watched, results[-1])
 
 
+def call_in_new_process(work: Callable, *arguments: object) -> object:
+    """Call a function of a module in a fresh process and return what it returns."""
+    return in_new_process(_called, work, arguments)
+
+
+def _called(work: Callable, arguments: tuple) -> object:
+    return work(*arguments)
+
+
 def in_new_process(
     how: Callable, work: Callable, arguments: tuple, method: str = "spawn"
 ) -> object:

@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import scipy.sparse
-from common import REPOSITORY, in_new_process, parser, report, temporary_folder
+from common import REPOSITORY, call_in_new_process, parser, report, temporary_folder
 from problems import clones, independent, read_problem
 
 from localcal.fit import fit_weights
@@ -46,6 +46,8 @@ from localcal.harmonize import LEVELS, harmonize
 L0_SETTINGS = {"beta": 0.65, "learning_rate": 0.15, "lambda_l2": 1e-12}
 CHECKPOINTS = 10
 FULL_RECORDS, FULL_KEPT = 5_160_000, 300_000
+# Below so many records all are kept.
+SMALL = 50_000
 TITLES = [
     *("problem", "way", "records", "CPU s", "compile s", "loss", "median %", "p90 %", "max %"),
     *("<5 % %", "deff", "rms gap %", "peak MB", "l0 / ours"),
@@ -113,7 +115,9 @@ def l0_python(given: Path | None) -> Path | None:
 def cases(folder: Path, given):
     """Yield each problem, written just before."""
     plain = {"harmonize": False, "group_weight": "equal"}
-    sizes = [(n, False, n // 5, given.l0_epochs) for n in given.records]
+    # A fifth of a small problem would be fewer records than targets.
+    kept_of = {n: n // 5 if n >= SMALL else n for n in given.records}
+    sizes = [(n, False, kept_of[n], given.l0_epochs) for n in given.records]
     if given.full:
         sizes.append((FULL_RECORDS, True, FULL_KEPT, given.l0_full_epochs))
     for n_columns, is_large, kept, epochs in sizes:
@@ -139,11 +143,11 @@ def compare(case: Case, python: Path | None, lambda_l0: float, seed: int) -> dic
         found |= {f"l0_{name}": value for name, value in theirs.items()}
         if not case.is_marked:
             kept = theirs["records"]
-    mine = in_new_process(ours, case.folder, case.settings | {"records": kept}, seed)
+    mine = call_in_new_process(ours, case.folder, case.settings | {"records": kept}, seed)
     found |= {f"ours_{name}": value for name, value in mine.items()}
     if "l0_loss" in found and case.is_marked and case.epochs >= CHECKPOINTS:
         equal = case.settings | {"records": found["l0_records"]}
-        mine = in_new_process(ours, case.folder, equal, seed)
+        mine = call_in_new_process(ours, case.folder, equal, seed)
         found |= {f"ours_equal_{name}": value for name, value in mine.items()}
     if "l0_loss" in found and case.epochs >= CHECKPOINTS and mine["loss"] <= found["l0_loss"]:
         found["ratio"] = found["l0_cpu_seconds"] / mine["cpu_seconds"]

@@ -110,6 +110,7 @@ class _Rows:
         targets["target_id"] = np.arange(len(targets))
         targets["name"] = [" ".join(label) for label in self.labels]
         targets["value"] = value(targets, np.concatenate(self.totals))
+        targets["tolerance"] = np.nan
         targets.to_parquet(self.folder / "targets.parquet")
         np.savez(self.folder / "columns.npz", **columns)
 

@@ -105,10 +105,10 @@ def test_resume(figures):
 def test_fit(figures):
     found = figures(
         "fit",
-        *("--records", "3000", "--households", "60", "--clones", "50", "--clones-kept", "2000"),
+        *("--records", "3000", "--households", "60", "--clones", "50", "--clones-kept", "3000"),
         *("--clones-seeds", "0", "--l0-epochs", "0", "--l0-clones-epochs", "0"),
     )
-    problems = {"independent_3000": 600, "clones_3000_seed_0": 2000}
+    problems = {"independent_3000": 3000, "clones_3000_seed_0": 3000}
     for problem, kept in problems.items():
         mine = {
             name.removeprefix(f"{problem}_ours_"): value
