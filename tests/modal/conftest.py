@@ -94,15 +94,8 @@ class Project:
 
     def start(self, *arguments: str) -> subprocess.Popen:
         paths = [str(REPOSITORY / "workflow"), os.environ.get("PYTHONPATH", "")]
-        process = subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        process = begin(self.command(*arguments), self.folder, environment)
         self.started.append(process)
         return process
 
@@ -137,6 +130,19 @@ class Project:
             if payload["kind"] == "job":
                 found.append((payload["files"][0], call.deliveries))
         return found
+
+
+def begin(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen:
+    """Start a command whose output `finish` gives."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def finish(process: subprocess.Popen, seconds: float = 120) -> Result:

@@ -1,42 +1,23 @@
 """The default workflow with the real model, on the emulator: half an hour."""
 
-import subprocess
-
 import pytest
 
-from tests.modal.conftest import finish
-from tests.modal.test_localcal import digests
+from tests.modal.conftest import begin, finish
+from tests.modal.test_localcal import connected, digests
 
 
 @pytest.mark.slow
 def test_the_default_run_has_the_bytes_of_a_local_one(checkout, emulator, finding, tmp_path):
     here = checkout.copy(tmp_path / "local")
-    local = subprocess.Popen(
-        here.command("--cores", "2"),
-        cwd=here.folder,
-        env=here.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    local = begin(here.command("--cores", "2"), here.folder, here.environment)
     result = finish(local, 3600)
     assert result.code == 0, result.output
 
-    own = checkout.environment
-    remote = subprocess.Popen(
-        checkout.command(
-            *("--profile", "modal", "--modal-max-containers", "3"),
-            *("--modal-start-timeout", "900"),
-        ),
-        cwd=checkout.folder,
-        env={name: text for name, text in own.items() if not name.endswith("_proxy")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+    command = checkout.command(
+        *("--profile", "modal", "--modal-max-containers", "3"),
+        *("--modal-start-timeout", "900"),
     )
-    result = finish(remote, 3600)
+    result = finish(begin(command, checkout.folder, connected(checkout)), 3600)
     assert result.code == 0, result.output
 
     files = emulator.volumes.committed("localcal") / "runs/demo"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.modal.conftest import Result, finish, wait_until
+from tests.modal.conftest import Result, begin, finish, wait_until
 from tests.workflow.conftest import SMALL_JOBS, Checkout, copy_sources, give_inputs, listed_jobs
 
 VOLUME = "localcal"
@@ -19,29 +19,22 @@ STANDIN = [
 ]
 
 
+def connected(checkout: Checkout) -> dict[str, str]:
+    """Its environment without the proxies that keep local runs from asking the emulator."""
+    own = checkout.environment
+    return {name: text for name, text in own.items() if not name.endswith("_proxy")}
+
+
 class Modal:
     """A checkout whose Snakemake is called with `--profile modal`."""
 
     def __init__(self, checkout: Checkout, emulator):
         self.checkout, self.emulator = checkout, emulator
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Without the proxies that keep local runs from the network; the emulator is asked."""
-        own = self.checkout.environment
-        return {name: text for name, text in own.items() if not name.endswith("_proxy")}
-
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
         words = ["--profile", "modal", "--configfile", "small.yaml", "--modal-max-containers", "3"]
-        return subprocess.Popen(
-            self.checkout.command(*arguments, *words, *STANDIN),
-            cwd=self.checkout.folder,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        command = self.checkout.command(*arguments, *words, *STANDIN)
+        return begin(command, self.checkout.folder, connected(self.checkout) | environment)
 
     def run(self, *arguments: str, seconds: float = 300, **environment: str) -> Result:
         return finish(self.start(*arguments, **environment), seconds)
