@@ -9,6 +9,8 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/record.smk"
+include: "workflow/rules/functions.smk"
 include: "workflow/rules/run.smk"
 include: "workflow/rules/population.smk"
 include: "workflow/rules/targets.smk"

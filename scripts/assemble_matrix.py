@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.matrix import assemble_matrix
+        from localcal.matrix.assemble import assemble_matrix
 
         assemble_matrix(
             plan_path=Path(snakemake.input.plan),

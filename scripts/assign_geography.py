@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
         import pandas as pd
 
-        from localcal.database import district_income
-        from localcal.geography import assign_geography, load_geography, write_geography
+        from localcal.database.reader import district_income
+        from localcal.geography.draw import assign_geography
+        from localcal.geography.geography import write_geography
+        from localcal.geography.given import load_geography
 
         section = snakemake.config["geography"]
         households = pd.read_parquet(snakemake.input.households)

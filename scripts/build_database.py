@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
@@ -10,7 +10,7 @@ if __name__ == "__main__":
         path = Path(snakemake.output.database)
         match section["source"]:
             case "demo":
-                from localcal.demo_database import write_demo_database
+                from localcal.database.demo import write_demo_database
 
                 write_demo_database(
                     published=Path(section["published"]),
@@ -18,11 +18,11 @@ if __name__ == "__main__":
                     path=path,
                 )
             case "file":
-                from localcal.database import copy_database
+                from localcal.database.reader import copy_database
 
                 copy_database(Path(section["path"]), path)
             case "huggingface":
-                from localcal.huggingface import fetch_file
+                from localcal.files.huggingface import fetch_file
 
                 address = ("repo_id", "filename", "revision", "repo_type")
                 fetch_file(path=path, **{name: section[name] for name in address})

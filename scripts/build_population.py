@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.warm import run_with_engine
+        from localcal.engine.client import run_with_engine
 
         run_with_engine(
             snakemake.params.engine,
-            "localcal.population_sources:build_population",
+            "localcal.microdata.sources:build_population",
             section=snakemake.config["population"],
             period=snakemake.params.period,
             seed=snakemake.params.seed,

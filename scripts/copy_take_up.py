@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.files import atomic_path
+        from localcal.files.atomic import atomic_path
 
         with atomic_path(snakemake.output.rates) as part:
             part.write_bytes(Path(snakemake.config["take_up"]["rates"]).read_bytes())

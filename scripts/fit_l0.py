@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.l0 import run_l0
+        from localcal.weights.l0.run import run_l0
 
         section = snakemake.config["weights"][snakemake.wildcards.scope]["l0"]
         run_l0(

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.checkpoint import Checkpoint
-        from localcal.files import sha256_file
-        from localcal.fit import fit_weights, write_fit
-        from localcal.fit_settings import Settings
-        from localcal.geography import read_geography
-        from localcal.l0_files import describe_refit, read_l0_weights
-        from localcal.matrix import read_matrix
-        from localcal.targets import read_targets
-        from localcal.trace import read_start
+        from localcal.files.atomic import sha256_file
+        from localcal.geography.geography import read_geography
+        from localcal.matrix.assemble import read_matrix
+        from localcal.targets.table import read_targets
+        from localcal.weights.checkpoint import Checkpoint
+        from localcal.weights.fit import fit_weights, write_fit
+        from localcal.weights.l0.exchange import describe_refit, read_l0_weights
+        from localcal.weights.settings import Settings
+        from localcal.weights.trace import read_start
 
         inputs = {name: Path(path) for name, path in snakemake.input.items()}
         outputs = {name: Path(path) for name, path in snakemake.output.items()}

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.provenance import freeze_run
+        from localcal.run.provenance import freeze_run
 
         freeze_run(
             config=snakemake.config,

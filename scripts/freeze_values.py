@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.warm import run_with_engine
+        from localcal.engine.client import run_with_engine
 
         inputs = {name: Path(path) for name, path in snakemake.input.items()}
         rates = inputs.pop("rates")
         run_with_engine(
             snakemake.params.engine,
-            "localcal.frozen:freeze_from_files",
+            "localcal.clones.freeze:freeze_from_files",
             inputs=inputs,
             rates=rates if snakemake.params.take_up["enabled"] else None,
             seed=snakemake.params.seed,

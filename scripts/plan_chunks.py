@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.evaluate import distinct_measures, needed_variables
-        from localcal.plan import write_plan
-        from localcal.targets import read_targets
+        from localcal.matrix.plan import write_plan
+        from localcal.targets.measures import distinct_measures, needed_variables
+        from localcal.targets.table import read_targets
 
         measures, _ = distinct_measures(read_targets(snakemake.input.targets))
         write_plan(

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.fit import pose_problem
-        from localcal.fit_settings import Settings
-        from localcal.geography import read_geography
-        from localcal.l0_files import write_l0_problem
-        from localcal.matrix import read_matrix
-        from localcal.targets import read_targets
+        from localcal.geography.geography import read_geography
+        from localcal.matrix.assemble import read_matrix
+        from localcal.targets.table import read_targets
+        from localcal.weights.l0.exchange import write_l0_problem
+        from localcal.weights.pose import pose_problem
+        from localcal.weights.settings import Settings
 
         inputs = {name: Path(path) for name, path in snakemake.input.items()}
         matrix = read_matrix(inputs.pop("matrix"), inputs)

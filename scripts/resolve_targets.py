@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.targets import write_targets
-        from localcal.warm import run_with_engine
+        from localcal.engine.client import run_with_engine
+        from localcal.targets.table import write_targets
 
         targets = run_with_engine(
             snakemake.params.engine,
-            "localcal.targets:resolve_targets",
+            "localcal.targets.resolve:resolve_targets",
             database=Path(snakemake.input.database),
             period=snakemake.params.period,
             include=snakemake.params.include,

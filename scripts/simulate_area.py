@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.areas import Area
-        from localcal.warm import run_with_engine
+        from localcal.engine.client import run_with_engine
+        from localcal.geography.areas import Area
 
         run_with_engine(
             snakemake.params.engine,
-            "localcal.totals:simulate_area",
+            "localcal.validation.totals:simulate_area",
             area=Area(**snakemake.params.row),
             area_path=Path(snakemake.input.area),
             targets_path=Path(snakemake.input.targets),

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.areas import Area
-        from localcal.validation import summarize_validation
+        from localcal.geography.areas import Area
+        from localcal.validation.compare import summarize_validation
 
         areas = [Area(**row) for row in snakemake.params.areas]
         names = [f"{area.level}/{area.area}" for area in areas]

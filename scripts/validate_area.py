@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.areas import Area
-        from localcal.validation import validate_area
+        from localcal.geography.areas import Area
+        from localcal.validation.compare import validate_area
 
         validate_area(
             area=Area(**snakemake.params.row),

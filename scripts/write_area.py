@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.area import write_area
-        from localcal.areas import Area
+        from localcal.areas.write import write_area
+        from localcal.geography.areas import Area
 
         inputs = {name: Path(path) for name, path in snakemake.input.items()}
         write_area(

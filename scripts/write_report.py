@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from localcal.job import job
+from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.report import read_fit, write_report
+        from localcal.report.fits import read_fit
+        from localcal.report.page import write_report
 
         write_report(
             fits=[

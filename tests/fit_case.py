@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from localcal.fit import FitResult, fit_weights
-from localcal.fit_settings import Settings
+from localcal.weights.fit import fit_weights
+from localcal.weights.report import FitResult
+from localcal.weights.settings import Settings
 
 DISTRICTS = np.array([101, 102, 201, 202, 203, 301], dtype=np.int32)
 

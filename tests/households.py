@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pandas as pd
 
-from localcal.geography import Geography
-from localcal.population import GROUPS, Population, assemble
+from localcal.geography.geography import Geography
+from localcal.population.dataset import assemble
+from localcal.population.population import GROUPS, Population
 
 STATES = (1, 6, 36, 56)
 

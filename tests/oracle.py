@@ -1,7 +1,7 @@
 """A slow, plain statement of what each target means, one household at a time.
 
-It shares no code with `localcal.evaluate`: households come as lists of persons, constraints are
-evaluated in plain Python, and values are asked of whatever `value` function a test gives it.
+It shares no code with `localcal.targets.evaluate`: households come as lists of persons, constraints
+are evaluated in plain Python, and values are asked of whatever `value` function a test gives it.
 """
 
 import operator

@@ -1,4 +1,4 @@
-"""A toy tax-benefit model with the interface of `localcal.engine.PolicyEngineUS`.
+"""A toy tax-benefit model with the interface of `localcal.engine.policyengine.PolicyEngineUS`.
 
 It imports in no time, and its few rules are written so that a mistake shows: taxes are
 progressive, SNAP depends on the state, on take-up and on the whole unit, Medicaid dollars on the
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from localcal.engine import Variable
-from localcal.population import ENTITIES, Population, read_population
-from localcal.reads import Reads
+from localcal.engine.protocol import Variable
+from localcal.engine.reads import Reads
+from localcal.population.dataset import read_population
+from localcal.population.population import ENTITIES, Population
 
 INPUTS = {
     "person": {

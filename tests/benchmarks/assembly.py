@@ -4,8 +4,8 @@
 
 Compared, each in processes of its own, on the same entries:
 
-- `ours`: `localcal.matrix.assemble_matrix`. It checks the SHA-256 of every shard and writes
-  matrix.h5, with a checksum of its own, through to the disk.
+- `ours`: `localcal.matrix.assemble.assemble_matrix`. It checks the SHA-256 of every shard and
+  writes matrix.h5, with a checksum of its own, through to the disk.
 - `reference`: what PolicyEngine's builder does. Reads shards of `np.savez_compressed` into three
   lists (row, column, value), concatenates each and lets `scipy.sparse.csr_matrix` sort it out. The
   result stays in memory; nothing is checked.
@@ -33,11 +33,11 @@ import pandas as pd
 import scipy.sparse
 from common import COST_TITLES, Cost, as_text, measure, parser, ratio, report, temporary_folder
 
-from localcal.csr import index_dtype, open_csr, write_csr
-from localcal.files import sha256_file, write_json
-from localcal.matrix import assemble_matrix
-from localcal.plan import Plan
-from localcal.targets import SCHEMA, write_targets
+from localcal.files.atomic import sha256_file, write_json
+from localcal.files.csr import index_dtype, open_csr, write_csr
+from localcal.matrix.assemble import assemble_matrix
+from localcal.matrix.plan import Plan
+from localcal.targets.table import SCHEMA, write_targets
 
 # Of all entries: those of national, state and district targets, and of all rows likewise.
 ENTRY_SHARES = (0.2, 0.3, 0.5)

@@ -22,15 +22,16 @@ import production
 import scipy.sparse
 from production import PERIOD, REFORMS, Inputs
 
-from localcal.chunk import build_chunk
-from localcal.clones import locate
-from localcal.csr import open_csr
-from localcal.engine import PolicyEngineUS
-from localcal.evaluate import COUNTED, distinct_measures
-from localcal.frozen import read_frozen
-from localcal.geography import read_geography
-from localcal.population import PERSON, Population, read_population, write_population
-from localcal.targets import read_targets, write_targets
+from localcal.clones.frozen import read_frozen
+from localcal.clones.locate import locate
+from localcal.engine.policyengine import PolicyEngineUS
+from localcal.files.csr import open_csr
+from localcal.geography.geography import read_geography
+from localcal.matrix.chunk import build_chunk
+from localcal.population.dataset import read_population, write_population
+from localcal.population.population import PERSON, Population
+from localcal.targets.measures import COUNTED, distinct_measures
+from localcal.targets.table import read_targets, write_targets
 
 OPERATIONS = {">": np.greater, ">=": np.greater_equal, "<": np.less, "==": np.equal}
 

@@ -5,8 +5,9 @@
 The problems are those of `problems.py`: independent records (100,000 and 500,000 by default, with
 `--full` also 5.16 million and 115 million entries) and clones of 2,000 households, two seeds.
 
-- `ours`: `localcal.fit.fit_weights`, from opened files to weights, diagnostics and report, on one
-  thread. Numba compiles in the same process beforehand, on a small problem; that time is apart.
+- `ours`: `localcal.weights.fit.fit_weights`, from opened files to weights, diagnostics and report,
+  on one thread. Numba compiles in the same process beforehand, on a small problem; that time is
+  apart.
 - `l0`: `SparseCalibrationWeights.fit` of l0-python, from a matrix in memory to weights, one thread,
   in the interpreter `--l0-python` (default: `.venv-l0/bin/python` of the checkout, where it is).
   It is looked at every tenth of its epochs and represented by its lowest loss. At full size it is
@@ -38,9 +39,9 @@ import scipy.sparse
 from common import REPOSITORY, call_in_new_process, parser, report, temporary_folder
 from problems import clones, independent, read_problem
 
-from localcal.fit import fit_weights
-from localcal.fit_settings import Settings
-from localcal.harmonize import LEVELS, harmonize
+from localcal.weights.fit import fit_weights
+from localcal.weights.harmonize import LEVELS, harmonize
+from localcal.weights.settings import Settings
 
 # As PolicyEngine's pipeline sets it, but for lambda_l2: its 1e-8 makes these problems fail.
 L0_SETTINGS = {"beta": 0.65, "learning_rate": 0.15, "lambda_l2": 1e-12}

@@ -4,7 +4,7 @@
 
 Compared, each in processes of its own, with the project's tables of districts and counties:
 
-- `ours`: `localcal.geography.assign_geography` for all households and clones.
+- `ours`: `localcal.geography.draw.assign_geography` for all households and clones.
 - `reference`: a plain loop, for a few households and clones only. Clone after clone, every
   household draws a place by its probability; those whose district equals that of one of their
   earlier clones, held against each of these in turn as text, draw again, up to 50 times.
@@ -28,8 +28,8 @@ import numpy as np
 import pandas as pd
 from common import COST_TITLES, REPOSITORY, measure, parser, report
 
-from localcal.geography import assign_geography
-from localcal.geography_files import read_district_population, read_places
+from localcal.geography.draw import assign_geography
+from localcal.geography.places import read_district_population, read_places
 
 TABLES = REPOSITORY / "config/geography"
 PLACES = TABLES / "county_district.csv"

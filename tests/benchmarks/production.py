@@ -11,14 +11,15 @@ from pathlib import Path
 import common
 import pandas as pd
 
-from localcal.database import district_income
-from localcal.demo_database import write_demo_database
-from localcal.engine import PolicyEngineUS
-from localcal.frozen import freeze_from_files
-from localcal.geography import Geography, assign_geography, read_geography, write_geography
-from localcal.plan import write_plan
-from localcal.population_sources import build_population
-from localcal.targets import write_targets
+from localcal.clones.freeze import freeze_from_files
+from localcal.database.demo import write_demo_database
+from localcal.database.reader import district_income
+from localcal.engine.policyengine import PolicyEngineUS
+from localcal.geography.draw import assign_geography
+from localcal.geography.geography import Geography, read_geography, write_geography
+from localcal.matrix.plan import write_plan
+from localcal.microdata.sources import build_population
+from localcal.targets.table import write_targets
 
 PERIOD = 2024
 HOUSEHOLDS = 12_000

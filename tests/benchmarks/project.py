@@ -14,8 +14,8 @@ from chunk import ours
 import common
 import production
 
-from localcal.csr import open_csr
-from localcal.plan import read_plan
+from localcal.files.csr import open_csr
+from localcal.matrix.plan import read_plan
 
 OVERHEAD_SECONDS = 1.5  # of a warm job over its own computation: the mark; see warm_job.py
 

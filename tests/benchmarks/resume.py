@@ -29,7 +29,7 @@ from pathlib import Path
 import yaml
 from common import parser, report, temporary_folder
 
-from localcal.files import sha256_file
+from localcal.files.atomic import sha256_file
 from tests.workflow.conftest import SMALL_CONFIG, Checkout, copy_sources, give_inputs
 
 COLUMNS = SMALL_CONFIG["population"]["households"] * SMALL_CONFIG["geography"]["clones"]

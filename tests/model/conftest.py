@@ -2,7 +2,7 @@
 
 import pytest
 
-from localcal.engine import PolicyEngineUS
+from localcal.engine.policyengine import PolicyEngineUS
 
 
 @pytest.fixture(scope="session")

@@ -11,20 +11,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from localcal.alike import simulate_parts
-from localcal.chunk import build_chunk
-from localcal.clones import locate, take_columns
-from localcal.csr import open_csr
-from localcal.evaluate import Evaluation, distinct_measures, needed_variables
-from localcal.frozen import Frozen, freeze_values, read_frozen, write_frozen
-from localcal.geography import Geography, write_geography
-from localcal.matrix import assemble_matrix
-from localcal.plan import write_plan
-from localcal.population import GROUPS, id_columns, write_population
-from localcal.population_sources import check_dataset
-from localcal.synthetic import synthetic_households
-from localcal.take_up import read_rates
-from localcal.targets import write_targets
+from localcal.clones.freeze import freeze_values
+from localcal.clones.frozen import Frozen, read_frozen, write_frozen
+from localcal.clones.locate import locate
+from localcal.clones.take_up import read_rates
+from localcal.files.csr import open_csr
+from localcal.geography.geography import Geography, take_columns, write_geography
+from localcal.matrix.alike import simulate_parts
+from localcal.matrix.assemble import assemble_matrix
+from localcal.matrix.chunk import build_chunk
+from localcal.matrix.plan import write_plan
+from localcal.microdata.check import check_dataset
+from localcal.microdata.synthetic.households import synthetic_households
+from localcal.population.dataset import id_columns, write_population
+from localcal.population.population import GROUPS
+from localcal.targets.evaluate import Evaluation
+from localcal.targets.measures import distinct_measures, needed_variables
+from localcal.targets.table import write_targets
 from tests.households import targets_for
 from tests.oracle import household_value
 

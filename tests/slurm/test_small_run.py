@@ -101,7 +101,7 @@ def test_a_worker_killed_for_its_memory_is_named_and_tried_again(cluster, checko
     # What the kernel does to the largest process of a job, and of a machine.
     edit(
         checkout,
-        "workflow/localcal/chunk.py",
+        "workflow/localcal/matrix/chunk.py",
         "\nlogger = ",
         "\nif not Path('killed').exists():\n"
         "    import os\n\n"

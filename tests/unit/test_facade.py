@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 import localcal
-from localcal.csr import CsrFile
+from localcal.clones.freeze import freeze_values
+from localcal.clones.frozen import write_frozen
 from localcal.errors import InputError
-from localcal.frozen import freeze_values, write_frozen
-from localcal.geography import write_geography
-from localcal.population import write_population
-from localcal.targets import write_targets
+from localcal.files.csr import CsrFile
+from localcal.geography.geography import write_geography
+from localcal.population.dataset import write_population
+from localcal.targets.table import write_targets
 from tests.households import random_places, random_population, targets_for
 from tests.standin_engine import StandIn
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
-from localcal.geography import write_geography
-from localcal.population import write_population
+from localcal.geography.geography import write_geography
+from localcal.population.dataset import write_population
 from tests.database_factory import NATION, district, state, write_database
 from tests.households import random_places, random_population
 

@@ -102,11 +102,11 @@ def test_a_lost_shard_shows_although_the_freezing_script_was_touched(run):
 
 
 def test_an_edited_kernel_shows_for_exactly_the_rules_that_import_it(run):
-    with (run.folder / "workflow/localcal/report.py").open("a") as file:
+    with (run.folder / "workflow/localcal/report/page.py").open("a") as file:
         file.write("# edited\n")
     result = run.snakemake("-n", *SMALL)
     assert listed_jobs(result.stdout) == {"write_report": 1, "all": 1}
-    with (run.folder / "workflow/localcal/fit.py").open("a") as file:
+    with (run.folder / "workflow/localcal/weights/fit.py").open("a") as file:
         file.write("# edited\n")
     result = run.snakemake("-n", *SMALL)
     # The report's own reason does not show any more: its inputs are remade anyway.
@@ -122,7 +122,7 @@ def test_an_edited_script_shows_for_its_rule(run):
 
 
 def test_code_may_change_within_a_run_and_is_recorded(run):
-    with (run.folder / "workflow/localcal/report.py").open("a") as file:
+    with (run.folder / "workflow/localcal/report/page.py").open("a") as file:
         file.write("# edited\n")
     assert run.snakemake("--cores", "1", *SMALL).returncode == 0
     entries = (run.folder / RUN / "history.jsonl").read_text().splitlines()

@@ -7,3 +7,8 @@ class InputError(Exception):
     The message is one line that names the file or item, says what is wrong with it, and what to
     do next. Scripts print it without a traceback.
     """
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says, without its line breaks."""
+    return " ".join(str(error).split())

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from localcal.chunk import build_chunk
-from localcal.csr import CsrFile, open_csr
-from localcal.engine import Engine, load_engine
+from localcal.clones.freeze import freeze_from_files
+from localcal.clones.frozen import Frozen, write_frozen
+from localcal.engine.protocol import Engine, load_engine
 from localcal.errors import InputError
-from localcal.frozen import Frozen, freeze_from_files, write_frozen
-from localcal.geography import Geography, read_geography, write_geography
-from localcal.matrix import assemble_matrix
-from localcal.plan import read_plan, write_plan
-from localcal.population import Population, write_population
-from localcal.targets import write_targets
+from localcal.files.csr import CsrFile, open_csr
+from localcal.geography.geography import Geography, read_geography, write_geography
+from localcal.matrix.assemble import assemble_matrix
+from localcal.matrix.chunk import build_chunk
+from localcal.matrix.plan import read_plan, write_plan
+from localcal.population.dataset import write_population
+from localcal.population.population import Population
+from localcal.targets.table import write_targets
 
 
 def build_matrix(

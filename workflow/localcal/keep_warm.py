@@ -6,6 +6,6 @@ container: jobs that follow each other then share the loaded model.
 
 import os
 
-from localcal.job import KEEPER_VARIABLE
+from localcal.jobs.job import KEEPER_VARIABLE
 
 os.environ[KEEPER_VARIABLE] = str(os.getpid())

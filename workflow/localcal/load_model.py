@@ -6,9 +6,9 @@ python -m localcal.load_model localcal.engine:PolicyEngineUS
 import logging
 import sys
 
-from localcal.engine import Engine
+from localcal.engine.client import run_with_engine
+from localcal.engine.protocol import Engine
 from localcal.errors import InputError
-from localcal.warm import run_with_engine
 
 
 def version(engine: Engine) -> str:

@@ -1,0 +1,66 @@
+"""A column of the matrix as a household: what the model is told about its place."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from localcal.clones.frozen import Frozen
+from localcal.clones.locate import PLACE_VARIABLES, locate
+from localcal.geography.geography import take_columns
+from tests.households import random_places, random_population
+
+NOTHING = Frozen((), {}, {}, 0)
+
+
+@pytest.fixture
+def population():
+    base = random_population(8, seed=61)
+    households = base.count("household")
+    # A survey's own places, which a clone has to leave behind.
+    own = {
+        "zip_code": np.full(households, b"90001"),
+        "county_fips": np.full(households, b"06037"),
+        "in_la": np.ones(households, dtype=bool),
+    }
+    return base.with_values("household", own)
+
+
+@pytest.fixture
+def places(population):
+    return random_places(population, 5, seed=62)
+
+
+def test_counties_are_five_characters_with_their_zero(population, places):
+    clones = locate(population, places, NOTHING, np.ones(40))
+    county = clones.values["county_fips"]
+    assert county.dtype == np.dtype("S5")
+    assert np.array_equal(county, places.county)
+    assert b"06001" in county
+
+
+def test_nothing_of_the_survey_s_own_place_is_left(population, places):
+    clones = locate(population, places, NOTHING, np.ones(40))
+    given = {"state_fips", "county_fips", "congressional_district_geoid", "block_geoid"}
+    assert clones.values.keys() & PLACE_VARIABLES == given
+
+
+def test_a_clone_does_not_depend_on_the_others_in_its_chunk(population, places):
+    """Neither does it if somebody lives in Los Angeles: its county may be a special one."""
+    angeles = replace(places, county=np.where(places.state == 6, b"06037", places.county))
+    for some in (places, angeles):
+        whole = locate(population, some, NOTHING, np.ones(40))
+        for column in (0, 17, 39):
+            alone = locate(population, take_columns(some, np.array([column])), NOTHING, np.ones(1))
+            for name, values in alone.values.items():
+                starts = whole.starts[whole.entity[name]]
+                part = whole.values[name][starts[column] : starts[column + 1]]
+                assert np.array_equal(values, part), name
+
+
+def test_an_unknown_block_is_left_empty(population, places):
+    clones = locate(population, places, NOTHING, np.ones(40))
+    assert (clones.values["block_geoid"] == b"").all()
+    known = replace(places, block=np.full(40, b"360610001001000"))
+    clones = locate(population, known, NOTHING, np.ones(40))
+    assert (clones.values["block_geoid"] == b"360610001001000").all()

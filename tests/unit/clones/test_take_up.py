@@ -1,0 +1,78 @@
+"""Take-up draws and rates."""
+
+import numpy as np
+
+from localcal.clones.take_up import STATE_CODES, TakeUpRate, anchored_rate, keyed_uniform, takes_up
+from localcal.geography.geography import take_columns
+from localcal.population.population import ENTITIES, clone_households
+from tests.households import random_places, random_population
+
+REPORTED = "has_medicaid_health_coverage_at_interview"
+
+
+def draw(population, places, rate, seed=0):
+    clones = clone_households(population, places.household, dict.fromkeys(ENTITIES, 1))
+    ids = population.ids["household"][places.household]
+    return takes_up(clones, rate, ids, places.clone, places.state, seed)
+
+
+def test_draws_are_uniform_and_unrelated_between_neighbouring_keys():
+    household, clone = np.divmod(np.arange(200_000), 100)
+    draws = keyed_uniform(0, "snap", household, clone)
+    # Kolmogorov-Smirnov distance; 1.95 / sqrt(n) is its 0.1 % point.
+    distance = np.abs(np.sort(draws) - (np.arange(draws.size) + 0.5) / draws.size).max()
+    assert distance < 1.95 / np.sqrt(draws.size)
+    for lag in (1, 100):
+        assert abs(np.corrcoef(draws[:-lag], draws[lag:])[0, 1]) < 0.01
+    other = keyed_uniform(0, "ssi", household, clone)
+    assert abs(np.corrcoef(draws, other)[0, 1]) < 0.01
+
+
+def test_a_draw_does_not_depend_on_who_else_is_asked():
+    population = random_population(40, seed=1)
+    places = random_places(population, 5, seed=1)
+    rate = TakeUpRate("takes_up_snap", "spm_unit", np.full(STATE_CODES, 0.5))
+    whole = draw(population, places, rate)
+    pieces = [
+        draw(population, take_columns(places, rows), rate)
+        for rows in np.split(np.arange(200), [1, 57, 58, 140])
+    ]
+    assert np.array_equal(np.concatenate(pieces), whole)
+
+
+def test_the_seed_and_the_clone_change_the_draw():
+    population = random_population(200, seed=2)
+    places = random_places(population, 2, seed=2)
+    rate = TakeUpRate("takes_up_snap", "spm_unit", np.full(STATE_CODES, 0.5))
+    assert (draw(population, places, rate, 0) != draw(population, places, rate, 1)).any()
+    first = draw(population, take_columns(places, np.arange(0, 400, 2)), rate)
+    second = draw(population, take_columns(places, np.arange(1, 400, 2)), rate)
+    assert 0.3 < (first != second).mean() < 0.7
+
+
+def test_the_share_taking_up_is_the_state_s_rate():
+    population = random_population(3_000, seed=3)
+    places = random_places(population, 4, seed=3)
+    by_state = np.linspace(0.0, 1.0, STATE_CODES)
+    rate = TakeUpRate("takes_up", "household", by_state)
+    taking = draw(population, places, rate)
+    for state in np.unique(places.state):
+        here = taking[places.state == state]
+        # Four standard errors.
+        p = by_state[state]
+        assert abs(here.mean() - p) <= 4 * np.sqrt(p * (1 - p) / here.size) + 1e-12
+
+
+def test_anchoring_reaches_the_rate_with_reporters_always_in():
+    population = random_population(4_000, seed=4)
+    places = random_places(population, 1, seed=4)
+    share = population.values[REPORTED].mean()
+    rate = TakeUpRate("m", "person", anchored_rate(np.full(STATE_CODES, 0.6), share), REPORTED)
+    taking = draw(population, places, rate)
+    assert taking[population.values[REPORTED]].all()
+    assert abs(taking.mean() - 0.6) < 4 * np.sqrt(0.24 / taking.size)
+
+
+def test_more_reporters_than_the_rate_leave_nobody_else():
+    assert anchored_rate(np.array([0.2]), 0.3)[0] == 0.0
+    assert anchored_rate(np.array([0.2]), 1.0)[0] == 0.0

@@ -1,0 +1,180 @@
+"""What surrounds a script's work."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from localcal.errors import InputError
+from localcal.jobs.job import announce_lock, refuse_without_lock
+
+PREAMBLE = "from localcal.jobs.job import job\nfrom localcal.errors import InputError\n"
+
+
+def run(tmp_path: Path, body: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a script whose work is `body`."""
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    script = tmp_path / "script.py"
+    script.write_text(f"{PREAMBLE}with job(r'{log(tmp_path)}'):\n{lines}")
+    return subprocess.run(
+        [sys.executable, str(script)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def log(tmp_path: Path) -> Path:
+    """Return the path of the script's log."""
+    return tmp_path / "logs" / "build_chunk" / "000003.log"
+
+
+def test_lines_and_warnings_go_to_log_and_terminal(tmp_path):
+    body = "import logging, warnings\nlogging.getLogger('x').info('half')\nwarnings.warn('odd')"
+    result = run(tmp_path, body)
+    assert result.returncode == 0
+    for text in (result.stderr, log(tmp_path).read_text()):
+        assert "build_chunk/000003: half" in text
+        assert "UserWarning: odd" in text
+
+
+def test_what_the_user_can_mend_is_one_line_without_a_traceback(tmp_path):
+    result = run(tmp_path, "raise InputError('a.h5: broken; remove it')")
+    assert result.returncode == 1
+    assert result.stderr == "error: a.h5: broken; remove it\n"
+    assert log(tmp_path).read_text() == result.stderr
+
+
+def test_a_message_of_several_lines_becomes_one(tmp_path):
+    result = run(tmp_path, "raise InputError('a\\n  b')")
+    assert result.stderr == "error: a b\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise MemoryError('12 GB')", "error: out of memory: 12 GB; run fewer jobs"),
+        ("import errno\nraise OSError(errno.ENOSPC, 'No space left')", "free some space"),
+    ],
+)
+def test_a_full_machine_is_one_line(tmp_path, body, message):
+    result = run(tmp_path, body)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_programming_error_keeps_its_traceback(tmp_path):
+    result = run(tmp_path, "[][1]")
+    assert result.returncode == 1
+    assert "error: list index out of range" in log(tmp_path).read_text()
+    assert "Traceback" in log(tmp_path).read_text()
+    assert result.stderr.count("Traceback") == 1
+
+
+def test_linear_algebra_has_one_thread(tmp_path):
+    body = "import os\nimport logging\nlogging.info(os.environ['OMP_NUM_THREADS'])"
+    assert run(tmp_path, body, OMP_NUM_THREADS="8").stderr.endswith(": 1\n")
+
+
+def test_an_old_log_is_replaced(tmp_path):
+    run(tmp_path, "raise InputError('first')")
+    run(tmp_path, "pass")
+    assert log(tmp_path).read_text() == ""
+
+
+PARENT = """
+import subprocess, sys
+from localcal.jobs.job import announce_coordinator
+announce_coordinator()
+child = subprocess.Popen({command}, stdout=subprocess.PIPE)
+print(int(child.stdout.readline()), flush=True)
+child.wait()
+"""
+CHILD = """
+import os, time
+from localcal.jobs.job import job
+with job(r'{log}'):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("between", ["", "shell"])
+def test_a_script_dies_with_its_coordinator(tmp_path, between):
+    child = tmp_path / "child.py"
+    child.write_text(CHILD.format(log=log(tmp_path)))
+    command = [sys.executable, str(child)]
+    if between:
+        command = ["sh", "-c", f"{sys.executable} {child}; true"]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT.format(command=command)], stdout=subprocess.PIPE, text=True
+    )
+    script = int(parent.stdout.readline())
+    assert is_alive(script)
+    parent.send_signal(signal.SIGKILL)
+    parent.communicate()
+    end = time.monotonic() + 20
+    while is_alive(script) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not is_alive(script)
+
+
+def is_alive(process: int) -> bool:
+    """Say whether a process runs; one that is dead but not yet reaped does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_a_script_ends_when_another_coordinator_takes_its_run(tmp_path):
+    lock = tmp_path / ".lock"
+    lock.write_text("process 1 on a\n")
+    child = tmp_path / "child.py"
+    child.write_text(CHILD.format(log=log(tmp_path)))
+    environment = {"LOCALCAL_LOCK": str(lock), "LOCALCAL_LOCK_HOLDER": "process 1 on a"}
+    script = subprocess.Popen(
+        [sys.executable, str(child)],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    script.stdout.readline()
+    with pytest.raises(subprocess.TimeoutExpired):
+        script.wait(timeout=3)
+    lock.write_text("process 1 on b\n")
+    _, errors = script.communicate(timeout=20)
+    assert script.returncode == -signal.SIGKILL
+    assert errors == "error: process 1 on b has taken this run over; this job ends\n"
+
+
+def test_a_job_of_a_replaced_coordinator_is_refused(tmp_path, monkeypatch):
+    for name in ("LOCALCAL_LOCK", "LOCALCAL_LOCK_HOLDER"):
+        monkeypatch.setenv(name, "")  # so that what is announced is forgotten after the test
+        monkeypatch.delenv(name)
+    refuse_without_lock()
+    lock = tmp_path / ".lock"
+    lock.write_text("process 1 on a since today\n")
+    announce_lock(lock)
+    refuse_without_lock()
+    lock.write_text("")
+    with pytest.raises(InputError, match="process 1 on a since today, but now another process"):
+        refuse_without_lock()
+    lock.unlink()
+    refuse_without_lock()
+
+
+def test_a_script_that_finds_its_coordinator_dead_does_nothing(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    result = run(tmp_path, "print('worked')", LOCALCAL_COORDINATOR=str(gone.pid))
+    assert result.returncode == -signal.SIGKILL
+    assert "worked" not in result.stdout

@@ -1,0 +1,222 @@
+"""From a population to the matrix: the cut into chunks must not show."""
+
+import json
+import random
+
+import h5py
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import localcal.matrix.assemble
+from localcal.clones.freeze import freeze_values
+from localcal.clones.frozen import write_frozen
+from localcal.clones.locate import locate
+from localcal.errors import InputError
+from localcal.files.csr import open_csr
+from localcal.geography.geography import take_columns, write_geography
+from localcal.matrix.assemble import assemble_matrix
+from localcal.matrix.chunk import build_chunk
+from localcal.matrix.plan import read_plan, write_plan
+from localcal.population.dataset import write_population
+from localcal.targets.evaluate import Evaluation
+from localcal.targets.measures import distinct_measures, needed_variables
+from localcal.targets.table import write_targets
+from tests.households import random_places, random_population, targets_for
+from tests.standin_engine import StandIn
+
+RATES = """variable,entity,state,rate,reported,source
+takes_up_snap_if_eligible,spm_unit,,0.7,,test
+takes_up_medicaid_if_eligible,person,,0.8,has_medicaid_health_coverage_at_interview,test
+takes_up_medicaid_if_eligible,person,6,0.5,has_medicaid_health_coverage_at_interview,test
+"""
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """Return the files that chunks are made from: 30 households, 7 clones."""
+    return make_inputs(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def inputs_once(tmp_path_factory):
+    """Return the same for tests that only read them."""
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="module")
+def whole(inputs_once, tmp_path_factory):
+    """Return the bytes of the matrix in one piece."""
+    return build(tmp_path_factory.mktemp("whole") / "m", inputs_once, 210).read_bytes()
+
+
+def make_inputs(tmp_path):
+    (tmp_path / "rates.csv").write_text(RATES)
+    population = random_population(30, seed=21)
+    places = random_places(population, 7, seed=21)
+    targets = targets_for(places)
+    needed = needed_variables(distinct_measures(targets)[0])
+    frozen = freeze_values(population, places, needed, tmp_path / "rates.csv", 3, StandIn())
+    names = ("population", "geography", "frozen", "targets")
+    files = {name: tmp_path / f"{name}.file" for name in names}
+    write_population(files["population"], population)
+    write_geography(files["geography"], places, {})
+    write_frozen(files["frozen"], frozen)
+    write_targets(targets, files["targets"])
+    return files
+
+
+def build(folder, inputs, chunk_columns, order=None):
+    """Plan, build all chunks in some order and assemble; return the matrix's path."""
+    folder.mkdir()
+    plan = folder / "plan.json"
+    write_plan(plan, inputs, 210, chunk_columns)
+    chunks = list(range(read_plan(plan).n_chunks))
+    shards = [folder / f"chunk_{chunk:06}.h5" for chunk in chunks]
+    for chunk in order(chunks) if order else chunks:
+        build_chunk(chunk, plan, inputs, StandIn(), shards[chunk])
+    assemble_matrix(plan, shards, inputs["targets"], folder / "matrix.h5", folder / "summary.json")
+    return folder / "matrix.h5"
+
+
+def shuffled(items):
+    return random.Random(5).sample(items, len(items))
+
+
+@pytest.mark.parametrize("chunk_columns", [1, 13, 70, 209, 500])
+def test_the_matrix_has_the_same_bytes_for_every_chunk_size(tmp_path, inputs, chunk_columns):
+    whole = build(tmp_path / "whole", inputs, 210)
+    cut = build(tmp_path / "cut", inputs, chunk_columns, order=shuffled)
+    assert cut.read_bytes() == whole.read_bytes()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_no_cut_no_order_and_no_block_size_shows(tmp_path_factory, inputs_once, whole, data):
+    chunk_columns = data.draw(st.integers(1, 230))
+    block_entries = data.draw(st.sampled_from([1, 50, 400, 10**6]))
+    folder = tmp_path_factory.mktemp("cut") / "m"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localcal.matrix.assemble, "BLOCK_ENTRIES", block_entries)
+        order = lambda chunks: data.draw(st.permutations(chunks))  # noqa: E731
+        cut = build(folder, inputs_once, chunk_columns, order=order)
+    assert cut.read_bytes() == whole
+
+
+def test_the_matrix_is_the_same_with_blocks_of_one_row(tmp_path, inputs, monkeypatch):
+    whole = build(tmp_path / "whole", inputs, 50)
+    monkeypatch.setattr(localcal.matrix.assemble, "BLOCK_ENTRIES", 1)
+    assert build(tmp_path / "rows", inputs, 50).read_bytes() == whole.read_bytes()
+
+
+def test_the_assembled_matrix_is_what_scipy_stacks(tmp_path, inputs):
+    path = build(tmp_path / "m", inputs, 40)
+    shards = sorted((tmp_path / "m").glob("chunk_*.h5"))
+    stacked = scipy.sparse.hstack([open_csr(shard).matrix() for shard in shards], format="csr")
+    ours = open_csr(path).matrix()
+    assert ours.has_sorted_indices
+    assert (ours != stacked).nnz == 0
+    assert ours.nnz == stacked.nnz > 1_000
+
+
+def test_an_entry_is_its_clone_s_value_where_the_place_matches(tmp_path, inputs):
+    """One column at a time, simulated alone, against the whole matrix."""
+    from localcal.clones.frozen import read_frozen
+    from localcal.geography.geography import read_geography
+    from localcal.population.dataset import read_population
+    from localcal.targets.table import read_targets
+
+    matrix = open_csr(build(tmp_path / "m", inputs, 64)).matrix().toarray()
+    targets = read_targets(inputs["targets"])
+    places = read_geography(inputs["geography"])
+    population, frozen = read_population(inputs["population"]), read_frozen(inputs["frozen"])
+    engine = StandIn()
+    measures, of_target = distinct_measures(targets)
+    for column in range(0, 210, 17):
+        place = take_columns(places, np.array([column]))
+        clone = locate(population, place, frozen, np.ones(1))
+        evaluation = Evaluation(engine.simulate(clone), clone, engine.variables())
+        values = {number: value[0] for number, value in evaluation.measure(measures)}
+        for row, target in enumerate(targets.itertuples()):
+            here = {
+                "national": "US",
+                "state": str(places.state[column]),
+                "district": str(places.district[column]),
+            }[target.geo_level]
+            expected = values[of_target[row]] if here == target.geographic_id else 0.0
+            assert matrix[row, column] == np.float32(expected)
+
+
+def test_the_summary_lists_impossible_and_hardest_targets(tmp_path, inputs):
+    from localcal.targets.table import read_targets
+
+    targets = read_targets(inputs["targets"])
+    targets.loc[4, "geographic_id"] = "72"
+    targets.loc[4, "geo_level"] = "state"
+    targets.loc[9, "value"] = 1e15
+    write_targets(targets, inputs["targets"])
+    build(tmp_path / "m", inputs, 100)
+    summary = json.loads((tmp_path / "m" / "summary.json").read_text())
+    assert targets.loc[4, "name"] in summary["impossible"]
+    assert summary["hardest"][0]["name"] == targets.loc[9, "name"]
+    assert summary["shape"] == [len(targets), 210]
+
+
+def break_shard(kind, shard, inputs, tmp_path):
+    if kind == "truncated":
+        shard.write_bytes(shard.read_bytes()[:-50])
+    elif kind == "empty":
+        shard.write_bytes(b"")
+    elif kind == "missing":
+        shard.unlink()
+    elif kind == "altered":
+        with h5py.File(shard, "r+") as file:
+            file["matrix/data"][0] += 1
+    elif kind == "another plan":
+        other = build(tmp_path / "other", inputs, 53).parent / "chunk_000001.h5"
+        shard.write_bytes(other.read_bytes())
+    elif kind == "another population":
+        with h5py.File(shard, "r+") as file:
+            file.attrs["population"] = "0" * 64
+    elif kind == "another model":
+        with h5py.File(shard, "r+") as file:
+            file.attrs["engine"] = "older"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "truncated",
+        "empty",
+        "missing",
+        "altered",
+        "another plan",
+        "another population",
+        "another model",
+    ],
+)
+def test_an_unusable_shard_is_named_with_the_command_that_rebuilds_it(tmp_path, inputs, kind):
+    folder = build(tmp_path / "m", inputs, 60).parent
+    before = (folder / "matrix.h5").read_bytes()
+    shards = sorted(folder.glob("chunk_*.h5"))
+    break_shard(kind, shards[1], inputs, tmp_path)
+    with pytest.raises(InputError, match=rf"rm {shards[1]} && snakemake --cores all {shards[1]}$"):
+        assemble_matrix(
+            folder / "plan.json", shards, inputs["targets"], folder / "matrix.h5", folder / "s.json"
+        )
+    assert (folder / "matrix.h5").read_bytes() == before
+
+
+def test_a_chunk_refuses_inputs_it_was_not_planned_for(tmp_path, inputs):
+    write_plan(tmp_path / "plan.json", inputs, 210, 50)
+    inputs["frozen"].write_bytes(inputs["frozen"].read_bytes() + b"x")
+    with pytest.raises(InputError, match=r"frozen\.file: is not the file the plan was made for"):
+        build_chunk(0, tmp_path / "plan.json", inputs, StandIn(), tmp_path / "shard.h5")
+    assert not (tmp_path / "shard.h5").exists()
+
+
+def test_a_plan_refuses_a_geography_of_another_length(tmp_path, inputs):
+    with pytest.raises(InputError, match="has 210 columns, the config asks for 240"):
+        write_plan(tmp_path / "plan.json", inputs, 240, 50)

@@ -1,0 +1,256 @@
+"""A run keeps what it was made from."""
+
+import copy
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from localcal.errors import InputError
+from localcal.run import provenance
+from localcal.run.code_digest import CodeDigest
+from localcal.run.provenance import (
+    describe_state,
+    differences,
+    freeze_run,
+    given_files,
+    products,
+    read_history,
+    refuse_orphans,
+    release_locks,
+    science,
+    start_run,
+    take_lock,
+)
+
+REPOSITORY = Path(__file__).parents[3]
+ENGINE = "tests.standin_engine:StandIn"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A working folder with two scripts, given files and a config."""
+    monkeypatch.chdir(tmp_path)
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / "freeze_run.py").write_text("from localcal.provenance import freeze_run\n")
+    (scripts / "build_chunk.py").write_text("from localcal.files import sha256_file\n")
+    config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    config |= {"run_id": "x", "engine": ENGINE}
+    config["areas"]["path"] = _given("areas.tsv")
+    config["take_up"]["rates"] = _given("rates.csv")
+    config["geography"]["places"] = _given("places.csv")
+    config["geography"]["district_population"] = _given("population.csv")
+    config["targets"]["published"] = "published"
+    Path("published").mkdir()
+    _given("published/figures.csv")
+    yield Run(config, scripts)
+    release_locks()
+
+
+def _given(name: str) -> str:
+    Path(name).write_text(name)
+    return name
+
+
+class Run:
+    """One run's config and folder."""
+
+    folder = Path("runs/x")
+
+    def __init__(self, config: dict, scripts: Path) -> None:
+        self.config = config
+        self.scripts = scripts
+
+    def freeze(self) -> dict:
+        """Write run.json and return its content."""
+        freeze_run(self.config, self.scripts, self.folder / "run.json")
+        return json.loads((self.folder / "run.json").read_text())
+
+    @property
+    def state(self) -> dict:
+        """What config, files and code are now."""
+        code = CodeDigest(self.scripts, self.config["engine"])
+        return describe_state(self.config, given_files(self.config, self.folder), code)
+
+    @property
+    def changes(self) -> list[str]:
+        """What differs from the run."""
+        return [change.what for change in differences(self.folder, self.state)]
+
+    def start(self, amend: bool = False) -> None:
+        """Start and end a coordinator."""
+        start_run(self.folder, self.state, amend)
+        release_locks()
+
+
+def test_the_record_says_what_the_run_is_made_from(run):
+    record = run.freeze()
+    assert record["run_id"] == "x"
+    assert record["config"]["matrix"] == {"chunk_columns": 1250}
+    rates = record["inputs"]["take_up.rates"]
+    assert rates["sha256"] == provenance.sha256_file("rates.csv")
+    assert rates["size"] == len("rates.csv")
+    assert record["code"].keys() == {"build_chunk"}
+    assert record["versions"]["python"].startswith("3.")
+
+
+def test_a_frozen_run_differs_in_nothing(run):
+    run.freeze()
+    assert run.changes == []
+
+
+def test_neither_the_run_id_nor_the_place_of_a_file_is_science(run):
+    run.freeze()
+    Path("rates.csv").rename("moved.csv")
+    run.config["take_up"]["rates"] = "moved.csv"
+    run.config["run_id"] = "y"
+    assert run.changes == []
+    assert "path" not in science(run.config)["population"]
+    section = {"weights": {"local": {"l0": {"python": "a", "epochs": 3}, "penalty": 1}}}
+    assert science(section) == {"weights": {"local": {"l0": {"epochs": 3}, "penalty": 1}}}
+
+
+def test_a_changed_setting_file_and_module_are_each_named(run):
+    run.freeze()
+    run.config["seed"] = 5
+    Path("rates.csv").write_text("other")
+    Path("published/figures.csv").rename("published/renamed.csv")
+    (run.scripts / "build_chunk.py").write_text("from localcal.files import write_json\n")
+    assert run.changes == [
+        "code.build_chunk",
+        "config.seed",
+        "inputs.take_up.rates",
+        "inputs.targets.published",
+    ]
+
+
+def test_touching_files_changes_nothing(run):
+    run.freeze()
+    for path in Path().rglob("*.csv"):
+        os.utime(path, (2_000_000_000, 2_000_000_000))
+    assert run.changes == []
+
+
+def test_a_file_that_is_gone_counts_as_recorded_but_must_exist_at_first(run):
+    run.freeze()
+    Path("rates.csv").unlink()
+    assert run.changes == []
+    (run.folder / "run.json").unlink()
+    with pytest.raises(InputError, match="rates.csv: No such file.*take_up.rates"):
+        run.state  # noqa: B018
+
+
+def test_only_files_that_the_source_reads_are_inputs(run):
+    run.config["population"]["path"] = "nowhere.h5"
+    assert "population.path" not in given_files(run.config, run.folder)
+    run.config["population"]["source"] = "file"
+    with pytest.raises(InputError, match="nowhere.h5"):
+        given_files(run.config, run.folder)
+
+
+def test_a_start_is_refused_with_the_difference_until_amended(run):
+    run.freeze()
+    before = (run.folder / "run.json").read_bytes()
+    run.config["seed"] = 5
+    with pytest.raises(InputError, match=r"config.seed: 0 -> 5.*amend=true") as error:
+        run.start()
+    assert "\n" not in str(error.value)
+    release_locks()
+    run.start(amend=True)
+    (entry,) = read_history(run.folder)
+    assert entry["changes"] == [{"what": "config.seed", "old": 0, "new": 5}]
+    assert (run.folder / "run.json").read_bytes() == before
+
+
+def test_an_amended_run_goes_on_and_going_back_is_a_change_again(run):
+    run.freeze()
+    original = copy.deepcopy(run.config)
+    run.config["seed"] = 5
+    run.start(amend=True)
+    run.start()
+    assert len(read_history(run.folder)) == 1
+    run.config = original
+    with pytest.raises(InputError, match="config.seed: 5 -> 0"):
+        run.start()
+
+
+def test_code_may_change_and_is_recorded_once(run):
+    run.freeze()
+    (run.scripts / "build_chunk.py").write_text("from localcal.files import write_json\n")
+    run.start()
+    run.start()
+    (entry,) = read_history(run.folder)
+    assert [change["what"] for change in entry["changes"]] == ["code.build_chunk"]
+
+
+def test_nothing_is_recorded_where_nothing_changed(run):
+    run.start()
+    run.freeze()
+    run.start()
+    assert read_history(run.folder) == []
+
+
+def test_products_without_a_record_are_refused_logs_are_not(run):
+    for name in ("logs/freeze_run", "matrix/chunks"):
+        (run.folder / name).mkdir(parents=True)
+    (run.folder / "logs/freeze_run/freeze_run.log").write_text("")
+    refuse_orphans(run.folder, products(run.folder))
+    (run.folder / "matrix/chunks/chunk_000000.h5").write_text("")
+    with pytest.raises(InputError, match=r"run.json is missing.*chunk_000000.h5.*new run id"):
+        refuse_orphans(run.folder, products(run.folder))
+    run.freeze()
+    refuse_orphans(run.folder, products(run.folder))
+
+
+@pytest.mark.parametrize("name", ["run.json", "history.jsonl"])
+def test_a_damaged_record_is_named(run, name):
+    run.freeze()
+    (run.folder / name).write_text("{broken\n")
+    with pytest.raises(InputError, match=f"{name}: .*JSON"):
+        differences(run.folder, {})
+
+
+def _hold(folder: Path, taken, finish) -> None:
+    take_lock(folder)
+    taken.set()
+    finish.wait()
+
+
+def test_the_lock_keeps_a_second_process_out_and_ends_with_the_first(run):
+    context = multiprocessing.get_context("spawn")
+    taken, finish = context.Event(), context.Event()
+    first = context.Process(target=_hold, args=(run.folder, taken, finish))
+    first.start()
+    assert taken.wait(60)
+    with pytest.raises(InputError, match=f"runs/x: process {first.pid} on .* works on this run"):
+        take_lock(run.folder)
+    take_lock(Path("runs/another"))
+    first.kill()
+    first.join()
+    take_lock(run.folder)
+
+
+def test_started_programs_do_not_inherit_the_lock(run):
+    take_lock(run.folder)
+    assert not any(os.get_inheritable(descriptor) for descriptor in provenance._held)
+
+
+def test_the_fit_another_one_begins_from_counts_by_its_content(run):
+    first = run.freeze()
+    assert "start" not in first["config"]["weights"]["local"]
+    run.config["weights"]["local"]["start"] = _given("trace.h5")
+    assert run.changes == ["inputs.weights.local.start"]
+    digest = run.state["inputs.weights.local.start"]
+    Path("moved").mkdir()
+    Path("trace.h5").rename("moved/trace.h5")
+    run.config["weights"]["local"]["start"] = "moved/trace.h5"
+    assert run.state["inputs.weights.local.start"] == digest
+    Path("moved/trace.h5").write_text("another fit")
+    assert run.state["inputs.weights.local.start"] != digest
+    Path("moved/trace.h5").unlink()
+    with pytest.raises(InputError, match="the config's weights.local.start must name it"):
+        _ = run.state

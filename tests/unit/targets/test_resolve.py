@@ -1,0 +1,429 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from localcal.engine.protocol import Variable
+from localcal.errors import InputError
+from localcal.targets.resolve import resolve_targets
+from localcal.targets.table import SCHEMA, read_targets, write_targets
+from tests.database_factory import NATION, change_database, district, state, write_database
+
+VARIABLES = {
+    "age": ("person", "int"),
+    "snap": ("spm_unit", "float"),
+    "rent": ("household", "float"),
+    "adjusted_gross_income": ("tax_unit", "float"),
+    "salt_deduction": ("tax_unit", "float"),
+    "tax_unit_is_filer": ("tax_unit", "float"),
+    "medicaid_enrolled": ("person", "bool"),
+    "ssn_card_type": ("person", "enum"),
+    "county_name": ("household", "text"),
+}
+
+
+class Engine:
+    """Knows a few variables; people grow by 1% a year and prices by 10%."""
+
+    def __init__(self, growth=None):
+        self.asked = []
+        self.ratios = growth or {"population": 1.01, "prices": 1.1}
+
+    def variables(self):
+        return {
+            name: Variable(name, entity, kind, computed=True)
+            for name, (entity, kind) in VARIABLES.items()
+        }
+
+    def growth(self, index, start, end):
+        self.asked.append((index, start, end))
+        return self.ratios[index] ** (end - start)
+
+
+def target(variable="snap", value=1.0, constraints=NATION, **cells):
+    return {"variable": variable, "value": value, "constraints": constraints, **cells}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "policy_data.db"
+
+
+def resolve(path, targets=None, include=(), exclude=(), engine=None, period=2024):
+    if targets is not None:
+        write_database(path, targets)
+    return resolve_targets(path, period, list(include), list(exclude), engine or Engine())
+
+
+def test_a_resolved_row_says_everything_about_its_target(path):
+    constraints = (*state("06"), ("age", "<", "10"), ("age", ">", "4"))
+    frame = resolve(
+        path,
+        [target("person_count", 100.0, constraints, period=2022, tolerance=2.0, source="ACS")],
+    )
+    assert frame.columns.tolist() == SCHEMA.names
+    (row,) = frame.to_dict("records")
+    assert row["value"] == pytest.approx(102.01)
+    assert row["uprating_factor"] == pytest.approx(1.0201)
+    assert row["value"] == row["original_value"] * row["uprating_factor"]
+    del row["value"], row["uprating_factor"]
+    assert row == {
+        "target_id": 1,
+        "stratum_id": 1,
+        "variable": "person_count",
+        "reform_id": 0,
+        "period": 2022,
+        "geo_level": "state",
+        "geographic_id": "6",
+        "domain_variable": "age",
+        "constraints": '[["age", "<", "10"], ["age", ">", "4"]]',
+        "original_value": 100.0,
+        "tolerance": 2.0,
+        "name": "state_6/person_count/[age>4,age<10]",
+        "source": "ACS",
+    }
+
+
+@pytest.mark.parametrize(
+    ("cells", "name"),
+    [
+        ({}, "national/snap"),
+        ({"constraints": state("06")}, "state_6/snap"),
+        ({"constraints": district("0601")}, "cd_601/snap"),
+        ({"constraints": district("1198")}, "cd_1101/snap"),
+        ({"constraints": (*state(6), ("snap", ">", "0"))}, "state_6/snap/[snap>0]"),
+        (
+            {"constraints": (("snap", ">", "0"), ("age", ">=", "4"), ("age", "<=", "9"))},
+            "national/snap/[age>=4,age<=9,snap>0]",
+        ),
+        (
+            {"variable": "salt_deduction", "reform_id": 1},
+            "national/salt_deduction_expenditure",
+        ),
+    ],
+)
+def test_names_have_the_form_users_know(path, cells, name):
+    assert resolve(path, [target(**cells)])["name"].tolist() == [name]
+
+
+def test_rows_go_by_level_variable_reform_area_and_id(path):
+    frame = resolve(
+        path,
+        [
+            target("snap", constraints=district(601), target_id=10),
+            target("snap", constraints=state(6), target_id=9),
+            target("snap", constraints=state(10), target_id=8),
+            target("snap", target_id=7),
+            target("rent", constraints=state(6), target_id=6),
+            target("salt_deduction", reform_id=1, target_id=3),
+            target("salt_deduction", constraints=(("age", ">", "4"),), target_id=4),
+            target("salt_deduction", reform_id=0, target_id=5),
+            target("snap", constraints=(*state(6), ("snap", ">", "0")), target_id=2),
+        ],
+    )
+    # Areas as texts: '10' before '6'.
+    assert frame["target_id"].tolist() == [4, 5, 3, 7, 6, 8, 2, 9, 10]
+    assert frame.index.tolist() == list(range(9))
+
+
+def test_counts_grow_with_people_and_amounts_with_prices(path):
+    engine = Engine()
+    frame = resolve(
+        path,
+        [
+            target("household_count", 10.0, period=2023),
+            target("snap", 10.0, period=2022),
+            target("rent", 10.0, period=2024),
+            target("snap", 10.0, state(6), period=2022),
+        ],
+        engine=engine,
+    ).set_index("name")
+    assert frame["value"].to_dict() == pytest.approx(
+        {
+            "national/household_count": 10.1,
+            "national/snap": 12.1,
+            "national/rent": 10.0,
+            "state_6/snap": 12.1,
+        }
+    )
+    assert frame["uprating_factor"]["national/rent"] == 1.0
+    assert sorted(engine.asked) == [("population", 2023, 2024), ("prices", 2022, 2024)]
+
+
+def test_values_of_later_years_come_down(path):
+    frame = resolve(path, [target("snap", 11.0, period=2025)])
+    assert frame["value"].tolist() == pytest.approx([10.0])
+
+
+@pytest.mark.parametrize("ratio", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_growth_ratio_that_is_none_is_refused(path, ratio):
+    engine = Engine({"population": 1.0, "prices": ratio})
+    with pytest.raises(InputError, match="growth of prices to 2024"):
+        resolve(path, [target(period=2023)], engine=engine)
+
+
+def test_of_several_years_one_is_used(path):
+    years = [2021, 2023, 2026]
+    targets = [target("snap", year, period=year) for year in years]
+    targets += [target("rent", 1.0, period=2027), target("rent", 1.0, period=2026)]
+    frame = resolve(path, targets).set_index("variable")
+    assert frame["period"].to_dict() == {"snap": 2023, "rent": 2026}
+
+
+FOUR = [
+    target("snap", constraints=NATION, target_id=1),
+    target("snap", constraints=state(6), target_id=2),
+    target("household_count", constraints=(*state(6), ("snap", ">", "0")), target_id=3),
+    target("rent", constraints=(("age", ">", "4"), ("snap", ">", "0")), target_id=4),
+]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "chosen"),
+    [
+        ([], [], {1, 2, 3, 4}),
+        ([{"variable": "snap"}], [], {1, 2}),
+        ([{"variable": "snap", "geo_level": "state"}], [], {2}),
+        ([{"geo_level": "state"}, {"variable": "snap"}], [], {1, 2, 3}),
+        ([{"domain_variable": ""}], [], {1, 2}),
+        ([{"domain_variable": "snap"}], [], {3}),
+        ([{"domain_variable": "age,snap"}], [], {4}),
+        ([], [{"variable": "snap"}], {3, 4}),
+        ([{"variable": "snap"}], [{"geo_level": "national"}], {2}),
+        ([], [{"variable": "snap"}, {"variable": "snap", "geo_level": "state"}], {3, 4}),
+    ],
+)
+def test_rules_include_then_exclude(path, include, exclude, chosen):
+    frame = resolve(path, FOUR, include, exclude)
+    assert set(frame["target_id"]) == chosen
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "message"),
+    [
+        ([{"variable": "snaps"}], [], 'include: rule {"variable": "snaps"} matches no target'),
+        ([], [{"variable": "snaps"}], 'exclude: rule {"variable": "snaps"} matches no target'),
+        (
+            [{"variable": "snap"}, {"variable": "rent", "geo_level": "state"}],
+            [],
+            'rule {"variable": "rent", "geo_level": "state"} matches no target',
+        ),
+        (
+            [{"variable": "snap"}],
+            [{"variable": "rent"}],
+            'exclude: rule {"variable": "rent"} matches no target',
+        ),
+        ([{"domain_variable": "snap,age"}], [], "matches no target"),
+        ([{"level": "state"}], [], "unknown key 'level'; use variable, geo_level"),
+        ([{"geo_level": "county"}], [], "use national, state, district"),
+        ([{}], [], "rule {} is empty"),
+        ([{"variable": None}], [], "variable is None"),
+        ([], [{"domain_variable": ""}, {"domain_variable": "snap"}, {"variable": "rent"}],
+         "no target is left"),
+    ],
+)  # fmt: skip
+def test_rules_that_do_nothing_are_refused_and_quoted(path, include, exclude, message):
+    with pytest.raises(InputError) as raised:
+        resolve(path, FOUR, include, exclude)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"variable": "snaps"}, "the model has no variable snaps"),
+        ({"variable": "snap_count"}, "the model has no variable snap_count"),
+        ({"variable": "county_name"}, "county_name holds text"),
+        ({"variable": "snap", "reform_id": -1}, "reform_id is -1"),
+        ({"variable": "household_count", "reform_id": 1}, "no reform"),
+        ({"variable": "snaps", "reform_id": 1}, "the model has no variable snaps"),
+        ({"constraints": (("snaps", ">", "0"),)}, "the model has no variable snaps"),
+        ({"constraints": (("household_count", ">", "0"),)}, "no variable household_count"),
+    ],
+)
+def test_what_the_model_cannot_compute_is_refused_with_the_way_out(path, cells, message):
+    with pytest.raises(InputError, match=message) as raised:
+        resolve(path, [target(), target(target_id=17) | cells])
+    assert "target 17" in str(raised.value)
+    assert "exclude it with targets.exclude or fix the database" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        (("age", ">", "old"), "'old' is not a number"),
+        (("medicaid_enrolled", "==", "yes"), "true or false"),
+        (("ssn_card_type", ">", "NONE"), "has no order|not a number"),
+    ],
+)
+def test_a_constraint_that_does_not_fit_its_variable_is_refused(path, constraint, message):
+    with pytest.raises(InputError, match=message):
+        resolve(path, [target(constraints=(constraint,))])
+
+
+def test_every_kind_of_variable_can_be_constrained(path):
+    constraints = (
+        ("age", ">", "4"),
+        ("medicaid_enrolled", "==", "True"),
+        ("ssn_card_type", "!=", "NONE"),
+        ("county_name", "==", "Kings"),
+        ("tax_unit_is_filer", "==", "1"),
+    )
+    (row,) = resolve(path, [target("person_count", constraints=constraints)]).to_dict("records")
+    assert json.loads(row["constraints"]) == sorted(map(list, constraints))
+
+
+def test_every_entity_can_be_counted(path):
+    counts = [
+        f"{entity}_count"
+        for entity in ("person", "household", "tax_unit", "spm_unit", "family", "marital_unit")
+    ]
+    frame = resolve(path, [target(count) for count in counts])
+    assert sorted(frame["variable"]) == sorted(counts)
+
+
+@pytest.mark.parametrize(
+    ("constraints", "message"),
+    [
+        ((("age", ">", "9"), ("age", "<", "4")), "no value is in this range"),
+        ((("age", "~", "4"),), "unknown operation '~'"),
+        ((("age", "==", "4"), ("age", "<", "9")), "stand alone"),
+    ],
+)
+def test_a_stratum_that_contradicts_itself_is_named(path, constraints, message):
+    with pytest.raises(InputError, match=rf"policy_data\.db: stratum 2: .*{message}"):
+        resolve(path, [target(), target(constraints=constraints)])
+
+
+def test_an_excluded_target_may_be_wrong(path):
+    wrong = [
+        target("snaps", target_id=17),
+        target("rent", constraints=(("age", "~", "4"),), target_id=18),
+    ]
+    frame = resolve(path, [target(), *wrong], [], [{"variable": "snaps"}, {"variable": "rent"}])
+    assert frame["target_id"].tolist() == [1]
+
+
+@pytest.mark.parametrize("zero", ["0", "0.0"])
+def test_two_reforms_of_one_variable_are_one_total(path, zero):
+    targets = [
+        target("salt_deduction", constraints=(("snap", ">", "0"),), reform_id=1, target_id=21),
+        target("salt_deduction", constraints=(("snap", ">", zero),), reform_id=2, target_id=22),
+    ]
+    with pytest.raises(InputError, match="targets 21 and 22 are both"):
+        resolve(path, targets)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (district("201"), district("0200")),
+        ((("age", ">", "4"), ("age", "<", "9")), (("age", "<", "9"), ("age", ">", "4"))),
+        ((("snap", ">", "0"),), (("snap", ">", "0.0"),)),
+        ((("medicaid_enrolled", "==", "True"),), (("medicaid_enrolled", "==", "1"),)),
+        ((("ssn_card_type", "=", "NONE"),), (("ssn_card_type", "==", "NONE"),)),
+        # Two totals, but nobody could tell them apart by name.
+        (
+            (("county_name", "==", "Kings,ssn_card_type==NONE"),),
+            (("county_name", "==", "Kings"), ("ssn_card_type", "==", "NONE")),
+        ),
+    ],
+)
+def test_two_targets_for_one_total_are_refused_with_both_ids(path, one, other):
+    targets = [
+        target(constraints=one, target_id=21),
+        target(value=2.0, constraints=other, target_id=22),
+    ]
+    with pytest.raises(InputError, match="targets 21 and 22 are both"):
+        resolve(path, targets)
+
+
+def test_the_same_stratum_may_carry_several_variables_and_reforms(path):
+    targets = [
+        target("salt_deduction"),
+        target("salt_deduction", reform_id=1),
+        target("rent"),
+    ]
+    assert resolve(path, targets)["name"].is_unique
+
+
+def test_the_database_stays_as_it_is(path):
+    write_database(path, FOUR)
+    before = path.read_bytes()
+    resolve(path)
+    assert path.read_bytes() == before
+
+
+def test_row_order_does_not_depend_on_the_databases_order(path, tmp_path):
+    forwards = resolve(path, FOUR)
+    backwards = write_database(tmp_path / "backwards.db", FOUR[::-1])
+    columns = ["target_id", "name", "value"]
+    pd.testing.assert_frame_equal(forwards[columns], resolve(backwards)[columns])
+
+
+def test_written_targets_read_back_the_same(path, tmp_path):
+    frame = resolve(path, FOUR)
+    write_targets(frame, tmp_path / "run" / "targets.parquet")
+    found = read_targets(tmp_path / "run" / "targets.parquet")
+    pd.testing.assert_frame_equal(found, frame)
+    assert np.isnan(found["tolerance"]).all()
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["targets.parquet"]
+
+
+def test_the_same_targets_give_the_same_bytes(path, tmp_path):
+    frame = resolve(path, FOUR)
+    write_targets(frame, tmp_path / "one.parquet")
+    # Neither the index nor anything else pandas remembers gets into the file.
+    write_targets(frame.set_index(pd.Index([9, 8, 7, 6])), tmp_path / "two.parquet")
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
+    assert pq.read_schema(tmp_path / "one.parquet").metadata is None
+
+
+def test_a_missing_targets_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"targets\.parquet: no such file"):
+        read_targets(tmp_path / "targets.parquet")
+
+
+@pytest.mark.parametrize("keep", [0, 3, 400, -1])
+def test_a_truncated_targets_file_is_named(path, tmp_path, keep):
+    file = tmp_path / "targets.parquet"
+    write_targets(resolve(path, FOUR), file)
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(InputError, match=r"targets\.parquet: not a readable Parquet file"):
+        read_targets(file)
+
+
+def test_a_foreign_table_is_named(path, tmp_path):
+    file = tmp_path / "targets.parquet"
+    resolve(path, FOUR).drop(columns="name").to_parquet(file, index=False)
+    with pytest.raises(InputError, match="not those of resolved targets"):
+        read_targets(file)
+
+
+def test_empty_cells_are_refused(path, tmp_path):
+    file = tmp_path / "targets.parquet"
+    write_targets(resolve(path, FOUR), file)
+    names = pa.array([None, "b", "c", "d"])
+    table = pq.read_table(file)
+    table = table.set_column(SCHEMA.names.index("name"), SCHEMA.field("name"), names)
+    pq.write_table(table, file)
+    with pytest.raises(InputError, match="column name has empty cells"):
+        read_targets(file)
+
+
+def test_two_strata_that_differ_only_in_their_parents_count_as_one(path):
+    strata = {1: NATION, 2: state(6), 3: state(6)}
+    write_database(
+        path,
+        [
+            {"variable": "snap", "value": 1.0, "stratum_id": 2, "target_id": 21},
+            {"variable": "snap", "value": 1.0, "stratum_id": 3, "target_id": 22},
+        ],
+        strata,
+    )
+    change_database(path, "UPDATE strata SET parent_stratum_id = 1 WHERE stratum_id = 2")
+    with pytest.raises(InputError, match="targets 21 and 22 are both state_6/snap"):
+        resolve(path)

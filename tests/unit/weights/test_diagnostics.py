@@ -1,0 +1,247 @@
+"""Numbers that must not hide a bad fit."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from localcal.weights import verdicts
+from localcal.weights.columns import Columns
+from localcal.weights.diagnostics import (
+    area_table,
+    design_effect,
+    effective_size,
+    effective_size_by_area,
+    error_groups,
+    weight_quality,
+    worst_targets,
+)
+from localcal.weights.findings import findings
+from localcal.weights.verdicts import role_of, scaled_error, settle_states
+
+
+def errors_table() -> pd.DataFrame:
+    """Two fitted groups, one of them bad, one that was left out and two that were held out."""
+    rows = [
+        ("national", "US", "snap", 100.0, 72.0, "fitted"),
+        ("district", "101", "snap", 10.0, 10.1, "fitted"),
+        ("district", "201", "snap", 10.0, 9.8, "fitted"),
+        ("district", "101", "snap", 10.0, 20.0, "left_out"),
+        ("state", "01", "eitc", 0.0, 1.0, "left_out"),
+        ("state", "01", "ssi", 10.0, 16.0, "held_out"),
+        ("district", "101", "ssi", 10.0, 12.0, "held_out"),
+    ]
+    names = ["geo_level", "geographic_id", "variable", "harmonized_value", "final_estimate", "role"]
+    frame = pd.DataFrame(rows, columns=names)
+    value = frame["harmonized_value"].to_numpy()
+    scale = np.where(value == 0, np.nan, value)
+    return frame.assign(
+        domain_variable="",
+        target_id=np.arange(7),
+        name=[f"target {i}" for i in range(7)],
+        state="met",
+        start_estimate=value * 1.5,
+        dense_estimate=value,
+        start_error=scaled_error(value * 1.5, value, scale),
+        rel_error=scaled_error(frame["final_estimate"].to_numpy(), value, scale),
+        columns=9,
+        effective_n=8.0,
+        largest_share=0.2,
+    )
+
+
+def test_errors_are_divided_by_their_scale():
+    error = scaled_error(
+        np.array([3.0, -9.0, 11.0, 3.0]),
+        np.array([0.0, -10.0, 10.0, 0.0]),
+        np.array([np.nan, 10.0, 10.0, 2.0]),
+    )
+    assert np.isnan(error[0])
+    np.testing.assert_allclose(error[1:], [0.1, 0.1, 1.5])
+
+
+def test_effective_size_is_kishs():
+    assert effective_size(np.array([2.0, 2.0, 2.0, 0.0])) == pytest.approx(3.0)
+    assert effective_size(np.array([3.0, 1.0])) == pytest.approx(16 / 10)
+    assert effective_size(np.zeros(3)) == 0.0
+    assert design_effect(np.array([3.0, 1.0, 0.0])) == pytest.approx(2 / 1.6)
+    assert design_effect(np.zeros(3)) is None
+
+
+def test_an_area_that_lost_all_its_records_has_effective_size_zero():
+    sizes = effective_size_by_area(
+        np.array([1.0, 1.0, 0.0, 3.0, 1.0]), np.array([1, 1, 2, 3, 3], dtype=np.int32)
+    )
+    assert sizes.to_dict() == pytest.approx({1: 2.0, 2: 0.0, 3: 1.6})
+
+
+def test_states_tell_a_missed_target_from_a_contradicted_one():
+    state = np.array([verdicts.FITTED] * 4 + [verdicts.THIN])
+    dense = np.array([0.2, 0.01, -0.2, -0.2, 0.9])
+    final = np.array([0.01, -0.06, -0.06, -0.06, 0.9])
+    tolerance = np.array([0.0, 0.0, 0.0, 0.07, 0.0])
+    found = settle_states(state, dense, final, tolerance)
+    assert found.tolist() == ["met", "missed", "contradicted", "met", "thin"]
+    assert role_of(found).tolist() == ["fitted"] * 4 + ["left_out"]
+    others = np.array([verdicts.MERGED, verdicts.HELD_OUT, verdicts.UNREACHABLE])
+    assert role_of(others).tolist() == ["merged", "held_out", "left_out"]
+
+
+def test_errors_are_never_pooled_over_levels_or_with_targets_left_out():
+    groups = error_groups(errors_table())
+    assert len(groups) == 6
+    found = {(row["geo_level"], row["variable"], row["role"]): row for row in groups}
+    national = found["national", "snap", "fitted"]
+    assert national["max"] == pytest.approx(0.28)
+    assert national["bias"] == pytest.approx(-0.28)
+    district = found["district", "snap", "fitted"]
+    assert district["count"] == 2
+    assert district["median"] == pytest.approx(0.015)
+    assert district["p90"] == pytest.approx(0.019)
+    assert district["bias"] == pytest.approx(-0.005)
+    assert district["start_median"] == pytest.approx(0.5)
+
+
+def test_a_group_of_zero_targets_is_counted_and_has_no_statistics():
+    groups = error_groups(errors_table())
+    zero = next(row for row in groups if row["variable"] == "eitc")
+    assert zero["count"] == 1 and zero["median"] is None
+    json.dumps(groups, allow_nan=False)
+
+
+def test_held_out_targets_no_better_than_the_start_have_no_local_information():
+    groups = error_groups(errors_table())
+    finding = {(row["geo_level"], row["variable"], row["role"]): row["finding"] for row in groups}
+    # 60 % now and 50 % at the start; 20 % now.
+    assert finding.pop(("state", "ssi", "held_out")) == "no local information"
+    assert set(finding.values()) == {None}
+
+
+def test_the_worst_targets_are_fitted_ones_worst_first():
+    worst = worst_targets(errors_table())
+    assert [row["target_id"] for row in worst] == [0, 2, 1]
+    json.dumps(worst, allow_nan=False)
+
+
+def test_only_the_twenty_worst_are_listed():
+    table = pd.concat([errors_table()] * 20, ignore_index=True)
+    assert len(worst_targets(table)) == 20
+
+
+def test_the_areas_table_has_sizes_and_errors_of_every_area():
+    columns = Columns(
+        design_weight=np.array([1.0, 1.0, 1.0, 1.0, 0.0, 1.0]),
+        household=np.array([0, 0, 1, 2, 0, 1], dtype=np.int32),
+        state=np.array([1, 1, 1, 1, 1, 2], dtype=np.int32),
+        district=np.array([101, 101, 101, 102, 102, 201], dtype=np.int32),
+    )
+    weights = np.array([1.0, 1.0, 2.0, 0.0, 0.0, 3.0])
+    areas = area_table(errors_table(), columns, weights).set_index(["level", "area"])
+    assert list(areas.index) == [
+        ("national", "US"), ("state", "1"), ("state", "2"),
+        ("district", "101"), ("district", "102"), ("district", "201"),
+    ]  # fmt: skip
+    first = areas.loc["district", "101"]
+    assert (first["columns"], first["records"], first["sum_of_weights"]) == (3, 3, 4.0)
+    assert first["effective_size"] == pytest.approx(16 / 6)
+    # Both clones of household 0 together weigh as much as household 1.
+    assert first["effective_households"] == pytest.approx(2.0)
+    assert first["largest_share"] == pytest.approx(0.5)
+    assert (first["fitted"], first["held_out"]) == (1, 1)
+    assert first["bias"] == pytest.approx(0.01) and first["max"] == pytest.approx(0.01)
+    assert first["held_out_median"] == pytest.approx(0.2)
+    assert first["held_out_start_median"] == pytest.approx(0.5)
+    empty = areas.loc["district", "102"]
+    assert (empty["columns"], empty["records"], empty["effective_households"]) == (1, 0, 0.0)
+    assert empty["fitted"] == 0 and np.isnan(empty["median"])
+    # The nation's household 1 has clones in two states.
+    assert areas.loc["national", "US"]["effective_households"] == pytest.approx(49 / (4 + 25))
+    assert areas.loc["state", "1"]["held_out"] == 1
+    assert not areas["is_publishable"].any()
+
+
+def test_an_area_of_ten_equal_households_is_publishable_and_one_of_nine_is_not():
+    place = np.repeat([101, 102], [10, 9]).astype(np.int32)
+    columns = Columns(np.ones(19), np.arange(19, dtype=np.int32), place // 100, place)
+    areas = area_table(errors_table(), columns, np.ones(19)).set_index("area")
+    assert areas.loc["101", "is_publishable"] and not areas.loc["102", "is_publishable"]
+
+
+def healthy_report() -> dict:
+    """The parts of fit.json that findings are read from, with nothing to find."""
+    return {
+        "settings": {"tolerance": 0.0025},
+        "stopped_by": "tolerance",
+        "rms_gap": 0.002,
+        "n_targets": 7,
+        "targets_by_state": {"met": 6, "held_out": 1},
+        "errors": [
+            {
+                "geo_level": "state", "variable": "snap", "domain_variable": "", "role": "fitted",
+                "count": 5, "max": 0.04, "median": 0.01, "start_median": 0.2, "finding": None,
+            }
+        ],
+        "carried_by_few": 0,
+        "not_publishable": {"state": 0, "district": 0},
+        "weights": {"share_at_lower_bound": 0.1, "share_at_upper_bound": 0.0},
+        "harmonization": {"contradictions": []},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"stopped_by": "max_sweeps"}, "ended by the cap on sweeps with an rms gap of 0.002"),
+        ({"targets_by_state": {"unreachable": 2}}, "2 of 7 targets unreachable"),
+        ({"targets_by_state": {"contradicted": 1}}, "1 of 7 targets contradicted"),
+        ({"errors": {"max": 0.28}}, "state / snap: largest error 28% in 5 fitted targets"),
+        (
+            {"errors": {"role": "held_out", "finding": "no local information", "median": 0.3}},
+            "state / snap, held out: no local information (median error 30%, 20% at the start)",
+        ),
+        ({"carried_by_few": 3}, "3 fitted targets rest on fewer than 5 effective columns"),
+        ({"not_publishable": {"district": 4}}, "4 districts have fewer than 10 effective househ"),
+        ({"weights": {"share_at_lower_bound": 0.3}}, "30% of the weights are at their lower bound"),
+        ({"harmonization": {"contradictions": ["snap"]}}, "levels contradict each other: snap"),
+    ],
+)
+def test_what_must_not_be_overlooked_is_said(change, line):
+    report = healthy_report()
+    assert findings(report) == []
+    for key, value in change.items():
+        if key == "errors":
+            report["errors"][0] |= value
+        elif isinstance(value, dict) and key != "targets_by_state":
+            report[key] |= value
+        else:
+            report[key] = value
+    assert any(line in found for found in findings(report)), findings(report)
+
+
+def test_weight_quality_counts_bounds_households_and_thin_areas():
+    columns = Columns(
+        design_weight=np.ones(6),
+        household=np.array([0, 0, 1, 1, 2, 2], dtype=np.int32),
+        state=np.array([1, 1, 1, 1, 2, 2], dtype=np.int32),
+        district=np.array([101, 101, 102, 102, 201, 201], dtype=np.int32),
+    )
+    start = np.full(6, 2.0)
+    probability = np.array([0.5, 0.5, 1.0, 1.0, 1.0, 1.0])
+    # Factors .5, 2.5, .1, 10 (just below, as 32-bit floats may be), 1.
+    weights = np.array([2.0, 10.0, 0.2, 20.0 * (1 - 1e-7), 2.0, 0.0])
+    quality = weight_quality(columns, start, probability, weights, (0.1, 10.0))
+    assert quality["records"] == 5
+    assert quality["share_at_lower_bound"] == pytest.approx(0.2)
+    assert quality["share_at_upper_bound"] == pytest.approx(0.2)
+    assert quality["factor_min"] == pytest.approx(0.1)
+    assert quality["factor_max"] == pytest.approx(10.0)
+    assert quality["largest_over_mean"] == pytest.approx(20.0 / (34.2 / 5), rel=1e-6)
+    by_household = np.array([12.0, 20.2, 2.0])
+    assert quality["effective_size_households"] == pytest.approx(
+        by_household.sum() ** 2 / (by_household**2).sum(), rel=1e-6
+    )
+    assert quality["effective_size_districts"]["areas"] == 3
+    assert quality["effective_size_districts"]["min"] == pytest.approx(1.0)
+    assert quality["effective_size_districts"]["below_10"] == 3
+    json.dumps(quality, allow_nan=False)

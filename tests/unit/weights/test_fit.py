@@ -1,0 +1,402 @@
+"""The whole fit on small planted problems."""
+
+import hashlib
+import json
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse
+
+from localcal.errors import InputError
+from localcal.weights import solver
+from localcal.weights.fit import write_fit
+from localcal.weights.trace import read_trace
+from tests.fit_case import Case, make_case, make_planted_case, with_rows
+
+
+def estimates(case: Case, weights: np.ndarray) -> np.ndarray:
+    return case.matrix.toarray().astype(np.float64) @ weights.astype(np.float64)
+
+
+def test_a_consistent_truth_is_met_at_every_level():
+    case = make_case()
+    result = case.fit(penalty=1e-3, max_sweeps=2000)
+    table = result.diagnostics
+    assert (table["state"] == "met").all()
+    assert table["rel_error"].abs().max() < 0.005
+    assert result.weights.dtype == np.float32 and (result.weights > 0).all()
+    np.testing.assert_allclose(table["final_estimate"], estimates(case, result.weights), rtol=1e-12)
+    assert result.report["loss"] == pytest.approx((table["rel_error"] ** 2).sum())
+    assert result.report["stopped_by"] == "tolerance"
+
+
+@pytest.mark.parametrize("group_weight", ["sqrt", "equal", "group"])
+def test_the_weights_are_the_optimum_of_the_stated_objective(group_weight):
+    case = make_case(1, households=20, clones=6)
+    settings = {"bounds": (0.7, 1.4), "minimum_columns": 1, "minimum_households": 1}
+    result = case.fit(
+        group_weight=group_weight, max_sweeps=5000, tolerance=1e-7, harmonize=False, **settings
+    )
+    used = result.diagnostics["rho"].notna().to_numpy()
+    value = case.targets["value"].to_numpy()[used]
+    size = case.targets[used].groupby(["geo_level", "variable", "domain_variable"])["value"]
+    power = {"sqrt": -0.5, "equal": 0.0, "group": -1.0}[group_weight]
+    rho = size.transform("size").to_numpy() ** power
+    rho /= rho.mean()
+    np.testing.assert_allclose(result.diagnostics["rho"][used], rho)
+
+    start = case.design_weight * result.report["start_factor"]
+    ratio = value / (case.matrix.toarray()[used].astype(np.float64) @ start)
+    assert np.median(ratio) == pytest.approx(1.0, rel=0.05)
+    dense = case.matrix.toarray()[used] * (np.sqrt(rho) / value)[:, None]
+    root = np.sqrt(1.0 / start.sum() / start)
+    expected = scipy.optimize.lsq_linear(
+        np.vstack([dense, np.diag(root)]),
+        np.concatenate([np.sqrt(rho), root * start]),
+        (0.7 * start, 1.4 * start),
+        method="bvls",
+        tol=1e-14,
+    ).x
+    np.testing.assert_allclose(result.weights, expected, rtol=1e-4)
+    assert result.report["weights"]["share_at_lower_bound"] == pytest.approx(
+        np.mean(expected <= 0.7 * start * (1 + 1e-6)), abs=0.02
+    )
+
+
+def test_the_start_makes_the_median_target_over_estimate_one():
+    case = make_case(2)
+    result = case.fit(harmonize=False)
+    table = result.diagnostics
+    assert np.median(table["published_value"] / table["start_estimate"]) == pytest.approx(1.0)
+    start = case.design_weight * result.report["start_factor"]
+    np.testing.assert_allclose(table["start_estimate"], estimates(case, start), rtol=1e-6)
+
+
+def test_the_unit_of_the_design_weights_does_not_matter():
+    case = make_case(2)
+    other = replace(case, design_weight=case.design_weight * 1e-4)
+    first, second = case.fit(), other.fit()
+    assert second.report["start_factor"] == pytest.approx(1e4 * first.report["start_factor"])
+    np.testing.assert_allclose(first.weights, second.weights, rtol=1e-5)
+
+
+def test_every_planted_error_is_listed_in_its_state_and_the_rest_is_met():
+    case = make_case(3, households=100, clones=10)
+    plain = case.fit()
+    assert (plain.diagnostics["state"] == "met").all()
+    clean = len(case.targets)
+    dense = case.matrix.toarray()
+    chosen = np.arange(30, 35)
+    nothing = np.zeros((5, dense.shape[1]))
+    few = np.zeros((5, dense.shape[1]))
+    few[:, np.flatnonzero(case.district == 101)[:4]] = 1.0
+    # Forty columns, but all of one household.
+    one = np.tile(np.where(case.household == 7, 1.0, 0.0), (5, 1))
+    value = case.targets["value"].to_numpy()[chosen]
+    case = with_rows(case, nothing, [1e3] * 5, "empty")
+    case = with_rows(case, dense[chosen + 5], [0.0] * 5, "zero")
+    unit = case.targets["value"].to_numpy()[chosen + 10] * 1000
+    case = with_rows(case, dense[chosen + 10], list(unit), "thousandfold")
+    case = with_rows(case, dense[chosen], list(value * 1.5), "contradicting")
+    case = with_rows(case, few, [500.0] * 5, "few")
+    case = with_rows(case, one, [500.0] * 5, "one household")
+    result = case.fit()
+    table = result.diagnostics
+    assert len(table) == len(case.targets) == clean + 30
+    found = table[clean:].groupby("variable")["state"].unique().map(list).to_dict()
+    assert found == {
+        "empty": ["no_support"],
+        "zero": ["zero"],
+        "thousandfold": ["unreachable"],
+        "contradicting": ["contradicted"],
+        "few": ["thin"],
+        "one household": ["thin"],
+    }
+    contradicted = np.isin(np.arange(clean), chosen)
+    assert (table["state"][:clean][contradicted] == "contradicted").all()
+    # Whoever shares people with the contradicted ones pays as well, but stays close.
+    assert (table["state"][:clean][~contradicted] == "met").mean() > 0.9
+    assert table["rel_error"][:clean][~contradicted].abs().median() < 0.01
+    counts = result.report["targets_by_state"]
+    assert sum(counts.values()) == len(table)
+    assert counts["unreachable"] == counts["zero"] == counts["no_support"] == 5
+    assert counts["thin"] == 10 and counts["contradicted"] >= 10
+    left_out = table["rho"].isna()
+    assert left_out.sum() == 25 and table.loc[left_out, "price"].isna().all()
+    assert table.loc[table["state"] == "zero", "rel_error"].isna().all()
+    assert not table.loc[table["state"] == "unreachable", "rel_error"].isna().any()
+
+
+@pytest.mark.parametrize(("seed", "records"), [(0, None), (1, None), (0, 6_000)])
+def test_contradictory_inputs_are_listed_and_leave_the_clean_targets_alone(seed, records):
+    case, planted = make_planted_case(seed)
+    assert len(planted) == 1143
+    result = case.fit(records=records)
+    table = result.diagnostics.assign(planted=planted)
+    found = {kind: set(rows["state"]) for kind, rows in table.groupby("planted")}
+    assert found["contradicted"] == {"contradicted"}
+    assert found["empty"] == {"no_support"}
+    assert found["zero"] == {"zero"}
+    assert found["thousandfold"] == {"unreachable"}
+    assert found["clean"] == {"met"}
+    # Against what was published: harmonizing must not spread a planted error over a family.
+    clean = table[planted == "clean"]
+    error = (clean["final_estimate"] / clean["published_value"] - 1.0).abs()
+    assert error.mean() < 0.005
+    softened = table[table["huber_weight"] < 1.0]
+    assert set(softened["planted"]) <= {"contradicted", "original"} and len(softened) >= 50
+    assert (softened["price"].abs() <= softened["rho"] * 0.05 * 1.2).all()
+    counts = result.report["targets_by_state"]
+    assert sum(counts.values()) == 1143 and counts["no_support"] == counts["unreachable"] == 20
+    hard = case.fit(records=records, huber=None).diagnostics
+    spoilt = hard.loc[planted == "clean", "final_estimate"] / clean["published_value"] - 1.0
+    assert spoilt.abs().mean() > 2 * error.mean()
+
+
+def test_only_the_asked_levels_are_fitted_and_the_others_are_reported():
+    case = make_case(4)
+    low = case.targets["geo_level"] == "district"
+    case.targets.loc[low, "value"] *= 0.9
+    result = case.fit(levels=("national",))
+    table = result.diagnostics
+    fitted = table["geo_level"] == "national"
+    assert (table.loc[~fitted, "state"] == "not_fitted").all()
+    assert table.loc[~fitted, "rel_error"].notna().all()
+    assert table.loc[fitted, "rel_error"].abs().max() < table["rel_error"].abs().max()
+    assert result.report["n_fitted"] == fitted.sum() == 5
+    # Nor do they take part in harmonizing.
+    assert (table["harmonized_value"] == table["published_value"]).all()
+    groups = {(row["geo_level"], row["role"]) for row in result.report["errors"]}
+    assert groups == {("national", "fitted"), ("state", "left_out"), ("district", "left_out")}
+
+
+def test_levels_that_contradict_are_fitted_to_the_upper_one_and_named():
+    case = make_case(5)
+    targets = case.targets.copy()
+    low = (targets["geo_level"] == "district") & (targets["variable"] == "adjusted_gross_income")
+    targets.loc[low, "value"] *= 0.7
+    case = replace(case, targets=targets)
+    result = case.fit()
+    assert (result.diagnostics["state"] == "met").all()
+    table = result.diagnostics[low]
+    np.testing.assert_allclose(table["harmonized_value"], table["published_value"] / 0.7)
+    lines = result.report["harmonization"]["contradictions"]
+    assert len(lines) == 1 and "adjusted_gross_income" in lines[0] and "1.429" in lines[0]
+
+    raw = case.fit(harmonize=False)
+    assert (raw.diagnostics["state"] != "met").any()
+    np.testing.assert_array_equal(
+        raw.diagnostics["harmonized_value"], raw.diagnostics["published_value"]
+    )
+    assert raw.report["harmonization"]["contradictions"] == lines
+    assert raw.report["harmonization"]["applied"] is False
+
+
+@pytest.mark.parametrize("records", [30, 40, 137, 250, 599])
+def test_exactly_the_asked_number_of_records_keeps_a_weight(records):
+    case = make_case(6)
+    result = case.fit(records=records)
+    assert np.count_nonzero(result.weights) == records
+    assert np.isfinite(result.weights).all() and (result.weights >= 0).all()
+    assert result.report["weights"]["records"] == records
+    np.testing.assert_allclose(
+        result.diagnostics["final_estimate"], estimates(case, result.weights), rtol=1e-12
+    )
+
+
+def test_a_record_budget_that_keeps_all_is_the_fit_of_all():
+    case = make_case(6)
+    assert case.fit(records=600).weights.tobytes() == case.fit().weights.tobytes()
+
+
+def test_few_records_still_meet_the_targets():
+    case = make_case(7)
+    result = case.fit(records=150)
+    assert result.report["loss"] < 0.05
+    assert (result.diagnostics["state"] == "met").mean() > 0.95
+    # The dense column is the fit of all records, not that of the kept ones.
+    assert not np.allclose(
+        result.diagnostics["dense_estimate"], result.diagnostics["final_estimate"], rtol=1e-6
+    )
+
+
+def test_swapping_records_lowers_the_objective(monkeypatch):
+    case = make_case(7)
+    swapped = case.fit(records=60, max_sweeps=500)
+    monkeypatch.setattr(solver, "SWAP_ROUNDS", 0)
+    drawn = case.fit(records=60, max_sweeps=500)
+    assert swapped.report["selection"]["swaps_accepted"] > 0
+    assert swapped.report["objective"] < 0.8 * drawn.report["objective"]
+    assert np.count_nonzero(swapped.weights) == np.count_nonzero(drawn.weights) == 60
+
+
+def test_another_round_of_swaps_never_makes_the_fit_worse(monkeypatch):
+    case = make_case(8)
+    objectives = []
+    for rounds in range(solver.SWAP_ROUNDS + 1):
+        monkeypatch.setattr(solver, "SWAP_ROUNDS", rounds)
+        objectives.append(case.fit(records=100).report["objective"])
+    assert (np.diff(objectives) <= 0).all() and objectives[-1] < objectives[0]
+
+
+@pytest.mark.parametrize("records", [None, 60, 300])
+def test_bounds_hold_from_the_design_weight_to_the_final_one(records):
+    case = make_case(8)
+    result = case.fit(records=records, bounds=(0.9, 1.1), penalty=0.01)
+    quality = result.report["weights"]
+    # Fits in a row that each kept the bounds anew would end at .81 and 1.21.
+    assert quality["factor_min"] >= 0.9 * (1 - 1e-6)
+    assert quality["factor_max"] <= 1.1 * (1 + 1e-6)
+    assert quality["share_at_lower_bound"] + quality["share_at_upper_bound"] > 0.05
+    if records is None:
+        factor = result.weights / (case.design_weight * result.report["start_factor"])
+        assert factor.min() == pytest.approx(quality["factor_min"])
+        assert factor.max() == pytest.approx(quality["factor_max"])
+
+
+def test_columns_without_design_weight_keep_none_and_count_nowhere():
+    case = make_case(9)
+    weight = case.design_weight.copy()
+    weight[::3] = 0.0
+    case = replace(case, design_weight=weight)
+    for records in (None, 100):
+        result = case.fit(records=records)
+        assert (result.weights[::3] == 0).all()
+        assert np.count_nonzero(result.weights) == (records or 400)
+    expected = ((case.matrix.toarray() != 0) & (weight > 0)).sum(1)
+    assert result.diagnostics["columns"].tolist() == expected.tolist()
+    with pytest.raises(InputError, match="only 400 columns have a design weight"):
+        case.fit(records=401)
+
+
+def test_losses_can_be_fitted_where_columns_lose():
+    case = make_case(10)
+    rng = np.random.default_rng(0)
+    loss = np.where(case.district == 101, -rng.uniform(0.0, 5.0, 600) + 1.0, 0.0)[None]
+    value = float((loss @ (case.design_weight * 1.35))[0])
+    assert value < 0
+    result = with_rows(case, loss, [value], "loss").fit()
+    row = result.diagnostics.iloc[-1]
+    assert row["state"] == "met" and row["final_estimate"] < 0
+    assert row["price"] == pytest.approx(row["rho"] * (value - row["final_estimate"]) / abs(value))
+
+
+@pytest.mark.parametrize("records", [None, 120])
+def test_repeated_runs_give_the_same_bytes(records):
+    first, second = (make_case(11).fit(seed=3, records=records) for _ in range(2))
+    assert first.weights.tobytes() == second.weights.tobytes()
+    assert json.dumps(first.report) == json.dumps(second.report)
+    assert first.diagnostics.to_csv() == second.diagnostics.to_csv()
+    other = make_case(11).fit(seed=4, records=records)
+    assert other.weights.tobytes() != first.weights.tobytes()
+
+
+def test_memory_mapped_arrays_and_wide_indices_give_the_same_bytes(tmp_path):
+    case = make_case(11)
+    expected = case.fit(records=120)
+
+    class Mapped:
+        shape = case.matrix.shape
+
+    for name in ("data", "indices", "indptr"):
+        array = getattr(case.matrix, name)
+        np.save(tmp_path / name, array if name == "data" else array.astype(np.int64))
+        setattr(Mapped, name, np.load(tmp_path / f"{name}.npy", mmap_mode="r"))
+    result = replace(case, matrix=Mapped()).fit(records=120)
+    assert result.weights.tobytes() == expected.weights.tobytes()
+
+
+def test_the_report_is_plain_json_and_names_its_settings():
+    result = make_case(12).fit(records=100)
+    text = json.dumps(result.report, allow_nan=False)
+    report = json.loads(text)
+    assert report["settings"]["records"] == 100 and report["seed"] == 0
+    assert report["settings"]["bounds"] == [0.1, 10.0]
+    assert make_case(12).fit().report["settings"]["records"] == "all"
+    assert report["n_columns"] == 600 and report["n_targets"] == 50
+    assert set(report["targets_by_state"]) <= set(report["state_meanings"])
+    assert report["weights"]["effective_size_households"] <= 60
+    assert report["weights"]["effective_size_districts"]["areas"] == 6
+    assert report["sweeps"] > 0
+
+
+def test_fewer_records_than_targets_is_warned_about(caplog):
+    with caplog.at_level(logging.WARNING):
+        make_case(13).fit(records=30)
+    assert "30 records for 50 fitted targets" in caplog.text
+
+
+def spoil(case: Case, what: str) -> Case:
+    """Return `case` with one thing wrong."""
+    if what == "NaN target":
+        return replace(case, targets=case.targets.assign(value=np.nan))
+    if what == "negative target":
+        return replace(case, targets=case.targets.assign(value=-case.targets["value"]))
+    if what == "missing target":
+        return replace(case, targets=case.targets[1:])
+    if what == "empty matrix":
+        return replace(case, matrix=scipy.sparse.csr_array(case.matrix.shape, dtype=np.float32))
+    if what == "short state":
+        return replace(case, state=case.state[1:])
+    if what == "NaN weight":
+        return replace(case, design_weight=np.where(case.household == 1, np.nan, 1.0))
+    if what == "negative weight":
+        return replace(case, design_weight=-case.design_weight)
+    if what == "no weight":
+        return replace(case, design_weight=0.0 * case.design_weight)
+    if what == "NaN entry":
+        matrix = case.matrix.copy()
+        matrix.data[5] = np.nan
+        return replace(case, matrix=matrix)
+    return replace(case, targets=case.targets.assign(value=0.0))
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("NaN target", "not a finite number"),
+        ("negative target", "no column contributes a negative amount"),
+        ("missing target", "50 rows but there are 49 targets"),
+        ("empty matrix", "no entry in any row"),
+        ("short state", r"state: it has shape \(599,\)"),
+        ("NaN weight", "design_weight: weights must be finite"),
+        ("negative weight", "design_weight"),
+        ("no weight", "design_weight"),
+        ("NaN entry", "NaN or infinite entry"),
+        ("zero targets", "none left to fit.*50 zero"),
+    ],
+)
+def test_bad_input_is_refused_with_its_reason(what, message):
+    with pytest.raises(InputError, match=message) as caught:
+        spoil(make_case(14), what).fit()
+    assert "\n" not in str(caught.value) and ";" in str(caught.value)
+
+
+def test_a_written_fit_says_which_weights_it_is_about(tmp_path):
+    result = make_case().fit(records=100)
+    outputs = {
+        name: tmp_path / file
+        for name, file in (
+            ("fit", "fit.json"),
+            ("diagnostics", "diagnostics.csv"),
+            ("areas", "areas.csv"),
+            ("trace", "trace.h5"),
+            ("weights", "weights.npy"),
+        )
+    }
+    write_fit(result, {"targets": "abc"}, outputs)
+    digest = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in outputs.items()}
+    report = json.loads(outputs["fit"].read_text())
+    assert report["digests"] == {
+        "targets": "abc", "weights": digest["weights"], "trace": digest["trace"]
+    }  # fmt: skip
+    assert np.array_equal(np.load(outputs["weights"]), result.weights)
+    assert len(list(tmp_path.iterdir())) == 5
+    trace, origins = read_trace(outputs["trace"])
+    assert origins == {"targets": "abc", "weights": digest["weights"]}
+    assert trace.weights().tobytes() == result.weights.tobytes()
+    write_fit(result, {"targets": "abc"}, outputs)
+    assert digest["trace"] == hashlib.sha256(outputs["trace"].read_bytes()).hexdigest()

@@ -1,0 +1,112 @@
+"""Settings of a fit and rules for groups of targets."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from localcal.errors import InputError
+from localcal.weights.harmonize import LEVELS
+from localcal.weights.settings import Settings, apply_rules
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("records", 0, "whole number of at least 1"),
+        ("records", "many", "whole number of at least 1 or 'all'"),
+        ("records", 2.5, "whole number"),
+        ("bounds", [1.1, 10.0], "design weight itself is excluded"),
+        ("bounds", [0.1, 0.9], "design weight itself is excluded"),
+        ("bounds", [0.0, 10.0], "above zero"),
+        ("bounds", [0.5], "two factors"),
+        ("levels", [], "must name each fitted level once"),
+        ("levels", ["county"], "county"),
+        ("levels", ["state", "state"], "once"),
+        ("group_weight", "cubed", "choose one of sqrt, equal, group"),
+        ("penalty", 0.0, "must be above zero"),
+        ("tolerance", float("nan"), "must be above zero"),
+        ("max_sweeps", 0, "at least 1"),
+        ("minimum_columns", True, "whole number"),
+        ("sweep", 3, "unknown key"),
+        ("method", "simplex", "choose one of descent, newton"),
+        ("thin", "hide", "choose one of drop, keep, merge"),
+        ("huber", 0, "must be above zero"),
+        ("groups", [{"variable": "snap"}], r'rule {"variable": "snap"} changes nothing'),
+        ("groups", [{"variable": "snap", "wieght": 2}], "unknown key 'wieght'"),
+        ("groups", [{"variable": "snap", "weight": 0}], "weight is 0; it must be a number above"),
+        ("groups", [{"variable": "snap", "weight": True}], "it must be a number above zero"),
+        ("groups", [{"variable": "snap", "tolerance": "5%"}], "must be a number above zero"),
+        ("groups", [{"variable": "snap", "hold_out": 1}], "use true or false"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_name(key, value, message):
+    with pytest.raises(InputError, match=message) as caught:
+        Settings.from_config({key: value})
+    assert str(caught.value).startswith(f"weights.{key}:")
+
+
+def test_settings_read_the_config_as_it_is_written():
+    settings = Settings.from_config(
+        {"levels": ["state", "national"], "records": "all", "bounds": [0.5, 2], "harmonize": False}
+    )
+    assert settings.levels == ("state", "national") and settings.records is None
+    assert settings.bounds == (0.5, 2) and not settings.harmonize
+    assert Settings.from_config({"records": 12}).records == 12
+
+
+@pytest.fixture
+def targets() -> pd.DataFrame:
+    """Two variables at three levels; one target has a tolerance of its own."""
+    rows = [(level, variable) for variable in ("snap", "eitc") for level in LEVELS]
+    table = pd.DataFrame(rows, columns=["geo_level", "variable"])
+    return table.assign(
+        domain_variable=["", "", "", "eitc", "eitc", "eitc"],
+        tolerance=[np.nan, 2.0, np.nan, np.nan, np.nan, np.nan],
+        name=[f"target {i}" for i in range(6)],
+    )
+
+
+def test_without_rules_only_the_tables_tolerance_counts_which_is_a_percentage(targets):
+    found = apply_rules(targets, (), LEVELS)
+    assert found.tolerance.tolist() == [0, 0.02, 0, 0, 0, 0]
+    assert (found.weight == 1).all() and np.isnan(found.zero_floor).all()
+    assert found.harmonize.all() and not found.hold_out.any()
+
+
+def test_the_last_rule_that_sets_something_counts(targets):
+    rules = (
+        {"geo_level": "state", "weight": 3, "tolerance": 0.1},
+        {"variable": "snap", "weight": 5.0, "zero_floor": 1000},
+        {"variable": "eitc", "domain_variable": "eitc", "geo_level": "district", "hold_out": True},
+        {"variable": "snap", "geo_level": "national", "harmonize": False},
+    )
+    found = apply_rules(targets, rules, LEVELS)
+    assert found.weight.tolist() == [5, 5, 5, 1, 3, 1]
+    assert found.tolerance.tolist() == [0, 0.1, 0, 0, 0.1, 0]
+    assert found.zero_floor[:3].tolist() == [1000] * 3 and np.isnan(found.zero_floor[3:]).all()
+    assert found.hold_out.tolist() == [False] * 5 + [True]
+    assert found.harmonize.tolist() == [False] + [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("rule", "levels", "message"),
+    [
+        (
+            {"variable": "ssi", "weight": 2},
+            LEVELS,
+            r'{"variable": "ssi"\S* "weight": 2} matches no',
+        ),
+        ({"geo_level": "state", "weight": 2}, ("national",), "no target of the fitted levels"),
+        ({"geo_level": "county", "weight": 2}, LEVELS, "no such geo_level"),
+        ({"weight": 2}, LEVELS, "is empty; give it one of variable"),
+    ],
+)
+def test_a_rule_that_matches_no_target_is_refused_by_name(targets, rule, levels, message):
+    with pytest.raises(InputError, match=message) as caught:
+        apply_rules(targets, (rule,), levels)
+    assert str(caught.value).startswith("weights.groups: rule")
+
+
+def test_a_negative_tolerance_is_refused_with_its_target(targets):
+    with pytest.raises(InputError, match="target 3: its tolerance is negative"):
+        apply_rules(targets.assign(tolerance=[0, 0, 0, -1.0, 0, 0]), (), LEVELS)

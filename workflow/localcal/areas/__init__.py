@@ -1,0 +1,1 @@
+"""The calibrated datasets, one per area."""

@@ -1,0 +1,135 @@
+"""Calibrated datasets, one per area, in PolicyEngine's layout.
+
+Written block of columns by block of columns, so that memory does not grow with the file. Besides
+the base population's inputs a file stores the household weight, the place, the take-up draws and
+the frozen variables; every other weight is a formula of the model.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from localcal.clones.frozen import read_frozen
+from localcal.clones.locate import locate
+from localcal.errors import InputError
+from localcal.files.atomic import require_space, sha256_file
+from localcal.files.hdf5 import create_h5
+from localcal.geography.areas import Area
+from localcal.geography.geography import Geography, columns_in_area, read_geography, take_columns
+from localcal.jobs.progress import Progress
+from localcal.population.dataset import id_columns, read_population
+from localcal.population.population import ENTITIES, Population
+
+logger = logging.getLogger(__name__)
+
+# Columns looked at at a time: some 50 MB of clones with 150 variables.
+BLOCK_COLUMNS = 20_000
+
+
+def write_area(area: Area, fit_path: Path, inputs: dict[str, Path], path: Path) -> None:
+    """Write the dataset of one area: its columns with a positive weight.
+
+    Args:
+        area: which columns.
+        fit_path: the report of the fit, which says what the weights were fitted to.
+        inputs: population, geography, frozen and weights to their files.
+        path: the dataset to write.
+
+    Raises:
+        InputError: weights and geography do not belong together, or nobody is left.
+    """
+    digests = {name: sha256_file(source) for name, source in sorted(inputs.items())}
+    _check_fit(fit_path, digests, inputs)
+    population = read_population(inputs["population"])
+    frozen = read_frozen(inputs["frozen"])
+    blocks = list(_count_blocks(area, population, inputs))
+    totals = {entity: sum(counts[entity] for *_, counts in blocks) for entity in ENTITIES}
+    if totals["household"] == 0:
+        raise InputError(
+            f"{area.level}/{area.area}: no household has a positive weight there; give it more "
+            "clones (geography.clones) or records (weights)"
+        )
+    progress = Progress(f"{area.area}: households", totals["household"])
+    first = dict.fromkeys(ENTITIES, 1)
+    with create_h5(path) as file:
+        file.attrs.update(digests | {"level": area.level, "area": area.area})
+        for start, stop, counts in blocks:
+            if counts["household"] == 0:
+                continue
+            places, weight = _active(area, inputs, start, stop)
+            clones = locate(population, places, frozen, weight, first)
+            if len(file) == 0:
+                require_space(path, _file_size(clones, totals))
+            _append(file, clones, first, totals)
+            first = {entity: first[entity] + counts[entity] for entity in ENTITIES}
+            progress.advance(counts["household"])
+
+
+def _check_fit(fit_path: Path, digests: dict[str, str], inputs: dict[str, Path]) -> None:
+    """Refuse files that the weights were not fitted to."""
+    fitted = json.loads(fit_path.read_text())["digests"]
+    for name, digest in digests.items():
+        if fitted[name] != digest:
+            raise InputError(
+                f"{inputs[name]}: is not the {name} that {fit_path} speaks of; remove {fit_path} "
+                "and run the same command again"
+            )
+
+
+def _count_blocks(
+    area: Area, population: Population, inputs: dict[str, Path]
+) -> Iterator[tuple[int, int, dict[str, int]]]:
+    """Yield ranges of columns with the number of the area's units in each, by entity."""
+    n_columns = np.load(inputs["weights"], mmap_mode="r").size
+    with h5py.File(inputs["geography"], "r") as file:
+        if file["household"].shape[0] != n_columns:
+            raise InputError(f"{inputs['weights']}: has another length than {inputs['geography']}")
+    size = {entity: np.diff(population.starts[entity]) for entity in ENTITIES}
+    for start in range(0, n_columns, BLOCK_COLUMNS):
+        stop = min(start + BLOCK_COLUMNS, n_columns)
+        household = _active(area, inputs, start, stop)[0].household
+        yield start, stop, {entity: int(size[entity][household].sum()) for entity in ENTITIES}
+
+
+def _active(
+    area: Area, inputs: dict[str, Path], start: int, stop: int
+) -> tuple[Geography, np.ndarray]:
+    """Return the area's columns with a positive weight in a range, and their weights."""
+    places = read_geography(inputs["geography"], start, stop)
+    weight = np.load(inputs["weights"], mmap_mode="r")[start:stop]
+    chosen = np.flatnonzero((weight > 0) & columns_in_area(area, places))
+    return take_columns(places, chosen), np.asarray(weight[chosen])
+
+
+def _append(
+    file: h5py.File, clones: Population, first: dict[str, int], totals: dict[str, int]
+) -> None:
+    period = str(clones.period)
+    ids = id_columns(clones)
+    for name, values in sorted((ids | dict(clones.values)).items()):
+        entity = clones.entity.get(name) or _entity_of_id(name)
+        where = f"{name}/{period}"
+        if where not in file:
+            file.create_dataset(where, shape=(totals[entity],), dtype=values.dtype)
+            if name in clones.entity:
+                file[name].attrs["entity"] = entity
+        start = first[entity] - 1
+        file[where][start : start + values.size] = values
+
+
+def _file_size(clones: Population, totals: dict[str, int]) -> int:
+    """Return how many bytes the whole file's arrays take, from one block of it."""
+    columns = id_columns(clones) | dict(clones.values)
+    return sum(
+        totals[clones.entity.get(name) or _entity_of_id(name)] * values.dtype.itemsize
+        for name, values in columns.items()
+    )
+
+
+def _entity_of_id(column: str) -> str:
+    own = column.removesuffix("_id")
+    return own if own in ENTITIES else "person"

@@ -1,0 +1,1 @@
+"""How a column of the matrix becomes a household in the model."""

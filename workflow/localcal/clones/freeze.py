@@ -1,0 +1,153 @@
+"""What is fixed once per run, so that no value depends on how the work is cut.
+
+Two things would otherwise depend on who happens to be simulated together: take-up rates that are
+anchored to reported receipt, and model variables that look at the whole population (in
+policyengine-us 2.68 the denominators that spread a state's Medicaid spending over its enrollees).
+Both are computed here for the whole run and given to every chunk and every area file.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from localcal.clones.frozen import Frozen, write_frozen
+from localcal.clones.locate import locate
+from localcal.clones.take_up import TakeUpRate, anchored_to, read_rates
+from localcal.engine.protocol import Engine
+from localcal.errors import InputError
+from localcal.geography.codes import STATE_CODES
+from localcal.geography.geography import Geography, read_geography, take_columns
+from localcal.population.dataset import read_population
+from localcal.population.population import Population
+from localcal.targets.measures import distinct_measures, needed_variables
+from localcal.targets.table import read_targets
+
+logger = logging.getLogger(__name__)
+
+
+# Columns per state that stand for its population when a sum over it is frozen.
+COLUMNS_PER_STATE = 200
+
+
+def freeze_from_files(
+    inputs: Mapping[str, Path], rates: Path | None, seed: int, engine: Engine, path: Path
+) -> None:
+    """Write what is frozen for a run whose population, geography and targets are files.
+
+    Raises:
+        InputError: see `freeze_values`.
+    """
+    measures, _ = distinct_measures(read_targets(inputs["targets"]))
+    frozen = freeze_values(
+        population=read_population(inputs["population"]),
+        geography=read_geography(inputs["geography"]),
+        needed=needed_variables(measures),
+        rates=rates,
+        seed=seed,
+        engine=engine,
+    )
+    write_frozen(path, frozen)
+
+
+def freeze_values(
+    population: Population,
+    geography: Geography,
+    needed: Collection[str],
+    rates: Path | None,
+    seed: int,
+    engine: Engine,
+) -> Frozen:
+    """Compute what is frozen for a run.
+
+    Args:
+        population: the base households.
+        geography: the place of every column.
+        needed: the variables that targets and their constraints use.
+        rates: the table of take-up rates, None when take-up is switched off.
+        seed: the run's.
+        engine: the model.
+
+    Raises:
+        InputError: a rate is wrong, or a target needs a variable that cannot be frozen.
+    """
+    take_up: tuple[TakeUpRate, ...] = ()
+    if rates is not None:
+        table = read_rates(rates, engine.variables(), np.unique(geography.state))
+        take_up = tuple(anchored_to(population, rate) for rate in table)
+    frozen = Frozen(take_up, {}, {}, seed)
+    kinds = engine.population_wide()
+    ranks = {name: "it ranks the population" for name, kind in kinds.items() if kind == "rank"}
+    _refuse_unusable(needed, ranks, engine)
+    sums = sorted(kinds.keys() - ranks.keys())
+    if not sums:
+        return frozen
+    values = _values_by_state(population, geography, frozen, sums, engine)
+    unusable = {name: reason for name, (_, reason) in values.items() if reason}
+    _refuse_unusable(needed, unusable, engine)
+    for name, reason in sorted(unusable.items()):
+        logger.warning("%s is not frozen: %s; no target needs it", name, reason)
+    usable = {name: by_state for name, (by_state, reason) in values.items() if not reason}
+    entity = {name: engine.variables()[name].entity for name in usable}
+    return Frozen(take_up, usable, entity, seed)
+
+
+def _columns_by_state(geography: Geography) -> tuple[np.ndarray, np.ndarray]:
+    """Return evenly spaced columns of every state and weights that keep each state's sum.
+
+    Columns come in ascending order, both arrays have shape (n,).
+    """
+    chosen, weights = [], []
+    for state in np.unique(geography.state):
+        members = np.flatnonzero(geography.state == state)
+        kept = members[:: -(-members.size // COLUMNS_PER_STATE)]
+        weight = geography.design_weight[kept]
+        total = geography.design_weight[members].sum()
+        chosen.append(kept)
+        weights.append(weight * (total / weight.sum()) if weight.sum() > 0 else weight)
+    columns = np.concatenate(chosen)
+    order = np.argsort(columns)
+    return columns[order], np.concatenate(weights)[order]
+
+
+def _values_by_state(
+    population: Population,
+    geography: Geography,
+    frozen: Frozen,
+    names: list[str],
+    engine: Engine,
+) -> dict[str, tuple[np.ndarray, str]]:
+    """Return per variable its value by state and, where it cannot be frozen, the reason."""
+    columns, weight = _columns_by_state(geography)
+    logger.info("freezing %s over %d columns", ", ".join(names), columns.size)
+    places = take_columns(geography, columns)
+    located = locate(population, places, frozen, weight)
+    simulation = engine.simulate(located)
+    result = {}
+    for name in names:
+        entity = engine.variables()[name].entity
+        state = places.state[located.household_of[entity]]
+        result[name] = _constant_by_state(simulation.calculate(name), state)
+    return result
+
+
+def _constant_by_state(values: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, str]:
+    by_state = np.zeros(STATE_CODES, dtype=values.dtype)
+    for code in np.unique(state):
+        here = values[state == code]
+        if (here != here[0]).any():
+            return by_state, "it differs between the households of a state"
+        if here[0] == 0:
+            return by_state, f"nobody in state {code} counts towards it"
+        by_state[code] = here[0]
+    return by_state, ""
+
+
+def _refuse_unusable(needed: Collection[str], unusable: Mapping[str, str], engine: Engine) -> None:
+    for variable in sorted(set(needed)):
+        for name in sorted(engine.dependencies(variable) & unusable.keys()):
+            raise InputError(
+                f"targets on '{variable}' need '{name}', which looks at the whole population and "
+                f"cannot be frozen: {unusable[name]}; exclude them with targets.exclude"
+            )

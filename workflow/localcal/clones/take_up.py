@@ -1,0 +1,184 @@
+"""Who takes up a benefit: frozen rates and draws that depend on nothing but their keys."""
+
+import csv
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from localcal.engine.protocol import Variable
+from localcal.errors import InputError
+from localcal.geography.codes import STATE_CODES
+from localcal.population.population import PERSON, Population
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("variable", "entity", "state", "rate", "reported", "source")
+
+
+@dataclass(frozen=True)
+class TakeUpRate:
+    """The rate at which the units of an entity take up one benefit.
+
+    Attributes:
+        variable: the model's take-up variable.
+        entity: whose variable it is.
+        rate: (STATE_CODES,) float64, the share of units that take up among those that do not
+            report the benefit, by state FIPS code.
+        reported: the person variable whose reporters always take up, '' if there is none.
+    """
+
+    variable: str
+    entity: str
+    rate: np.ndarray
+    reported: str = ""
+
+
+def read_rates(
+    path: Path, variables: Mapping[str, Variable], states: np.ndarray
+) -> tuple[TakeUpRate, ...]:
+    """Read the table of take-up rates.
+
+    Args:
+        path: a table with the columns of `COLUMNS`; a row with an empty state holds for every
+            state that has no row of its own.
+        variables: the model's.
+        states: FIPS codes of the states that need a rate.
+
+    Raises:
+        InputError: a column, a variable, a state or a rate is wrong, or a state has no rate.
+    """
+    try:
+        with Path(path).open(newline="") as file:
+            table = csv.DictReader(file)
+            missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
+            if missing:
+                raise InputError(f"{path}: lacks the column {missing[0]}")
+            rows = [(f"{path}:{table.line_num}", row) for row in table]
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file (take_up.rates)") from error
+    rates: dict[str, TakeUpRate] = {}
+    for line, row in sorted(rows, key=lambda item: item[1]["state"] != ""):
+        name = row["variable"]
+        _check_variable(line, row, variables)
+        rate = rates.setdefault(
+            name,
+            TakeUpRate(name, row["entity"], np.full(STATE_CODES, np.nan), row["reported"]),
+        )
+        rate.rate[_state(line, row["state"])] = _share(line, row["rate"])
+    for name, rate in rates.items():
+        lacking = states[np.isnan(rate.rate[states])]
+        if lacking.size:
+            raise InputError(f"{path}: {name} has no rate for state {lacking[0]}")
+    return tuple(rates[name] for name in sorted(rates))
+
+
+def _check_variable(line: str, row: Mapping[str, str], variables: Mapping[str, Variable]) -> None:
+    known = variables.get(row["variable"])
+    if known is None:
+        raise InputError(f"{line}: the model has no take-up variable '{row['variable']}'")
+    if known.entity != row["entity"]:
+        raise InputError(f"{line}: {known.name} belongs to a {known.entity}, not {row['entity']}")
+
+
+def _state(line: str, text: str) -> int | slice:
+    if not text:
+        return slice(None)
+    if not text.isdigit() or not 0 < int(text) < STATE_CODES:
+        raise InputError(f"{line}: state '{text}' is not a FIPS code")
+    return int(text)
+
+
+def _share(line: str, text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError as error:
+        raise InputError(f"{line}: '{text}' is not a number") from error
+    if not 0.0 <= share <= 1.0:
+        raise InputError(f"{line}: the rate {text} is not between 0 and 1")
+    return share
+
+
+def anchored_to(population: Population, rate: TakeUpRate) -> TakeUpRate:
+    """Return the rate for units that do not report the benefit in the base population."""
+    if not rate.reported:
+        return rate
+    if rate.reported not in population.values:
+        logger.warning(
+            "%s: nobody always takes up, since the population lacks %s",
+            rate.variable,
+            rate.reported,
+        )
+        return replace(rate, reported="")
+    weight = population.values["household_weight"].astype(np.float64)
+    unit_weight = weight[population.household_of[rate.entity]]
+    share = float(np.sum(unit_weight * reports(population, rate)) / np.sum(unit_weight))
+    return replace(rate, rate=anchored_rate(rate.rate, share))
+
+
+def anchored_rate(rate: np.ndarray, share_reported: float) -> np.ndarray:
+    """Return the rate for units that report nothing, so that all units together reach `rate`.
+
+    Args:
+        rate: take-up rates of all units, any shape.
+        share_reported: the weighted share of units that report the benefit.
+    """
+    if share_reported >= 1.0:
+        return np.zeros_like(rate)
+    return np.clip((rate - share_reported) / (1.0 - share_reported), 0.0, 1.0)
+
+
+def reports(population: Population, rate: TakeUpRate) -> np.ndarray:
+    """Say of each unit of the rate's entity whether a member reports the benefit, (units,) bool."""
+    reporting = np.asarray(population.values[rate.reported]) > 0
+    if rate.entity == PERSON:
+        return reporting
+    members = population.membership[rate.entity][reporting]
+    return np.bincount(members, minlength=population.count(rate.entity)) > 0
+
+
+def takes_up(
+    population: Population,
+    rate: TakeUpRate,
+    household_id: np.ndarray,
+    clone: np.ndarray,
+    state: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Return whether each unit of the rate's entity takes up, (units,) bool.
+
+    Args:
+        population: the clones.
+        rate: of the benefit.
+        household_id, clone, state: (households,) the id in the base population, the number of
+            the clone, the state's FIPS code.
+        seed: the run's.
+    """
+    household = population.household_of[rate.entity]
+    within = np.arange(household.size) - population.starts[rate.entity][household]
+    draw = keyed_uniform(seed, rate.variable, household_id[household], clone[household], within)
+    taking = draw < rate.rate[state[household]]
+    return taking | reports(population, rate) if rate.reported else taking
+
+
+def keyed_uniform(seed: int, name: str, *keys: np.ndarray) -> np.ndarray:
+    """Return one number in [0, 1) per row of integer keys, the same wherever it is asked for.
+
+    The keys are absorbed one after the other by SplitMix64's finalizer (Steele, Lea and Flood,
+    "Fast splittable pseudorandom number generators", OOPSLA 2014).
+    """
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    state = np.full(keys[0].shape, int.from_bytes(digest[:8], "little"), dtype=np.uint64)
+    for key in keys:
+        state = _mix(state ^ _mix(key.astype(np.int64).view(np.uint64)))
+    return (state >> np.uint64(11)) * 2.0**-53
+
+
+def _mix(state: np.ndarray) -> np.ndarray:
+    state = state + np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))

@@ -1,0 +1,1 @@
+"""Target databases: what a constraint means, reading one, and building one."""

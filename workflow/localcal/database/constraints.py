@@ -1,0 +1,296 @@
+"""What a constraint means: who satisfies it, and which sets of constraints make sense.
+
+A stratum is a conjunction of constraints. Those on geography say which columns of the matrix a
+target reaches; the others say which persons and units count within them.
+"""
+
+import math
+import operator
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from localcal.errors import InputError
+from localcal.geography.codes import AT_LARGE_NUMBERS
+
+Kind = Literal["number", "bool", "text"]
+GeoLevel = Literal["national", "state", "district"]
+
+OPERATIONS: dict[str, Callable] = {
+    "=": operator.eq,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+EQUALITIES = ("=", "==", "!=")
+BOOLEANS = {"True": 1.0, "False": 0.0, "1": 1.0, "0": 0.0}
+
+STATE_VARIABLE = "state_fips"
+DISTRICT_VARIABLE = "congressional_district_geoid"
+UCGID_VARIABLE = "ucgid_str"
+GEOGRAPHY_VARIABLES = frozenset({STATE_VARIABLE, DISTRICT_VARIABLE, UCGID_VARIABLE})
+# A clone's place is a column of the matrix, known only down to these three levels. Evaluated as
+# ordinary variables, the places below would be true or false by the accident of what a clone drew.
+UNSUPPORTED_GEOGRAPHY = frozenset(
+    {
+        "block_geoid",
+        "cbsa_code",
+        "county",
+        "county_fips",
+        "county_str",
+        "place_fips",
+        "puma",
+        "sldl",
+        "sldu",
+        "state_code",
+        "state_code_str",
+        "three_digit_zip_code",
+        "tract_geoid",
+        "vtd",
+        "zcta",
+        "zip_code",
+    }
+)
+
+NATION_UCGID = "0100000US"
+STATE_UCGID = re.compile(r"0400000US(\d{2})")
+# The two digits after 50 are the Congress whose districts are meant.
+DISTRICT_UCGID = re.compile(r"50\d{5}US(\d{4})")
+
+
+class Constraint(NamedTuple):
+    """One comparison of a variable with a published value, e.g. age > 4."""
+
+    variable: str
+    operation: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}{self.operation}{self.value}"
+
+
+def parse_value(constraint: Constraint, kind: Kind) -> float | str:
+    """Return the constraint's value as something to compare an array of `kind` with.
+
+    Returns:
+        The number as a float, True and False as 1.0 and 0.0, a text unchanged.
+
+    Raises:
+        InputError: unknown operation; a value that is not of the kind; an order asked of a text.
+    """
+    if constraint.operation not in OPERATIONS:
+        raise InputError(
+            f"constraint {constraint}: unknown operation {constraint.operation!r}; "
+            f"use one of {' '.join(OPERATIONS)}"
+        )
+    if kind == "text":
+        if constraint.operation not in EQUALITIES:
+            raise InputError(
+                f"constraint {constraint}: {constraint.variable} holds text, which has no order; "
+                "use == or !="
+            )
+        return constraint.value
+    if kind == "bool":
+        if constraint.value not in BOOLEANS:
+            raise InputError(
+                f"constraint {constraint}: {constraint.variable} is true or false; "
+                f"use one of {' '.join(BOOLEANS)}"
+            )
+        return BOOLEANS[constraint.value]
+    return _number(constraint)
+
+
+def holds(constraint: Constraint, values: np.ndarray) -> np.ndarray:
+    """Say for each of `values` whether it satisfies the constraint.
+
+    Args:
+        constraint: what is asked; its variable's name is used in messages only.
+        values: numbers, booleans, or texts (str, UTF-8 bytes, or objects that are all str).
+            Enums are passed as the texts of their names.
+
+    Returns:
+        Array of bool of the shape of `values`. Numbers are compared in float64.
+
+    Raises:
+        InputError: unknown operation; the value does not fit the array.
+    """
+    values = np.asarray(values)
+    kind = _kind_of(constraint, values)
+    value = parse_value(constraint, kind)
+    compare = OPERATIONS[constraint.operation]
+    if kind == "text":
+        if values.dtype.kind == "S":
+            return compare(values, value.encode())
+        return compare(values, value)
+    return compare(values.astype(np.float64), value)
+
+
+def check_constraints(label: str, constraints: Iterable[Constraint]) -> None:
+    """Refuse a set of constraints that contradicts itself.
+
+    Per variable: equality and inequality stand alone; at most one lower and one upper bound;
+    the range between them is not empty.
+
+    Args:
+        label: what the constraints belong to, for the message.
+        constraints: all constraints of one stratum.
+
+    Raises:
+        InputError: unknown operation, two constraints that exclude each other, an empty range.
+    """
+    by_variable: defaultdict[str, list[Constraint]] = defaultdict(list)
+    for constraint in constraints:
+        by_variable[constraint.variable].append(constraint)
+    for variable in sorted(by_variable):
+        try:
+            _check_one_variable(by_variable[variable])
+        except InputError as error:
+            raise InputError(f"{label}: {error}") from error
+
+
+def split_geography(
+    label: str, constraints: Iterable[Constraint]
+) -> tuple[GeoLevel, str, tuple[Constraint, ...]]:
+    """Take the constraints on geography apart from the others.
+
+    Args:
+        label: what the constraints belong to, for the message.
+        constraints: all constraints of one stratum.
+
+    Returns:
+        The level; the area without zero padding ('US', '6', '601'; at-large districts and DC
+        end in 01); the remaining constraints, sorted, `=` spelled `==`.
+
+    Raises:
+        InputError: a place that is not a nation, state or district; a comparison other than ==;
+            places that disagree.
+    """
+    states: set[int] = set()
+    districts: set[int] = set()
+    others: list[Constraint] = []
+    for constraint in constraints:
+        try:
+            if constraint.variable in UNSUPPORTED_GEOGRAPHY:
+                raise InputError(
+                    f"constraint {constraint}: targets reach the nation, states and districts "
+                    f"only; use {STATE_VARIABLE} or {DISTRICT_VARIABLE}"
+                )
+            if constraint.variable in GEOGRAPHY_VARIABLES:
+                state, district = _place(constraint)
+                states |= state
+                districts |= district
+            else:
+                others.append(_spelled(constraint))
+        except InputError as error:
+            raise InputError(f"{label}: {error}") from error
+    states |= {district // 100 for district in districts}
+    if len(states) > 1 or len(districts) > 1:
+        places = ", ".join(map(str, sorted(states | districts)))
+        raise InputError(
+            f"{label}: its places disagree ({places}); give one state, or one district in it"
+        )
+    rest = tuple(sorted(others))
+    if districts:
+        return "district", str(districts.pop()), rest
+    if states:
+        return "state", str(states.pop()), rest
+    return "national", "US", rest
+
+
+def _spelled(constraint: Constraint) -> Constraint:
+    return constraint._replace(operation="==") if constraint.operation == "=" else constraint
+
+
+def _number(constraint: Constraint) -> float:
+    try:
+        number = float(constraint.value)
+    except ValueError:
+        number = math.nan
+    if math.isnan(number):
+        raise InputError(
+            f"constraint {constraint}: {constraint.value!r} is not a number; correct the value"
+        )
+    return number
+
+
+def _kind_of(constraint: Constraint, values: np.ndarray) -> Kind:
+    if values.dtype.kind in "iuf":
+        return "number"
+    if values.dtype.kind == "b":
+        return "bool"
+    if values.dtype.kind in "SUT":
+        return "text"
+    if values.dtype.kind == "O" and all(isinstance(item, str) for item in values.flat):
+        return "text"
+    raise InputError(
+        f"constraint {constraint}: values of type {values.dtype} cannot be compared; "
+        "give numbers, booleans or texts"
+    )
+
+
+def _check_one_variable(constraints: list[Constraint]) -> None:
+    for constraint in constraints:
+        if constraint.operation not in EQUALITIES:
+            parse_value(constraint, "number")
+    listed = ", ".join(map(str, constraints))
+    if len(constraints) > 1 and any(c.operation in EQUALITIES for c in constraints):
+        raise InputError(f"{listed}: == and != stand alone; remove the other constraints")
+    lower = [c for c in constraints if c.operation in (">", ">=")]
+    upper = [c for c in constraints if c.operation in ("<", "<=")]
+    if len(lower) > 1 or len(upper) > 1:
+        raise InputError(f"{listed}: two bounds on the same side; keep one")
+    least = _number(lower[0]) if lower else -math.inf
+    most = _number(upper[0]) if upper else math.inf
+    exclusive = any(c.operation in (">", "<") for c in constraints)
+    if least > most or (least == most and exclusive):
+        raise InputError(f"{listed}: no value is in this range; correct the bounds")
+
+
+def _place(constraint: Constraint) -> tuple[set[int], set[int]]:
+    """Return the states and the districts (none or one of each) that the constraint names."""
+    if constraint.operation not in ("=", "=="):
+        raise InputError(
+            f"constraint {constraint}: geography is compared with == only; "
+            "list the areas as strata of their own"
+        )
+    if constraint.variable == UCGID_VARIABLE:
+        return _ucgid_place(constraint)
+    # isdecimal alone would let other scripts' digits through.
+    if not (constraint.value.isascii() and constraint.value.isdecimal()):
+        raise _not_a_place(constraint)
+    code = int(constraint.value)
+    if constraint.variable == STATE_VARIABLE:
+        if not 1 <= code <= 99:
+            raise _not_a_place(constraint)
+        return {code}, set()
+    return set(), {_district(constraint, code)}
+
+
+def _ucgid_place(constraint: Constraint) -> tuple[set[int], set[int]]:
+    if constraint.value == NATION_UCGID:
+        return set(), set()
+    if state := STATE_UCGID.fullmatch(constraint.value):
+        return {int(state[1])}, set()
+    if district := DISTRICT_UCGID.fullmatch(constraint.value):
+        return set(), {_district(constraint, int(district[1]))}
+    raise _not_a_place(constraint)
+
+
+def _district(constraint: Constraint, code: int) -> int:
+    if not 100 <= code <= 9999:
+        raise _not_a_place(constraint)
+    state, number = divmod(code, 100)
+    return state * 100 + (1 if number in AT_LARGE_NUMBERS else number)
+
+
+def _not_a_place(constraint: Constraint) -> InputError:
+    return InputError(
+        f"constraint {constraint}: {constraint.value!r} is no state or district; use a state's "
+        "FIPS number (6) or state * 100 + district (601)"
+    )

@@ -1,0 +1,334 @@
+"""Build a target database from tables of published figures.
+
+The database has the schema of PolicyEngine's policy_data.db, so that one reader serves both. Every
+row of every table becomes one target; what a table does not hold, the database does not hold.
+"""
+
+import csv
+import errno
+import hashlib
+import math
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from localcal.errors import InputError
+from localcal.files.atomic import atomic_path
+
+COLUMNS = ("geo_level", "code", "variable", "period", "constraints", "value", "source")
+
+# The published tables' word for a level: that of the areas' table, and the constraint that
+# selects one of its areas.
+LEVELS = {
+    "national": ("national", None),
+    "state": ("states", "state_fips"),
+    "district": ("districts", "congressional_district_geoid"),
+}
+
+# Longest first, so that ">=" is not read as ">" before a value "=...".
+CONSTRAINT = re.compile(r"([a-z][a-z0-9_]*)(==|!=|>=|<=|>|<)([^=<>!;\s]+)")
+
+PAGE_SIZE = 4096
+
+SCHEMA = """
+CREATE TABLE strata (
+    stratum_id INTEGER NOT NULL PRIMARY KEY,
+    definition_hash VARCHAR(64) NOT NULL UNIQUE,
+    parent_stratum_id INTEGER REFERENCES strata (stratum_id),
+    notes VARCHAR
+);
+CREATE TABLE stratum_constraints (
+    stratum_id INTEGER NOT NULL REFERENCES strata (stratum_id),
+    constraint_variable VARCHAR NOT NULL,
+    operation VARCHAR NOT NULL,
+    value VARCHAR NOT NULL,
+    notes VARCHAR,
+    PRIMARY KEY (stratum_id, constraint_variable, operation)
+);
+CREATE TABLE targets (
+    target_id INTEGER NOT NULL PRIMARY KEY,
+    variable VARCHAR NOT NULL,
+    period INTEGER NOT NULL,
+    stratum_id INTEGER NOT NULL REFERENCES strata (stratum_id),
+    reform_id INTEGER NOT NULL DEFAULT 0,
+    value FLOAT,
+    active BOOLEAN NOT NULL DEFAULT 1,
+    tolerance FLOAT,
+    source VARCHAR,
+    notes VARCHAR,
+    UNIQUE (variable, period, stratum_id, reform_id)
+);
+CREATE VIEW stratum_domain AS
+SELECT DISTINCT stratum_id, constraint_variable AS domain_variable
+FROM stratum_constraints
+WHERE constraint_variable NOT IN (
+    'state_fips', 'congressional_district_geoid', 'tax_unit_is_filer', 'ucgid_str'
+);
+CREATE VIEW target_overview AS
+WITH places AS (
+    SELECT
+        stratum_id,
+        MAX(CASE WHEN constraint_variable = 'congressional_district_geoid' THEN value END)
+            AS district,
+        MAX(CASE WHEN constraint_variable = 'state_fips' THEN value END)
+            AS state,
+        MAX(CASE WHEN constraint_variable = 'ucgid_str' THEN value END)
+            AS ucgid
+    FROM stratum_constraints
+    GROUP BY stratum_id
+)
+SELECT
+    t.target_id,
+    t.stratum_id,
+    t.variable,
+    t.reform_id,
+    t.value,
+    t.period,
+    t.active,
+    CASE
+        WHEN p.district IS NOT NULL OR LENGTH(p.ucgid) = 13 THEN 'district'
+        WHEN p.state IS NOT NULL OR LENGTH(p.ucgid) = 11 THEN 'state'
+        ELSE 'national'
+    END AS geo_level,
+    COALESCE(p.district, p.state, p.ucgid, 'US') AS geographic_id,
+    (
+        SELECT GROUP_CONCAT(domain_variable, ',')
+        FROM (
+            SELECT domain_variable FROM stratum_domain AS d
+            WHERE d.stratum_id = t.stratum_id
+            ORDER BY domain_variable
+        )
+    ) AS domain_variable
+FROM targets AS t
+LEFT JOIN places AS p ON p.stratum_id = t.stratum_id;
+"""
+
+
+class Constraint(NamedTuple):
+    """One condition on the members of a stratum; the value as the database stores it, text."""
+
+    variable: str
+    operation: str
+    value: str
+
+
+class Figure(NamedTuple):
+    """One published figure: a row of a table, checked."""
+
+    place: str  # where the row stands, for messages
+    geo_level: str
+    code: str
+    variable: str
+    period: int
+    constraints: tuple[Constraint, ...]
+    value: float
+    source: str
+
+
+def definition_hash(parent: int | None, constraints: tuple[Constraint, ...]) -> str:
+    """Return the hexadecimal SHA-256 that identifies a stratum below `parent`."""
+    text = "" if parent is None else str(parent)
+    if constraints:
+        text += "\n" + "\n".join(sorted("|".join(constraint) for constraint in constraints))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_demo_database(published: Path, areas: Path, path: Path) -> None:
+    """Write the target database at `path` from tables of published figures.
+
+    The same tables give the same bytes. Strata are numbered nation first, then states and
+    districts in the order of the areas' table, then those of the figures as they come.
+
+    Args:
+        published: folder of CSV tables with the columns COLUMNS. `code` is US, a state's FIPS
+            code or a district's code (state * 100 + district); `constraints` holds conditions
+            such as `age>4;age<10`; dollars and numbers of units in `value`.
+        areas: table of the areas, tab-separated.
+        path: the SQLite database to write.
+
+    Raises:
+        InputError: a table is missing, or a row in it is unreadable, unknown or a duplicate.
+    """
+    codes = _read_codes(areas)
+    figures = _read_figures(published, codes)
+    with atomic_path(path) as part, closing(sqlite3.connect(part)) as connection:
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        # The temporary file is thrown away whole, so a journal would only be left lying about.
+        connection.execute("PRAGMA journal_mode = OFF")
+        try:
+            connection.executescript(SCHEMA)
+            with connection:
+                _fill(connection, codes, figures)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            raise OSError(errno.ENOSPC, str(error)) from error
+
+
+def _read_rows(path: Path, delimiter: str, columns: tuple[str, ...]) -> Iterator[tuple[str, dict]]:
+    """Yield every row with the words that say where it stands."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, delimiter=delimiter)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(
+                    f"{path}: no column {missing[0]!r}; the columns are {', '.join(columns)}"
+                )
+            for row in reader:
+                place = f"{path}, line {reader.line_num}"
+                if None in row or None in row.values():
+                    raise InputError(
+                        f"{place}: not {len(reader.fieldnames)} fields as in its first line; "
+                        "mend the row"
+                    )
+                yield place, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: unreadable ({error}); give a table in UTF-8") from error
+
+
+def _read_codes(areas: Path) -> dict[str, dict[str, str]]:
+    """Return, by level of the published tables, the name of every area by its code."""
+    known = {level: plural for level, (plural, _) in LEVELS.items()}
+    codes = {plural: {} for plural in known.values()}
+    for place, row in _read_rows(areas, "\t", ("level", "name", "code")):
+        level, code = row["level"], row["code"]
+        if level not in codes:
+            continue
+        # A stratum's parent must come before it.
+        if not _has_parent(level, code, codes):
+            raise InputError(
+                f"{place}: {code!r} does not belong among the {level} so far; list the nation as "
+                "US, then the states by FIPS code, then their districts as state * 100 + district"
+            )
+        codes[level][code] = row["name"]
+    return {level: codes[plural] for level, plural in known.items()}
+
+
+def _has_parent(level: str, code: str, codes: dict[str, dict[str, str]]) -> bool:
+    if level == "national":
+        return code == "US"
+    if not re.fullmatch("[1-9][0-9]*", code):
+        return False
+    if level == "states":
+        return "US" in codes["national"]
+    return str(int(code) // 100) in codes["states"]
+
+
+def _read_figures(published: Path, codes: dict[str, dict[str, str]]) -> list[Figure]:
+    tables = sorted(Path(published).glob("*.csv"))
+    if not tables:
+        raise InputError(f"{published}: no table of published figures (*.csv); name their folder")
+    figures: list[Figure] = []
+    seen: dict[tuple, str] = {}
+    for table in tables:
+        for place, row in _read_rows(table, ",", COLUMNS):
+            figure = _parse(place, row, codes)
+            key = (*figure[1:5], tuple(sorted(figure.constraints)))
+            if key in seen:
+                raise InputError(f"{place}: says the same as {seen[key]}; remove one of them")
+            seen[key] = place
+            figures.append(figure)
+    return figures
+
+
+def _parse(place: str, row: dict[str, str], codes: dict[str, dict[str, str]]) -> Figure:
+    level, code = row["geo_level"], row["code"]
+    if level not in LEVELS:
+        raise InputError(f"{place}: unknown geo_level {level!r}; use {', '.join(LEVELS)}")
+    if code not in codes[level]:
+        raise InputError(f"{place}: no {level} has the code {code!r}; see the table of areas")
+    if not re.fullmatch("[a-z][a-z0-9_]*", row["variable"]):
+        raise InputError(f"{place}: {row['variable']!r} is no variable; name one of the model")
+    if not re.fullmatch("[0-9]{4}", row["period"]):
+        raise InputError(f"{place}: {row['period']!r} is no year; give four digits")
+    try:
+        value = float(row["value"])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{place}: {row['value']!r} is no number; give the published value")
+    constraints = _parse_constraints(place, row["constraints"])
+    return Figure(
+        place, level, code, row["variable"], int(row["period"]), constraints, value, row["source"]
+    )
+
+
+def _parse_constraints(place: str, text: str) -> tuple[Constraint, ...]:
+    """Return the conditions in `text`, which are separated by semicolons."""
+    constraints = []
+    for part in text.split(";") if text else []:
+        match = CONSTRAINT.fullmatch(part)
+        if match is None:
+            raise InputError(
+                f"{place}: {part!r} is no constraint; write a variable, one of "
+                "== != > >= < <= and a value, such as age>4;age<10"
+            )
+        constraint = Constraint(*match.groups())
+        if constraint.variable in [name for _, name in LEVELS.values()]:
+            raise InputError(f"{place}: {part!r} is about the place; use geo_level and code")
+        if constraint[:2] in [known[:2] for known in constraints]:
+            raise InputError(f"{place}: {part!r} comes twice with that operation; keep one")
+        constraints.append(constraint)
+    return tuple(constraints)
+
+
+class _Strata:
+    """The strata written so far; adding one that exists returns its number."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._ids: dict[str, int] = {}
+
+    def add(self, parent: int | None, constraints: tuple[Constraint, ...], notes: str) -> int:
+        digest = definition_hash(parent, constraints)
+        if digest not in self._ids:
+            self._ids[digest] = stratum = len(self._ids) + 1
+            self._connection.execute(
+                "INSERT INTO strata VALUES (?, ?, ?, ?)", (stratum, digest, parent, notes)
+            )
+            self._connection.executemany(
+                "INSERT INTO stratum_constraints VALUES (?, ?, ?, ?, NULL)",
+                [(stratum, *constraint) for constraint in sorted(constraints)],
+            )
+        return self._ids[digest]
+
+
+def _fill(
+    connection: sqlite3.Connection, codes: dict[str, dict[str, str]], figures: list[Figure]
+) -> None:
+    strata = _Strata(connection)
+    places: dict[tuple[str, str], int] = {}
+    for level, names in codes.items():
+        for code, name in names.items():
+            parent = _parent_of_place(level, code, places)
+            places[level, code] = strata.add(parent, _place_constraints(level, code), name)
+    for figure in figures:
+        stratum = places[figure.geo_level, figure.code]
+        if figure.constraints:
+            inherited = _place_constraints(figure.geo_level, figure.code)
+            notes = f"{codes[figure.geo_level][figure.code]}: " + ", ".join(
+                "".join(constraint) for constraint in figure.constraints
+            )
+            stratum = strata.add(stratum, inherited + figure.constraints, notes)
+        connection.execute(
+            "INSERT INTO targets (variable, period, stratum_id, value, source) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (figure.variable, figure.period, stratum, figure.value, figure.source),
+        )
+
+
+def _place_constraints(level: str, code: str) -> tuple[Constraint, ...]:
+    variable = LEVELS[level][1]
+    return () if variable is None else (Constraint(variable, "==", code),)
+
+
+def _parent_of_place(level: str, code: str, places: dict[tuple[str, str], int]) -> int | None:
+    if level == "national":
+        return None
+    if level == "state":
+        return places["national", "US"]
+    return places["state", str(int(code) // 100)]

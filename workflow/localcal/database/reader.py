@@ -1,0 +1,314 @@
+"""Target databases: SQLite files with the tables strata, stratum_constraints and targets.
+
+Only these tables are read. Other programs keep views in the same file that give a target's level
+and domain, but their definitions changed over time, so both are worked out here from the
+constraints. A database is never written to, not even its side files.
+"""
+
+import contextlib
+import hashlib
+import math
+import shutil
+import sqlite3
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from localcal.database.constraints import Constraint, split_geography
+from localcal.errors import InputError
+from localcal.files.atomic import atomic_path
+
+# The columns read, in the order in which their rows are sorted and digested.
+TABLES = {
+    "strata": ("stratum_id",),
+    "stratum_constraints": ("stratum_id", "constraint_variable", "operation", "value"),
+    "targets": (
+        "target_id",
+        "variable",
+        "period",
+        "stratum_id",
+        "reform_id",
+        "value",
+        "active",
+        "tolerance",
+        "source",
+    ),
+}
+# A write-ahead log or a rollback journal with something in it changes what the database says.
+SIDE_FILES = ("-wal", "-journal")
+# Which returns count as a target's population, not what they have: no domain of its own.
+FILER_VARIABLE = "tax_unit_is_filer"
+INCOME_VARIABLE = "adjusted_gross_income"
+
+
+class AreaIncome(NamedTuple):
+    """Published adjusted gross income in dollars, by district (state * 100 + number) and state."""
+
+    districts: dict[int, float]
+    states: dict[int, float]
+
+
+class _Target(NamedTuple):
+    """One row of the table targets, values checked."""
+
+    target_id: int
+    variable: str
+    period: int
+    stratum_id: int
+    reform_id: int
+    value: float
+    tolerance: float
+    source: str
+
+
+def read_targets_table(path: str | Path) -> pd.DataFrame:
+    """Read the active targets with their constraints.
+
+    Returns:
+        One row per active target, by target_id: target_id, stratum_id, variable, reform_id,
+        period, value, tolerance (NaN if none), source ('' if none), geo_level, geographic_id,
+        domain_variable and constraints (sorted tuple of `Constraint`, geography left out).
+
+    Raises:
+        InputError: the file is missing or no target database; no target is active; a target's
+            cell is empty or of the wrong kind, its stratum is missing, or its place is none.
+    """
+    path = Path(path)
+    with _open_database(path) as connection:
+        stratum_ids = {row[0] for row in _rows(connection, "strata")}
+        constraints = _read_constraints(path, connection)
+        targets = list(_active_targets(path, connection))
+    if not targets:
+        raise InputError(f"{path}: no target is active; set active to 1 for those to use")
+    for target in targets:
+        if target.stratum_id not in stratum_ids:
+            raise InputError(
+                f"{path}: target {target.target_id}: its stratum {target.stratum_id} is missing "
+                "from table strata; restore the stratum or set the target's active to 0"
+            )
+    table = pd.DataFrame(targets, columns=list(_Target._fields))
+    places = {
+        stratum: split_geography(f"{path}: stratum {stratum}", constraints.get(stratum, ()))
+        for stratum in sorted(set(table["stratum_id"].tolist()))
+    }
+    of_target = [places[stratum] for stratum in table["stratum_id"].tolist()]
+    table["geo_level"] = [level for level, _, _ in of_target]
+    table["geographic_id"] = [area for _, area, _ in of_target]
+    table["domain_variable"] = [domain_of(rest) for _, _, rest in of_target]
+    table["constraints"] = pd.Series([rest for _, _, rest in of_target], dtype=object)
+    return table
+
+
+def domain_of(constraints: Iterable[Constraint]) -> str:
+    """Return the constrained variables without geography and filing, sorted, comma-joined."""
+    return ",".join(sorted({c.variable for c in constraints} - {FILER_VARIABLE}))
+
+
+def best_period(table: pd.DataFrame, period: int) -> pd.DataFrame:
+    """Keep, per stratum, variable and reform, the last period up to `period`, else the first.
+
+    Two rows of the same period are both kept, for the caller to refuse.
+    """
+    published = table["period"].to_numpy(np.int64)
+    # Years before the run by distance; any of them wins over every year after it.
+    rank = np.where(published <= period, period - published, published + period)
+    key = [table["stratum_id"], table["variable"], table["reform_id"]]
+    ranks = pd.Series(rank, index=table.index)
+    return table[ranks == ranks.groupby(key).transform("min")]
+
+
+def copy_database(source: str | Path, destination: str | Path) -> None:
+    """Copy a target database, complete or not at all; `source` stays as it is.
+
+    What a write-ahead log holds is in the copy's one file.
+
+    Raises:
+        InputError: the file is missing or no target database; the disk is full.
+    """
+    source = Path(source)
+    with _open_database(source):
+        pass
+    with _settled(source) as settled, atomic_path(destination) as part:
+        shutil.copyfile(settled, part)
+
+
+def content_digest(path: str | Path) -> str:
+    """Return the SHA-256 of what a target database says, whatever its bytes, views and notes.
+
+    Raises:
+        InputError: the file is missing or no target database.
+    """
+    digest = hashlib.sha256()
+    with _open_database(Path(path)) as connection:
+        for name, columns in TABLES.items():
+            digest.update(repr((name, columns)).encode())
+            for row in _rows(connection, name):
+                digest.update(repr(tuple(map(_as_number, columns, row))).encode())
+    return digest.hexdigest()
+
+
+def district_income(path: str | Path, period: int) -> AreaIncome:
+    """Read the published adjusted gross income of districts and states under current law.
+
+    Of several years the one `best_period` picks is used; filers' income and everybody's both
+    count, everybody's first.
+
+    Returns:
+        Two dictionaries, either may be empty.
+
+    Raises:
+        InputError: as `read_targets_table`; one area has two different incomes.
+    """
+    table = read_targets_table(path)
+    table = table[
+        (table["variable"] == INCOME_VARIABLE)
+        & (table["reform_id"] == 0)
+        & (table["domain_variable"] == "")
+    ]
+    table = best_period(table, period)
+    by_level: dict[str, dict[int, float]] = {"district": {}, "state": {}}
+    unfiltered: dict[tuple[str, int], bool] = {}
+    for row in table.itertuples():
+        if row.geo_level == "national":
+            continue
+        area = int(row.geographic_id)
+        key = (row.geo_level, area)
+        everybody = not row.constraints
+        if key in unfiltered and unfiltered[key] == everybody:
+            raise InputError(
+                f"{path}: {row.geo_level} {area} has two active targets for {INCOME_VARIABLE} "
+                f"(one is target {row.target_id}); set active to 0 for one of them"
+            )
+        if everybody or key not in unfiltered:
+            by_level[row.geo_level][area] = row.value
+            unfiltered[key] = everybody
+    return AreaIncome(districts=by_level["district"], states=by_level["state"])
+
+
+@contextlib.contextmanager
+def _open_database(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open for reading, with the tables checked; SQLite's own errors become InputError."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the path of a target database")
+    try:
+        with _settled(path) as settled:
+            # immutable: SQLite would otherwise create side files next to a database in
+            # write-ahead mode, and fail where the folder is read-only.
+            address = settled.resolve().as_uri() + "?mode=ro&immutable=1"
+            with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
+                _check_tables(path, connection)
+                yield connection
+    except sqlite3.Error as error:
+        raise InputError(
+            f"{path}: cannot be read as a SQLite database ({error}); restore the file or fetch "
+            "it again"
+        ) from error
+
+
+@contextlib.contextmanager
+def _settled(path: Path) -> Iterator[Path]:
+    """Yield a file that says everything the database says without its side files.
+
+    It is the database itself, or a temporary copy with the side files worked in.
+    """
+    path = path.resolve()
+    side_files = [Path(f"{path}{suffix}") for suffix in SIDE_FILES]
+    side_files = [file for file in side_files if file.is_file() and file.stat().st_size]
+    if not side_files:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for file in (path, *side_files):
+            shutil.copyfile(file, Path(folder, file.name))
+        copy = Path(folder, path.name)
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        yield copy
+
+
+def _check_tables(path: Path, connection: sqlite3.Connection) -> None:
+    for name, columns in TABLES.items():
+        found = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
+        if not found:
+            raise InputError(
+                f"{path}: table {name} is missing; give a target database with the tables "
+                f"{', '.join(TABLES)}"
+            )
+        missing = [column for column in columns if column not in found]
+        if missing:
+            raise InputError(
+                f"{path}: table {name} lacks the columns {', '.join(missing)}; rebuild the "
+                "database with the current schema"
+            )
+
+
+def _rows(connection: sqlite3.Connection, name: str) -> sqlite3.Cursor:
+    columns = ", ".join(TABLES[name])
+    return connection.execute(f"SELECT {columns} FROM {name} ORDER BY {columns}")
+
+
+def _as_number(column: str, cell: object) -> object:
+    # The same number is an int or a float, depending on how the column was declared.
+    if column in ("value", "tolerance") and isinstance(cell, int):
+        return float(cell)
+    return cell
+
+
+def _read_constraints(path: Path, connection: sqlite3.Connection) -> dict[int, list[Constraint]]:
+    constraints: defaultdict[int, list[Constraint]] = defaultdict(list)
+    for stratum_id, *cells in _rows(connection, "stratum_constraints"):
+        if any(cell is None for cell in cells):
+            raise InputError(
+                f"{path}: stratum {stratum_id}: a constraint has an empty cell; complete or "
+                "delete it"
+            )
+        constraints[stratum_id].append(Constraint(*map(str, cells)))
+    return constraints
+
+
+def _active_targets(path: Path, connection: sqlite3.Connection) -> Iterator[_Target]:
+    for row in _rows(connection, "targets"):
+        cells = dict(zip(TABLES["targets"], row, strict=True))
+        label = f"{path}: target {cells['target_id']}"
+        if cells["active"] not in (0, 1):
+            raise InputError(f"{label}: active is {cells['active']!r}; set it to 0 or 1")
+        if cells["active"]:
+            yield _checked_target(label, cells)
+
+
+def _checked_target(label: str, cells: dict[str, object]) -> _Target:
+    integers = {}
+    for name in ("target_id", "period", "stratum_id", "reform_id"):
+        if not isinstance(cells[name], int):
+            raise InputError(f"{label}: {name} is {cells[name]!r}; give an integer")
+        integers[name] = cells[name]
+    variable = cells["variable"]
+    if not isinstance(variable, str) or not variable:
+        raise InputError(f"{label}: variable is {variable!r}; give a variable's name")
+    value, tolerance, source = cells["value"], cells["tolerance"], cells["source"]
+    # SQLite stores NaN as NULL.
+    if not _is_finite(value):
+        raise InputError(
+            f"{label} ({variable}): value is {value!r}; give a finite number or set active to 0"
+        )
+    if tolerance is not None and not (_is_finite(tolerance) and tolerance >= 0):
+        raise InputError(
+            f"{label} ({variable}): tolerance is {tolerance!r}; give a percentage or NULL"
+        )
+    return _Target(
+        **integers,
+        variable=variable,
+        value=float(value),
+        tolerance=math.nan if tolerance is None else float(tolerance),
+        source="" if source is None else str(source),
+    )
+
+
+def _is_finite(cell: object) -> bool:
+    return isinstance(cell, int | float) and math.isfinite(cell)

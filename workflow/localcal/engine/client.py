@@ -1,0 +1,216 @@
+"""Work in a process that has the model loaded already.
+
+The first job that needs the model starts a server (`localcal.engine.server`). It belongs to one
+version of the code and of the environment on one host, and lives as long as a coordinator
+(Snakemake) that uses it. A scheduler ends all processes of a job with it, so under one that we know
+every job has a server of its own. In a container, where a Snakemake comes and goes with each job,
+one lives as long as the container (`localcal.keep_warm`).
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator
+from importlib.metadata import distributions
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from localcal.errors import InputError
+from localcal.jobs.job import COORDINATOR_VARIABLE, KEEPER_VARIABLE
+
+logger = logging.getLogger(__name__)
+
+
+# What schedulers tell their jobs: the number of the job.
+JOB_VARIABLES = ("SLURM_JOB_ID",)
+# What the kernel allows for the path of a socket, the last zero not counted.
+SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
+KEY_CHARACTERS = 16
+# Its path is always short enough.
+LAST_RESORT = "/tmp"
+
+SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_TO_BIND = 60.0
+# A server can stop just when a client comes; then the client starts another one.
+TRIES = 3
+
+
+def run_with_engine(
+    engine: str, function: str | Callable, *, calculated: Collection[str] = (), **arguments: object
+) -> object:
+    """Call `function(engine=<the loaded engine>, **arguments)` in a warm process.
+
+    Args:
+        engine: the engine as `module:Class`.
+        function: a function of a module, or its name as `module:function`, which spares this
+            process the import.
+        calculated: variables that the function and later ones will calculate; the process fills
+            the model's caches for them once.
+        arguments: anything that can be pickled.
+
+    Raises:
+        InputError: what the function raised, or the engine cannot be loaded.
+        MemoryError: the function raised it, or its process was killed from outside.
+        WorkerError: the function raised something else, or its process died.
+    """
+    key = server_key(engine)
+    for _ in range(TRIES):
+        connection = _connect(key, engine)
+        try:
+            job = (str(Path.cwd()), function, arguments)
+            connection.send((key, keeper(os.getpid()), frozenset(calculated), job))
+            connection.recv()
+        except (EOFError, ConnectionError):
+            connection.close()
+            continue
+        with connection:
+            return _follow(connection)
+    raise WorkerError(f"the process that holds {engine} ended {TRIES} times before it answered")
+
+
+class WorkerError(RuntimeError):
+    """The work failed in another process; the message holds that process's traceback."""
+
+
+def _follow(connection: Connection) -> object:
+    """Repeat the child's log lines here until it delivers its result."""
+    while True:
+        try:
+            kind, content = connection.recv()
+        except EOFError as error:
+            raise WorkerError(
+                "the process that did this job's work died without a word; was it killed for "
+                "its memory?"
+            ) from error
+        if kind == "log":
+            name, level, message = content
+            logging.getLogger(name).log(level, "%s", message)
+        elif kind == "result":
+            result, seconds, cpu_seconds, peak_mb = content
+            logger.info(
+                "the work took %.1f s (%.1f s of CPU) and at most %d MB",
+                seconds,
+                cpu_seconds,
+                peak_mb,
+            )
+            return result
+        elif kind == "input error":
+            raise InputError(content)
+        elif kind == "memory error":
+            raise MemoryError(content)
+        elif kind == "killed" and content == signal.SIGKILL:
+            raise MemoryError(
+                "the process that did this job's work was killed from outside (SIGKILL), most "
+                "likely because the machine or the scheduler had no more memory for it"
+            )
+        elif kind == "killed":
+            raise WorkerError(
+                f"the process that did this job's work died of {signal.Signals(content).name}"
+            )
+        else:
+            raise WorkerError(content)
+
+
+def keeper(default: int) -> int:
+    """Return the process that a server lives as long as."""
+    keeper = os.environ.get(KEEPER_VARIABLE) or os.environ.get(COORDINATOR_VARIABLE)
+    return int(keeper or default)
+
+
+def server_key(engine: str) -> str:
+    """Return what a server and its clients must have in common.
+
+    That is code, packages and interpreter; and the host and the scheduler's job, because the
+    folder for sockets may be one that other hosts see too.
+    """
+    digest = hashlib.sha256()
+    try:
+        spec = find_spec(engine.partition(":")[0])
+    except ModuleNotFoundError as error:
+        raise InputError(f"engine: cannot find '{engine}' ({error})") from error
+    own = sorted(Path(__file__).parents[1].rglob("*.py"))
+    for path in [*own, *([Path(spec.origin)] if spec and spec.origin else [])]:
+        digest.update(path.read_bytes())
+    # Each once: a folder may be on the path several times.
+    installed = sorted({f"{item.name}=={item.version}" for item in distributions()})
+    # Not sys.executable: one interpreter goes by several names.
+    python = [sys.prefix, sys.version, os.environ.get("PYTHONPATH", ""), engine]
+    place = [socket.gethostname(), *(os.environ.get(name, "") for name in JOB_VARIABLES)]
+    digest.update("\n".join([*python, *place, *installed]).encode())
+    return digest.hexdigest()[:KEY_CHARACTERS]
+
+
+def _folder() -> Path:
+    """Return this user's folder for sockets; nobody else may look into it.
+
+    Not in the checkout: the path of a socket may only have some hundred characters. And not where
+    the environment of another machine, which a scheduler hands to its jobs, says without a look.
+    """
+    name = f"localcal-{os.getuid()}"
+    for parent in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), LAST_RESORT):
+        folder = Path(parent) / name
+        fits = len(os.fsencode(folder / ("0" * KEY_CHARACTERS))) <= SOCKET_PATH_BYTES
+        if parent and fits and os.access(parent, os.W_OK | os.X_OK):
+            break
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.stat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise InputError(f"{folder}: belongs to or is open to somebody else; remove it")
+    return folder
+
+
+def _connect(key: str, engine: str) -> Connection:
+    """Return a connection to the server, which is started if there is none."""
+    path = _folder() / key
+    deadline = time.monotonic() + SECONDS_TO_BIND
+    with _locked(path.parent):
+        if (connection := _try_to_connect(path)) is not None:
+            return connection
+        path.unlink(missing_ok=True)
+        logger.info("starting a process that loads %s (half a minute)", engine)
+        server = subprocess.Popen(
+            [sys.executable, "-m", "localcal.engine.server", str(path), engine],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+            start_new_session=True,
+        )
+        while time.monotonic() < deadline and server.poll() is None:
+            if (connection := _try_to_connect(path)) is not None:
+                # It outlives this process; nobody here will wait for its end.
+                server.returncode = 0
+                return connection
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+    raise WorkerError(f"no process could be started to hold {engine} ({path})")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one client at a time look for a server and start one."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_to_connect(path: Path) -> Connection | None:
+    client = socket.socket(socket.AF_UNIX)
+    try:
+        client.connect(str(path))
+    except (FileNotFoundError, ConnectionRefusedError):
+        client.close()
+        return None
+    return Connection(client.detach())

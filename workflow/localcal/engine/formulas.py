@@ -1,0 +1,42 @@
+"""What the formulas of policyengine-us may read, found in their code without running them."""
+
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+# How formulas get at stored values without `calculate`.
+STORAGE_ACCESS = frozenset({"get_array", "get_holder", "_get_array_from_storage"})
+
+
+def codes_of(function: object, seen: set[types.CodeType]) -> Iterator[types.CodeType]:
+    """Yield the code of a function and of the policyengine-us helpers it calls."""
+    code = getattr(function, "__code__", None)
+    # By file: policyengine-core gives the modules of variables names of its own.
+    if code is None or code in seen or "policyengine_us" not in Path(code.co_filename).parts:
+        return
+    seen.add(code)
+    codes = [code]
+    while codes:
+        code = codes.pop()
+        yield code
+        codes += [item for item in code.co_consts if isinstance(item, types.CodeType)]
+        for name in code.co_names:
+            yield from codes_of(function.__globals__.get(name), seen)
+
+
+def texts_of(function: types.FunctionType) -> Iterator[str]:
+    """Yield the text constants of a function and of the policyengine-us helpers it calls."""
+    for code in codes_of(function, set()):
+        for constant in code.co_consts:
+            if isinstance(constant, str):
+                yield constant
+            elif isinstance(constant, tuple | frozenset):
+                yield from (item for item in constant if isinstance(item, str))
+
+
+def calls_rank(variable: object) -> bool:
+    return any(
+        "rank" in name
+        for formula in variable.formulas.values()
+        for name in formula.__code__.co_names
+    )

@@ -1,0 +1,386 @@
+"""The only part of localcal that knows policyengine-us."""
+
+import gc
+import importlib
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from localcal.engine.formulas import STORAGE_ACCESS, calls_rank, codes_of, texts_of
+from localcal.engine.pins import Pins
+from localcal.engine.protocol import Variable
+from localcal.engine.reads import Reads
+from localcal.errors import InputError
+from localcal.geography.codes import STATES
+from localcal.population.dataset import id_columns
+from localcal.population.population import ENTITIES, Population, one_person_per_state
+
+logger = logging.getLogger(__name__)
+
+
+# policyengine-us takes these as inputs although it also has a formula for them: it moves what a
+# dataset stores to the variables that labour-supply and capital-gains responses start from.
+MOVED_INPUTS = frozenset(
+    {
+        "employment_income",
+        "long_term_capital_gains",
+        "self_employment_income",
+        "sstb_self_employment_income",
+        "weekly_hours_worked",
+    }
+)
+
+# Parameters are cached by date; the year that most runs are about.
+WARM_UP_PERIOD = 2024
+
+
+class PolicyEngineUS:
+    """policyengine-us. Importing it takes half a minute and 0.8 GB, once per process."""
+
+    def __init__(self) -> None:
+        logger.info("loading policyengine-us (half a minute)")
+        system = importlib.import_module("policyengine_us.system")
+        self._refused = importlib.import_module("policyengine_us.spm").REJECTED_DATASET_INPUTS
+        self._simulation = type("ReadingSimulation", (_NotesReads, system.Simulation), {})
+        self._microsimulation = system.Microsimulation
+        self._system = system.system
+        self.pins = Pins(importlib.import_module("policyengine_us.tools.pinned_tbs"), self._system)
+        self.version = version("policyengine-us")
+        logger.info("policyengine-us %s is loaded", self.version)
+
+    @cached_property
+    def _variables(self) -> dict[str, Variable]:
+        kinds = {float: "float", int: "int", bool: "bool", str: "text"}
+        return {
+            name: Variable(
+                name=name,
+                entity=variable.entity.key,
+                kind=kinds.get(variable.value_type, "enum"),
+                computed=not variable.is_input_variable() and name not in MOVED_INPUTS,
+                refused=name in self._refused,
+            )
+            for name, variable in self._system.variables.items()
+        }
+
+    def warm_up(self, variables: Collection[str]) -> None:
+        """Fill the model's caches of parameters: ten seconds for the first to ask.
+
+        In every state, for formulas of other states than those present are not run. (New York's
+        income tax even makes the model copy its parameters, see `Pins`.)
+        """
+        simulation = self.simulate(one_person_per_state(WARM_UP_PERIOD, STATES))
+        for variable in sorted(set(variables) & self.variables().keys()):
+            simulation.calculate(variable)
+        simulation.close()
+
+    def variables(self) -> Mapping[str, Variable]:
+        """Return every variable of the model by name."""
+        return self._variables
+
+    def simulate(
+        self,
+        population: Population,
+        common: "CommonValues | None" = None,
+        units: Mapping[str, np.ndarray] | None = None,
+    ) -> "PopulationRun":
+        """Put a population into the model.
+
+        Args:
+            population: the households.
+            common: what another simulation shares with this one.
+            units: entity to the unit of that simulation that each unit here is the same as.
+        """
+        return PopulationRun(self, population, common, units)
+
+    def load(self, path: Path, period: int) -> "FileRun":
+        """Put a dataset file into the model, as its users would."""
+        return FileRun(self, path, period)
+
+    def growth(self, index: str, start: int, end: int) -> float:
+        """Return the ratio end to start of `population` or `prices` (January values).
+
+        Raises:
+            InputError: the model has no value for one of the years.
+        """
+        parameters = self._system.parameters
+        series = {
+            "population": parameters.calibration.gov.census.populations.total,
+            "prices": parameters.gov.bls.cpi.cpi_u,
+        }[index]
+        values = [series(f"{year}-01-01") for year in (start, end)]
+        if None in values or 0 in values:
+            raise InputError(
+                f"policyengine-us {self.version} has no {index} index for {start} or {end}; "
+                "exclude the targets of that year with targets.exclude"
+            )
+        return values[1] / values[0]
+
+    def population_wide(self) -> Mapping[str, str]:
+        """Return the computed variables whose formula reads an entity's weight.
+
+        A formula has no use for weights but to look at the population as a whole: sums by state
+        and ranks are the kinds there are in 2.68.
+        """
+        weights = {f"{entity}_weight" for entity in ENTITIES}
+        return {
+            name: "rank" if calls_rank(self._system.variables[name]) else "sum"
+            for name in sorted(self._direct)
+            if name not in weights and self._direct[name] & weights
+        }
+
+    def dependencies(self, variable: str) -> frozenset[str]:
+        """Return the variables that `variable` may be calculated from, itself among them.
+
+        Read off the formulas' constants and their helpers', so the answer may be too large.
+        """
+        found: set[str] = set()
+        waiting = [variable]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting.extend(self._direct.get(name, ()))
+        return frozenset(found)
+
+    @cached_property
+    def _direct(self) -> dict[str, set[str]]:
+        names = set(self._system.variables)
+        return {
+            name: (set(self._read_by(variable)) & names) - {name}
+            for name, variable in self._system.variables.items()
+        }
+
+    @cached_property
+    def _reads_from_storage(self) -> Reads:
+        """What formulas may read that look into the model's storage instead of calculating."""
+        return Reads(
+            {
+                name: self._direct[name]
+                for name, variable in self._system.variables.items()
+                if any(
+                    STORAGE_ACCESS.intersection(code.co_names)
+                    for formula in variable.formulas.values()
+                    for code in codes_of(formula, set())
+                )
+            }
+        )
+
+    def _read_by(self, variable: object) -> Iterator[str]:
+        for formula in variable.formulas.values():
+            yield from texts_of(formula)
+        for parts in (getattr(variable, "adds", None), getattr(variable, "subtracts", None)):
+            if isinstance(parts, str):
+                yield from self._parameter_lists(parts)
+            elif parts:
+                yield from parts
+
+    def _parameter_lists(self, path: str) -> Iterator[str]:
+        node = self._system.parameters
+        for part in path.split("."):
+            node = getattr(node, part)
+        for value in node.values_list:
+            yield from value.value
+
+
+class _InMemoryDataset:
+    """A population in the shape in which policyengine-core reads dataset files."""
+
+    name = label = "localcal"
+    data_format = "time_period_arrays"
+
+    def __init__(self, population: Population) -> None:
+        self.time_period = str(population.period)
+        columns = id_columns(population) | population.values
+        self._data = {name: {self.time_period: array} for name, array in columns.items()}
+
+    def load(self) -> dict[str, dict[str, np.ndarray]]:
+        """Return variable, period, values."""
+        return self._data
+
+
+class _NotesReads:
+    """A simulation of policyengine-us that notes what is read; comes before its class.
+
+    Branches, which formulas create, are copies and write to the same notes.
+    """
+
+    def __init__(self, *args: object, reads: Reads, **kwargs: object) -> None:
+        self._localcal_reads = reads
+        super().__init__(*args, **kwargs)
+
+    def calculate(self, variable_name: str, *args: object, **kwargs: object) -> np.ndarray:
+        with self._localcal_reads.reading(variable_name):
+            return super().calculate(variable_name, *args, **kwargs)
+
+    def get_array(self, variable_name: str, period: object) -> np.ndarray | None:
+        with self._localcal_reads.reading(variable_name):
+            return super().get_array(variable_name, period)
+
+    def set_input(self, variable_name: str, *args: object, **kwargs: object) -> None:
+        self._localcal_reads.override(variable_name)
+        super().set_input(variable_name, *args, **kwargs)
+
+
+class CommonValues(NamedTuple):
+    """What a simulation of policyengine-us shares.
+
+    Attributes:
+        values: variable to period to its values, one per unit of the simulation that shares.
+        reads: what that simulation read.
+    """
+
+    values: Mapping[str, Mapping[object, np.ndarray]]
+    reads: Reads
+
+
+class _Run:
+    """A simulation of policyengine-us for one year."""
+
+    def __init__(self, engine: PolicyEngineUS, simulation: object, period: int) -> None:
+        self._engine = engine
+        self._simulation = simulation
+        self._period = str(period)
+
+    def calculate(self, variable: str) -> np.ndarray:
+        """Return a variable's values, one per unit of its entity; enums as their names.
+
+        Raises:
+            InputError: the model does not have the variable, or a value is not finite.
+        """
+        known = self._engine.variables().get(variable)
+        if known is None:
+            raise InputError(f"policyengine-us {self._engine.version} has no variable '{variable}'")
+        # The model divides first and chooses afterwards; what counts is checked below.
+        with np.errstate(all="ignore"), self._engine.pins.kept():
+            values = self._calculate(variable)
+        if known.kind in ("text", "enum"):
+            return values.astype(str)
+        if known.kind == "float" and not np.isfinite(values).all():
+            raise InputError(
+                f"policyengine-us {self._engine.version}: '{variable}' is not finite for "
+                f"{np.count_nonzero(~np.isfinite(values))} of {values.size} units"
+            )
+        return values
+
+    def _calculate(self, variable: str) -> np.ndarray:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give the memory back; reference cycles inside the model keep it otherwise."""
+        self._simulation = None
+        self._engine._system.simulation = None
+        gc.collect()
+
+
+class FileRun(_Run):
+    """A dataset file inside policyengine-us, the way the file's users put it there."""
+
+    def __init__(self, engine: PolicyEngineUS, path: Path, period: int) -> None:
+        super().__init__(engine, engine._microsimulation(dataset=str(path)), period)
+
+    def _calculate(self, variable: str) -> np.ndarray:
+        return np.asarray(self._simulation.calculate(variable, self._period, use_weights=False))
+
+
+class PopulationRun(_Run):
+    """A population inside policyengine-us.
+
+    `Simulation` gives the bits of `Microsimulation` in a third of the time for small populations:
+    the latter wraps every yearly sum over months in a pandas Series with weights.
+    """
+
+    def __init__(
+        self,
+        engine: PolicyEngineUS,
+        population: Population,
+        common: CommonValues | None,
+        units: Mapping[str, np.ndarray] | None,
+    ) -> None:
+        self._population = population
+        self._common = common
+        self._units = units
+        self._asked: set[str] = set()
+        self._reads = Reads()
+        simulation = engine._simulation(dataset=_InMemoryDataset(population), reads=self._reads)
+        super().__init__(engine, simulation, population.period)
+        if common is not None:
+            self._store((name, self._shared(name)) for name in sorted(common.values))
+
+    def _calculate(self, variable: str) -> np.ndarray:
+        self._asked.add(variable)
+        return np.asarray(self._simulation.calculate(variable, self._period, decode_enums=True))
+
+    def share(self, changed: Collection[str], neutralized: Collection[str]) -> CommonValues:
+        """Return every value that does not depend on the inputs in `changed`.
+
+        Such a value was calculated from values that are the same for the same household, and its
+        formula took the same path through the same values; so it holds, bit for bit, wherever the
+        household stands with other values of `changed`. Kept is what a formula reads that does
+        depend on `changed` or on one of `neutralized`, and what was asked for.
+        """
+        reads = self._all_reads()
+        fixed = set(reads.names()) - reads.dependents(changed)
+        wanted = self._asked | reads.read_by(reads.dependents({*changed, *neutralized}))
+        return CommonValues({name: self._known(name) for name in wanted & fixed}, reads)
+
+    def neutralize(self, variable: str) -> "PopulationRun":
+        """Return the same population where `variable` keeps its default value for everybody.
+
+        Storing the default as an input stops the variable's formula, which gives the bits that
+        policyengine-core's `neutralize_variable` gives without building the tax system again.
+        What does not depend on the variable is handed over.
+        """
+        metadata = self._engine._system.get_variable(variable, check_existence=True)
+        reads = self._all_reads()
+        dependents = reads.dependents({variable})
+        wanted = (self._asked | reads.read_by(dependents)) - dependents
+        run = PopulationRun(self._engine, self._population, None, None)
+        size = run._simulation.populations[metadata.entity.key].count
+        default = np.full(size, metadata.default_value, dtype=metadata.dtype)
+        for period in _definition_periods(metadata.definition_period, self._period):
+            run._simulation.set_input(variable, period, default)
+        run._store((name, self._known(name)) for name in sorted(wanted))
+        return run
+
+    def _all_reads(self) -> Reads:
+        """Return what was read here and, for values handed over, where they come from."""
+        parts = [self._reads, self._engine._reads_from_storage]
+        return Reads.union(parts + ([self._common.reads] if self._common else []))
+
+    def _known(self, name: str) -> dict[object, np.ndarray]:
+        """Return the values of a variable by period, as they were calculated or handed over."""
+        holder = self._simulation.get_holder(name)
+        stored = holder.get_known_branch_periods()
+        own = {
+            period: holder.get_array(period, branch)
+            for branch, period in stored
+            if branch == self._simulation.branch_name
+        }
+        return self._shared(name) | own
+
+    def _shared(self, name: str) -> dict[object, np.ndarray]:
+        """Return the values that another simulation shares, for the units of this one."""
+        if self._common is None or name not in self._common.values:
+            return {}
+        units = self._units[self._engine.variables()[name].entity]
+        return {period: values[units] for period, values in self._common.values[name].items()}
+
+    def _store(self, known: Iterable[tuple[str, Mapping[object, np.ndarray]]]) -> None:
+        """Put values where policyengine-core keeps what it has calculated."""
+        branch = self._simulation.branch_name
+        for name, values in known:
+            holder = self._simulation.get_holder(name)
+            for period, array in values.items():
+                if holder.get_array(period, branch) is None:
+                    holder.put_in_cache(array, period, branch, derived=True)
+
+
+def _definition_periods(unit: str, year: str) -> list[str]:
+    if unit == "month":
+        return [f"{year}-{month:02}" for month in range(1, 13)]
+    return [year]

@@ -1,0 +1,111 @@
+"""What localcal asks of a tax-benefit model: arrays in and arrays out.
+
+An engine answers four questions: which variables there are, what they come to for a population,
+what they come to when one of them is neutralised, and how prices and people grew between two years.
+
+A simulation notes which variable reads which while it calculates. So a second simulation of the
+same households, with other values of some inputs, need not calculate what does not depend on them:
+`share` hands those values over. Whoever neutralises a variable gets them as well.
+"""
+
+import importlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from localcal.errors import InputError
+from localcal.population.population import Population
+
+
+class Variable(NamedTuple):
+    """What the model says about one of its variables.
+
+    `kind` is one of float, int, bool, text and enum; `computed` says that the model has a formula
+    for it; `refused` that the model does not let a dataset store it.
+    """
+
+    name: str
+    entity: str
+    kind: str
+    computed: bool
+    refused: bool = False
+
+
+class Common(Protocol):
+    """What a simulation has calculated that holds for other simulations of its households."""
+
+
+class Simulation(Protocol):
+    """One population in the model, for one year."""
+
+    def calculate(self, variable: str) -> np.ndarray:
+        """Return a variable's values, one per unit of its entity; enums as their names."""
+
+    def neutralize(self, variable: str) -> "Simulation":
+        """Return the same population where `variable` keeps its default value for everybody."""
+
+    def share(self, changed: Collection[str], neutralized: Collection[str]) -> Common:
+        """Return every value that does not depend on the inputs in `changed`.
+
+        Only of variables that were calculated, and as far as simulations in which one of
+        `neutralized` is neutralised can use it.
+        """
+
+    def close(self) -> None:
+        """Give the memory back."""
+
+
+class Engine(Protocol):
+    """A tax-benefit model."""
+
+    version: str
+
+    def warm_up(self, variables: Collection[str]) -> None:
+        """Do once what the first simulation that calculates these variables has to do."""
+
+    def variables(self) -> Mapping[str, Variable]:
+        """Return every variable of the model by name."""
+
+    def simulate(
+        self,
+        population: Population,
+        common: Common | None = None,
+        units: Mapping[str, np.ndarray] | None = None,
+    ) -> Simulation:
+        """Put a population into the model.
+
+        Args:
+            population: the households.
+            common: what another simulation shares with this one.
+            units: entity to the unit of that simulation that each unit here is the same as.
+        """
+
+    def load(self, path: Path, period: int) -> Simulation:
+        """Put a dataset file into the model, as its users would."""
+
+    def growth(self, index: str, start: int, end: int) -> float:
+        """Return the ratio end to start of `population` or `prices`."""
+
+    def population_wide(self) -> Mapping[str, str]:
+        """Return the variables whose value for one person depends on who else is simulated.
+
+        Each with how it looks at the population: `sum` or `rank`.
+        """
+
+    def dependencies(self, variable: str) -> frozenset[str]:
+        """Return the variables that `variable` may be calculated from, itself among them."""
+
+
+def load_engine(name: str) -> Engine:
+    """Return the engine that the config names as `module:Class`.
+
+    Raises:
+        InputError: there is no such module or class.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)()
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise InputError(f"engine: cannot load '{name}' ({error}); write module:Class") from error

@@ -1,0 +1,211 @@
+"""The process that has the model loaded, and the children it forks for jobs.
+
+Loading policyengine-us takes half a minute, as long as a chunk's own work. So a server loads it
+once and then forks one child per job; the child's memory is gone when its job ends. A child sends
+its client the log lines, and in the end the function's result or its error. It ends when its client
+is gone, and when the server is.
+"""
+
+import contextlib
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Collection, Iterator
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from localcal.engine.client import SECONDS_BETWEEN_LOOKS, keeper
+from localcal.engine.protocol import Engine, load_engine
+from localcal.errors import InputError
+from localcal.jobs.processes import die_with_parent, is_alive
+
+
+class Server:
+    """Holds a loaded engine and forks a child for each job."""
+
+    def __init__(self, path: Path, engine: str) -> None:
+        self._path = path
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen(64)
+        self._listener.settimeout(SECONDS_BETWEEN_LOOKS)
+        self._children: dict[int, Connection] = {}
+        # Whoever starts a server uses it; until it said so, the starting client stands for it.
+        self._coordinators = {keeper(os.getppid())}
+        self._failure = ""
+        with self._ending_early():
+            try:
+                self._engine: Engine | None = load_engine(engine)
+            except InputError as error:
+                self._engine, self._failure = None, str(error)
+        self._warm: set[str] = set()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Have children share what is loaded; a collection in one would copy all of it."""
+        gc.collect()
+        gc.freeze()
+
+    def _warm_up(self, variables: Collection[str]) -> None:
+        """Fill the model's caches for variables that no job has calculated before."""
+        new = set(variables) - self._warm
+        if self._engine is None or not new:
+            return
+        self._warm |= new
+        with contextlib.suppress(InputError):  # whoever asks for such a variable is told
+            self._engine.warm_up(new)
+        self._settle()
+
+    @contextlib.contextmanager
+    def _ending_early(self) -> Iterator[None]:
+        """End the process in the middle of loading or warming up if nobody is left to do it for."""
+        loaded = threading.Event()
+
+        def watch() -> None:
+            while not loaded.wait(SECONDS_BETWEEN_LOOKS):
+                if not self._has_coordinator():
+                    self._leave()
+                    os._exit(1)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield
+        finally:
+            # No thread may be left when children are forked.
+            loaded.set()
+            watcher.join()
+
+    def serve(self) -> None:
+        """Answer clients until the last coordinator is gone."""
+        try:
+            while self._is_needed():
+                with contextlib.suppress(TimeoutError):
+                    client, _ = self._listener.accept()
+                    client.setblocking(True)
+                    self._answer(Connection(client.detach()))
+                self._reap()
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another server's socket is in it
+            self._path.parent.rmdir()
+
+    def _is_needed(self) -> bool:
+        return bool(self._has_coordinator() or self._children)
+
+    def _has_coordinator(self) -> bool:
+        self._coordinators = {process for process in self._coordinators if is_alive(process)}
+        return bool(self._coordinators)
+
+    def _answer(self, connection: Connection) -> None:
+        try:
+            key, coordinator, calculated, job = connection.recv()
+        except (EOFError, ConnectionError):
+            connection.close()
+            return
+        if key != self._path.name:
+            connection.close()
+            return
+        self._coordinators.add(coordinator)
+        with self._ending_early():
+            self._warm_up(calculated)
+        child = os.fork()
+        if child == 0:
+            self._listener.close()
+            for other in self._children.values():
+                other.close()
+            _work(connection, self._engine, self._failure, *job)
+        self._children[child] = connection
+
+    def _reap(self) -> None:
+        """Bury children; speak for those that were killed and could not say so themselves."""
+        for child, connection in list(self._children.items()):
+            process, status = os.waitpid(child, os.WNOHANG)
+            if not process:
+                continue
+            if os.WIFSIGNALED(status):
+                with contextlib.suppress(ConnectionError):  # its client is gone too
+                    connection.send(("killed", os.WTERMSIG(status)))
+            connection.close()
+            del self._children[child]
+
+
+def _work(
+    connection: Connection,
+    engine: Engine | None,
+    failure: str,
+    folder: str,
+    function: str | Callable,
+    arguments: dict[str, object],
+) -> None:
+    """Do one job's work in a forked child, which never returns."""
+    die_with_parent()
+    os.chdir(folder)
+    connection.send("accepted")
+    threading.Thread(target=_die_with_client, args=(connection,), daemon=True).start()
+    handler = _SendingHandler(connection)
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    status = 1
+    start = time.monotonic()
+    try:
+        if engine is None:
+            raise InputError(failure)
+        if isinstance(function, str):
+            module, _, name = function.partition(":")
+            function = getattr(import_module(module), name)
+        result = function(engine=engine, **arguments)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        cpu_seconds = used.ru_utime + used.ru_stime
+        # In kibibytes, and with what it shares with this server.
+        peak_mb = used.ru_maxrss * 1024 // 10**6
+        handler.send(("result", (result, time.monotonic() - start, cpu_seconds, peak_mb)))
+        status = 0
+    except InputError as error:
+        handler.send(("input error", str(error)))
+    except MemoryError as error:
+        handler.send(("memory error", str(error)))
+    except Exception:  # noqa: BLE001 - handed to the client, which fails with it
+        handler.send(("error", traceback.format_exc()))
+    finally:
+        # Not sys.exit: what the server would do at its end is not the child's to do.
+        os._exit(status)
+
+
+class _SendingHandler(logging.Handler):
+    """Sends log lines to the client, whose log file and terminal they belong to."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._connection.send(("log", (record.name, record.levelno, record.getMessage())))
+
+    def send(self, message: tuple[str, object]) -> None:
+        """Send the job's outcome, never in the middle of a log line."""
+        with self.lock:
+            self._connection.send(message)
+
+
+def _die_with_client(connection: Connection) -> None:
+    """End this process when the client closes its side; it sends nothing more before that."""
+    with contextlib.suppress(EOFError, OSError):
+        connection.recv()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    Server(Path(sys.argv[1]), sys.argv[2]).serve()

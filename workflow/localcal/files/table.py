@@ -1,0 +1,95 @@
+"""Tables whose complaints name the row."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from localcal.errors import InputError, one_line
+
+
+class Table:
+    """A csv, csv.gz or parquet file whose complaints name the row."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        self._is_parquet = Path(path).suffix == ".parquet"
+        try:
+            self._columns = pq.read_table(path) if self._is_parquet else self._read_csv()
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such file; correct the path in the config") from error
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{path}: cannot be read as a table ({one_line(error)}); "
+                "give csv, csv.gz or parquet"
+            ) from error
+        self.n_rows = self._columns.num_rows
+        if self.n_rows == 0:
+            raise InputError(f"{path}: holds no rows; give a file with content")
+
+    def _read_csv(self) -> pa.Table:
+        # Codes are text: a guessed number would lose leading zeros and hide a wrong length. Empty
+        # lines are kept, so that a row's number is its line's.
+        options = pacsv.ParseOptions(ignore_empty_lines=False)
+        with pacsv.open_csv(self.path, parse_options=options) as reader:
+            names = reader.schema.names
+        return pacsv.read_csv(
+            self.path,
+            parse_options=options,
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+
+    def row_name(self, row: int) -> str:
+        """Name a row the way an editor counts it: a csv file's header is line 1."""
+        return f"{self.path}: row {row}" if self._is_parquet else f"{self.path}: line {row + 2}"
+
+    def refuse_rows(self, wrong: np.ndarray, complaint: str) -> None:
+        """Raise InputError for the first row where `wrong` is true."""
+        if wrong.any():
+            raise InputError(f"{self.row_name(int(np.argmax(wrong)))} {complaint}; correct it")
+
+    def has(self, names: tuple[str, ...]) -> bool:
+        return any(name in self._columns.column_names for name in names)
+
+    def _column(self, names: tuple[str, ...]) -> tuple[str, pa.ChunkedArray]:
+        for name in names:
+            if name in self._columns.column_names:
+                return name, self._columns[name]
+        raise InputError(
+            f"{self.path}: has no column {' or '.join(map(repr, names))}, only "
+            f"{', '.join(self._columns.column_names)}; rename or add it"
+        )
+
+    def _matching(self, names: tuple[str, ...], pattern: str, need: str) -> pa.ChunkedArray:
+        name, column = self._column(names)
+        text = column.cast(pa.string())
+        fits = pc.fill_null(pc.match_substring_regex(text, pattern), False)
+        row = pc.index(fits, False).as_py()
+        if row >= 0:
+            raise InputError(
+                f"{self.row_name(row)} has the {name} {text[row].as_py()!r}, which is not {need}"
+            )
+        return text
+
+    def whole_numbers(self, names: tuple[str, ...]) -> np.ndarray:
+        """Return a column as int64, refusing anything but digits."""
+        text = self._matching(names, "^[0-9]{1,18}$", "a whole number; correct it")
+        return text.cast(pa.int64()).to_numpy()
+
+    def codes(self, names: tuple[str, ...], width: int) -> np.ndarray:
+        """Return a column of `width`-digit codes as bytes."""
+        text = self._matching(names, f"^[0-9]{{{width}}}$", f"{width} digits; keep leading zeros")
+        fixed = text.cast(pa.binary()).cast(pa.binary(width)).combine_chunks()
+        content = np.frombuffer(fixed.buffers()[1], dtype=f"S{width}")
+        return content[fixed.offset : fixed.offset + self.n_rows]
+
+    def real_numbers(self, names: tuple[str, ...]) -> np.ndarray:
+        """Return a column as float64; what is no number becomes NaN, for the caller to refuse."""
+        _, column = self._column(names)
+        return pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(np.float64)

@@ -1,0 +1,1 @@
+"""Places: their codes, the areas there are, and where every clone lives."""

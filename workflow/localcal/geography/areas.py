@@ -1,0 +1,144 @@
+"""The areas that get a file of their own.
+
+Imported whenever the Snakefile is parsed, so nothing here is slow to import.
+"""
+
+import csv
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcal.errors import InputError
+
+LEVELS = ("national", "states", "districts", "cities")
+COLUMNS = ("level", "area", "name", "code", "state_fips", "counties")
+
+# An area's short name is part of file names, and a wildcard of rules.
+AREA_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Area:
+    """A nation, state, congressional district or city."""
+
+    level: str
+    """One of LEVELS."""
+    area: str
+    """Short name, unlike every other area's: US, CA, CA-12, NYC."""
+    name: str
+    code: str
+    """US, a state's FIPS code, `state * 100 + number` of a district, or a city's short name."""
+    state: int | None
+    """FIPS code of the state it lies in; None for the nation."""
+    counties: tuple[str, ...]
+    """5-digit codes of the counties a city consists of; empty at the other levels."""
+
+
+def read_areas(path: str | Path) -> list[Area]:
+    """Read the table of areas, tab-separated, in its order.
+
+    Raises:
+        InputError: the file or a column is missing, or a line cannot be right; names the line.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file, delimiter="\t")
+            missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
+            if missing:
+                raise InputError(
+                    f"{path}: has no column {missing[0]!r}; it needs {', '.join(COLUMNS)}, "
+                    "separated by tabs"
+                )
+            areas = [_area(f"{path}: line {table.line_num}", row) for row in table]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read ({error}); correct areas.path") from error
+    if not areas:
+        raise InputError(f"{path}: lists no areas; give a table with one line per area")
+    _refuse_repeats(path, areas)
+    return areas
+
+
+def _area(line: str, row: Mapping[str, str | None]) -> Area:
+    if None in row or None in row.values():
+        raise InputError(f"{line} does not have {len(COLUMNS)} fields; separate them by tabs")
+    if row["level"] not in LEVELS:
+        raise InputError(f"{line} has the level {row['level']!r}; use one of {', '.join(LEVELS)}")
+    if not AREA_PATTERN.fullmatch(row["area"]):
+        raise InputError(
+            f"{line} has the area {row['area']!r}; use letters, digits, _ and -, as in CA-12"
+        )
+    counties = tuple(row["counties"].split(",")) if row["counties"] else ()
+    area = Area(row["level"], row["area"], row["name"], row["code"], _state(line, row), counties)
+    _check_place(line, area)
+    return area
+
+
+def _state(line: str, row: Mapping[str, str]) -> int | None:
+    if row["level"] == "national" and not row["state_fips"]:
+        return None
+    if not re.fullmatch("[0-9]{1,2}", row["state_fips"]):
+        raise InputError(
+            f"{line} has the state_fips {row['state_fips']!r}; give a state's FIPS code"
+        )
+    return int(row["state_fips"])
+
+
+def _check_place(line: str, area: Area) -> None:
+    if area.level == "states" and area.code != str(area.state):
+        raise InputError(f"{line} has the code {area.code!r}, but state_fips {area.state}")
+    if area.level == "districts" and not (
+        re.fullmatch("[0-9]{3,4}", area.code) and int(area.code) // 100 == area.state
+    ):
+        raise InputError(
+            f"{line} has the code {area.code!r}; give state_fips * 100 + the district's number"
+        )
+    if area.level == "cities" and not area.counties:
+        raise InputError(f"{line} is a city without counties; list their codes, comma-separated")
+    for county in area.counties:
+        if not re.fullmatch("[0-9]{5}", county):
+            raise InputError(f"{line} has the county {county!r}; give 5 digits with leading zeros")
+
+
+def _refuse_repeats(path: str | Path, areas: Iterable[Area]) -> None:
+    seen = set()
+    for area in areas:
+        if area.area in seen:
+            raise InputError(f"{path}: lists the area {area.area!r} twice; rename or remove one")
+        seen.add(area.area)
+
+
+def select(areas: Iterable[Area], wanted: Mapping[str, str | Iterable[str]]) -> list[Area]:
+    """Return the areas that `wanted` asks for, in the order of `areas`.
+
+    `wanted` maps a level to "all" or to a list of short names; a level not mentioned gives none.
+
+    Raises:
+        InputError: a level or a name that does not exist; suggests the nearest one.
+    """
+    areas = list(areas)
+    chosen = set()
+    for level, names in wanted.items():
+        if level not in LEVELS:
+            raise InputError(f"areas.{level}: no such level; use {', '.join(LEVELS)}")
+        known = [area.area for area in areas if area.level == level]
+        if names == "all":
+            chosen.update(known)
+            continue
+        if isinstance(names, str):
+            raise InputError(f"areas.{level}: {names!r} is no list; write [{names}], or all")
+        for name in names:
+            if name not in known:
+                raise InputError(_unknown(level, name, known))
+            chosen.add(name)
+    return [area for area in areas if area.area in chosen]
+
+
+def _unknown(level: str, name: str, known: list[str]) -> str:
+    by_upper = {area.upper(): area for area in known}
+    near = difflib.get_close_matches(str(name).upper(), by_upper, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(by_upper[match] for match in near)}?" if near else (
+        f"see the {len(known)} of this level in the table of areas"
+    )  # fmt: skip
+    return f"areas.{level}: no area {name!r}; {hint}"

@@ -1,0 +1,19 @@
+"""Codes of places, and the levels they belong to."""
+
+BLOCK_DIGITS = 15
+COUNTY_DIGITS = 5
+
+# Stands for "somewhere in this county" where only counties are known. Census tracts are numbered
+# from 000100 up, so no real block has these ten digits.
+UNKNOWN_BLOCK = b"0000000000"
+
+# The census writes 00 for a state's only district and 98 for the delegate's district of DC.
+AT_LARGE_NUMBERS = (0, 98)
+
+# One more than the largest FIPS code of a state, Wyoming's: tables are looked up by the code.
+STATE_CODES = 57
+# The same for districts, whose codes are `state * 100 + number`.
+DISTRICT_CODES = 100 * STATE_CODES
+
+# The 50 states and the District of Columbia; the FIPS codes left out were kept for territories.
+STATES = tuple(sorted(set(range(1, STATE_CODES)) - {3, 7, 14, 43, 52}))

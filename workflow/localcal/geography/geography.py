@@ -1,0 +1,201 @@
+"""The places of the columns of the matrix.
+
+Each household has `n_clones` clones; each clone lives in one block of one congressional district.
+Column `j = household * n_clones + clone` of the matrix is one clone.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from localcal.errors import InputError
+from localcal.files.hdf5 import create_h5
+from localcal.geography.areas import Area
+from localcal.geography.blocks import county_of, refuse_foreign_states, state_of
+from localcal.geography.codes import BLOCK_DIGITS, COUNTY_DIGITS
+
+DTYPES = {
+    "household": np.dtype("<i4"),
+    "clone": np.dtype("<i4"),
+    "state": np.dtype("<i4"),
+    "district": np.dtype("<i4"),
+    "county": np.dtype(f"S{COUNTY_DIGITS}"),
+    "block": np.dtype(f"S{BLOCK_DIGITS}"),
+    "design_weight": np.dtype("<f8"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Geography:
+    """The places of some or all columns of a run; every array has one entry per column."""
+
+    n_households: int
+    """Households of the whole run, also where the arrays hold a slice of its columns."""
+    n_clones: int
+    household: np.ndarray
+    """int32, position of the household in the population."""
+    clone: np.ndarray
+    """int32, 0 to n_clones - 1."""
+    state: np.ndarray
+    """int32, FIPS code."""
+    district: np.ndarray
+    """int32, `state * 100 + number`; a state's only district has the number 1."""
+    county: np.ndarray
+    """S5."""
+    block: np.ndarray
+    """S15; the last ten digits are zeros where only the county is known."""
+    design_weight: np.ndarray
+    """float64; a household's columns sum to its household_weight, exactly or in expectation."""
+
+    def __post_init__(self) -> None:
+        lengths = {len(getattr(self, name)) for name in DTYPES}
+        if len(lengths) != 1:
+            raise ValueError(f"arrays of a geography differ in length: {sorted(lengths)}")
+
+    def __len__(self) -> int:
+        return len(self.household)
+
+
+def write_geography(
+    path: str | Path, geography: Geography, attributes: Mapping[str, object]
+) -> None:
+    """Write a whole geography; the same geography and attributes give the same bytes.
+
+    `attributes` (where it came from, the settings used) become attributes of the file's root;
+    what is no text or number is written as JSON.
+    """
+    if len(geography) != geography.n_households * geography.n_clones:
+        raise ValueError("only a whole geography can be written, not a slice")
+    everything = {
+        **attributes,
+        "n_households": geography.n_households,
+        "n_clones": geography.n_clones,
+    }
+    n_bytes = sum(dtype.itemsize for dtype in DTYPES.values()) * len(geography)
+    with create_h5(path, n_bytes) as file:
+        for name, value in sorted(everything.items()):
+            is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+            file.attrs[name] = value if is_plain else json.dumps(value, sort_keys=True)
+        for name, dtype in DTYPES.items():
+            file.create_dataset(name, data=getattr(geography, name).astype(dtype, copy=False))
+
+
+def read_geography(path: str | Path, start: int = 0, stop: int | None = None) -> Geography:
+    """Read columns [start, stop) of a geography.h5; nothing else is read from the disk.
+
+    Raises:
+        InputError: not such a file, a truncated one, or places that contradict each other.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            n_households, n_clones = _checked_layout(path, file)
+            total = n_households * n_clones
+            stop = total if stop is None else stop
+            if not 0 <= start <= stop <= total:
+                raise InputError(
+                    f"{path}: has columns 0 to {total}, not {start} to {stop}; "
+                    "remake the plan or the geography"
+                )
+            arrays = {name: file[name][start:stop] for name in DTYPES}
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read as HDF5 ({' '.join(str(error).split())}); make it again"
+        ) from error
+    geography = Geography(n_households, n_clones, **arrays)
+    _check_content(path, geography, start)
+    return geography
+
+
+def _checked_layout(path: str | Path, file: h5py.File) -> tuple[int, int]:
+    for name in ("n_households", "n_clones"):
+        if not isinstance(file.attrs.get(name), np.integer):
+            raise InputError(f"{path}: has no whole number {name!r}; give a geography.h5")
+    n_households, n_clones = int(file.attrs["n_households"]), int(file.attrs["n_clones"])
+    for name, dtype in DTYPES.items():
+        if not isinstance(file.get(name), h5py.Dataset):
+            raise InputError(f"{path}: has no dataset {name!r}; give a geography.h5")
+        dataset = file[name]
+        if dataset.shape != (n_households * n_clones,) or dataset.dtype != dtype:
+            raise InputError(
+                f"{path}: dataset {name!r} is {dataset.dtype} {dataset.shape}, not {dtype} "
+                f"({n_households * n_clones},) as for {n_households} households x {n_clones} "
+                "clones; make it again"
+            )
+    return n_households, n_clones
+
+
+def _check_content(path: str | Path, geography: Geography, start: int) -> None:
+    """Refuse columns out of order and derived codes that are not those of the block."""
+
+    def row_name(row: int) -> str:
+        return f"{path}: column {start + row}"
+
+    household, clone = _column_order(geography.n_clones, start, start + len(geography))
+    expected = {
+        "household": household,
+        "clone": clone,
+        "county": county_of(geography.block),
+        "state": state_of(geography.block),
+    }
+    for name, values in expected.items():
+        wrong = getattr(geography, name) != values
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            found = getattr(geography, name)[row]
+            raise InputError(
+                f"{row_name(row)} has {name} {found!s}, not {values[row]!s}; make it again"
+            )
+    refuse_foreign_states(geography.block, geography.district, row_name)
+
+
+def _column_order(n_clones: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return household and clone (int32) of columns [start, stop)."""
+    household, clone = np.divmod(np.arange(start, stop), n_clones)
+    return household.astype(np.int32), clone.astype(np.int32)
+
+
+def from_blocks(
+    n_households: int,
+    n_clones: int,
+    block: np.ndarray,
+    district: np.ndarray,
+    design_weight: np.ndarray,
+) -> Geography:
+    household, clone = _column_order(n_clones, 0, n_households * n_clones)
+    return Geography(
+        n_households=n_households,
+        n_clones=n_clones,
+        household=household,
+        clone=clone,
+        state=state_of(block),
+        district=district.astype(np.int32),
+        county=county_of(block),
+        block=block,
+        design_weight=design_weight,
+    )
+
+
+def take_columns(places: Geography, rows: np.ndarray) -> Geography:
+    """Return some of the columns, in the order of `rows`."""
+    arrays = {field.name: getattr(places, field.name) for field in fields(places)}
+    return replace(
+        places, **{name: array[rows] for name, array in arrays.items() if np.ndim(array)}
+    )
+
+
+def columns_in_area(area: Area, geography: Geography) -> np.ndarray:
+    """Return a bool mask (columns,) of the columns that lie in an area.
+
+    A city is the sum of its counties.
+    """
+    if area.level == "national":
+        return np.ones(len(geography), dtype=bool)
+    if area.level == "states":
+        return geography.state == area.state
+    if area.level == "districts":
+        return geography.district == int(area.code)
+    return np.isin(geography.county, np.array(area.counties, dtype="S5"))

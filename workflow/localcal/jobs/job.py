@@ -1,0 +1,189 @@
+"""What surrounds the work of every script: its log, its end with Snakemake, and clear errors."""
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from localcal.errors import InputError
+from localcal.files.atomic import is_disk_full
+from localcal.jobs.processes import die_with_parent, is_alive
+
+logger = logging.getLogger(__name__)
+
+# The process that parsed the workflow; it tells the scripts it starts. A job that a scheduler runs
+# on another machine inherits a number that means nothing there, but parses the workflow again.
+COORDINATOR_VARIABLE = "LOCALCAL_COORDINATOR"
+# A process that outlives Snakemake and for whose sake warm processes are kept, see `keep_warm`.
+KEEPER_VARIABLE = "LOCALCAL_KEEPER"
+# The run's lock file and what it says while the coordinator of this job holds it; unlike process
+# numbers they mean the same on every machine that shares the files.
+LOCK_VARIABLE = "LOCALCAL_LOCK"
+HOLDER_VARIABLE = "LOCALCAL_LOCK_HOLDER"
+
+# Jobs run side by side, one thread each; and sums only come out the same on every machine where
+# linear algebra does not divide them by the number of cores.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+@contextlib.contextmanager
+def job(log_path: str | Path) -> Iterator[None]:
+    """Run a script's work: logged, single-threaded, never outliving Snakemake.
+
+    Import heavy modules inside, so that they see the thread limit and that their warnings and
+    errors reach the log.
+
+    Args:
+        log_path: the job's log file; the same lines go to the terminal.
+
+    Raises:
+        SystemExit: the work failed. The log ends with one line that starts with `error:`, or with
+            a traceback where the reason is not one the user can act on.
+    """
+    _die_with_coordinator()
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    with _logging_to(Path(log_path)):
+        try:
+            yield
+        except InputError as error:
+            _fail(str(error), error)
+        except MemoryError as error:
+            _fail(
+                f"out of memory: {error}; run fewer jobs at once, make chunks smaller or, on a "
+                "cluster, ask for more: --set-resources RULE:mem_mb=...",
+                error,
+            )
+        except KeyboardInterrupt as error:
+            logger.error("interrupted")
+            raise SystemExit(128 + signal.SIGINT) from error
+        except Exception as error:
+            if isinstance(error, OSError) and is_disk_full(error):
+                _fail(f"{error}; free some space and run the same command again", error)
+            logger.exception("%s", error)
+            raise SystemExit(1) from error
+
+
+def _fail(message: str, error: BaseException) -> NoReturn:
+    logger.error("%s", " ".join(message.split()))
+    raise SystemExit(1) from error
+
+
+class _LineFormatter(logging.Formatter):
+    """Progress with time and job; errors so that they stand out and can be searched for."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(f"%(asctime)s {label}: %(message)s", "%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        if record.levelno >= logging.ERROR:
+            return f"error: {record.message}"
+        return super().formatMessage(record)
+
+
+def _label(log_path: Path) -> str:
+    """Return rule and wildcards as they are in the log's path: build_chunk/000003."""
+    parts = log_path.with_suffix("").parts
+    within = parts[parts.index("logs") + 1 :] if "logs" in parts else parts[-1:]
+    return "/".join(dict.fromkeys(within))
+
+
+@contextlib.contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Send log lines and warnings to a file and to stderr."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handlers = [logging.FileHandler(path, mode="w"), logging.StreamHandler()]
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.INFO)
+    for handler in handlers:
+        handler.setFormatter(_LineFormatter(_label(path)))
+        root.addHandler(handler)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.setLevel(level)
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()
+
+
+def announce_coordinator() -> None:
+    """Tell the scripts that this process starts whom they must not outlive."""
+    os.environ[COORDINATOR_VARIABLE] = str(os.getpid())
+
+
+def announce_lock(path: str | Path) -> None:
+    """Tell all jobs, wherever they run, which lock this process holds and what is in it."""
+    os.environ[LOCK_VARIABLE] = str(Path(path).resolve())
+    os.environ[HOLDER_VARIABLE] = Path(path).read_text().strip()
+
+
+def refuse_without_lock() -> None:
+    """Refuse to work for a coordinator that is gone and that another one has replaced.
+
+    A scheduler goes on with the jobs of a dead coordinator; those it begins late would remove or
+    overwrite files of the new one's jobs.
+
+    Raises:
+        InputError: the run's lock names another coordinator.
+    """
+    if (holder := _other_holder()) is not None:
+        raise InputError(
+            f"{os.environ[LOCK_VARIABLE]}: this job was begun for {os.environ[HOLDER_VARIABLE]}, "
+            f"but now {holder} works on the run; nothing was done"
+        )
+
+
+def _other_holder() -> str | None:
+    """Return who has taken the run's lock since this job's coordinator held it."""
+    path, expected = os.environ.get(LOCK_VARIABLE), os.environ.get(HOLDER_VARIABLE)
+    if path is None or expected is None:
+        return None
+    try:
+        found = Path(path).read_text().strip()
+    except OSError:  # a file that cannot be read just now says nothing about another holder
+        return None
+    return (found or "another process") if found != expected else None
+
+
+def _die_with_coordinator() -> None:
+    """Make this process end when Snakemake does, even by `kill -9`.
+
+    An orphan would go on and rename its file into the middle of the next run's work. A cluster
+    keeps a job without the Snakemake that submitted it, until another one takes the run over.
+    """
+    parent = os.getppid()
+    die_with_parent()
+    coordinator = int(os.environ.get(COORDINATOR_VARIABLE, parent))
+    if not is_alive(coordinator):
+        os.kill(os.getpid(), signal.SIGKILL)
+    # Elsewhere than on Linux, or with a shell between the two, the kernel does not see to it.
+    if sys.platform != "linux" or parent != coordinator or LOCK_VARIABLE in os.environ:
+        threading.Thread(target=_watch, args=(coordinator,), daemon=True).start()
+
+
+def _watch(coordinator: int) -> None:
+    while is_alive(coordinator):
+        if (holder := _other_holder()) is not None:
+            # Not to the log, which may be that of the new coordinator's job by now.
+            os.write(2, f"error: {holder} has taken this run over; this job ends\n".encode())
+            break
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    os.kill(os.getpid(), signal.SIGKILL)

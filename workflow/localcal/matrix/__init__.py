@@ -1,0 +1,1 @@
+"""The matrix of targets by columns: planned, built in chunks, put together."""

@@ -1,0 +1,181 @@
+"""The matrix from its shards, row block by row block.
+
+The first pass reads the `indptr` of every shard and so knows where each row of the matrix begins.
+The second fills one block of rows after the other; memory is one block, whatever the matrix.
+Shards come in the order of their columns, so nothing has to be sorted.
+"""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from localcal.errors import InputError
+from localcal.files.atomic import sha256_file, write_json
+from localcal.files.csr import CsrFile, csr_writer, index_dtype, open_csr, row_ranges
+from localcal.jobs.progress import Progress
+from localcal.matrix.plan import Plan, read_plan
+from localcal.targets.table import read_targets
+
+logger = logging.getLogger(__name__)
+
+# Entries of the matrix held in memory at a time (8 bytes each, 12 with wide indices).
+BLOCK_ENTRIES = 1_500_000
+
+HARDEST = 20
+
+
+def assemble_matrix(
+    plan_path: Path, shard_paths: list[Path], targets_path: Path, path: Path, summary_path: Path
+) -> None:
+    """Write the matrix and a summary of it.
+
+    Args:
+        plan_path: the plan.
+        shard_paths: the shard of every chunk, in order.
+        targets_path: the targets, one per row.
+        path: the matrix to write, renamed last.
+        summary_path: the summary to write: shape, nnz, digests, impossible and hardest targets.
+
+    Raises:
+        InputError: a shard is missing, damaged or made from something else.
+    """
+    plan = read_plan(plan_path)
+    plan.check_inputs({"targets": targets_path})
+    targets = read_targets(targets_path)
+    shards, engine = open_shards(plan, shard_paths, len(targets))
+    counts = np.zeros(len(targets), dtype=np.int64)
+    for shard in shards:
+        counts += np.diff(shard.indptr)
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    row_sums = np.zeros(len(targets))
+    shape = (len(targets), plan.n_columns)
+    progress = Progress("entries", int(indptr[-1]))
+    attributes = plan.digests | {"engine": engine}
+    with csr_writer(path, indptr, shape) as writer:
+        for start, stop in row_ranges(indptr, BLOCK_ENTRIES):
+            data, indices = _merge(shards, plan, indptr, start, stop)
+            writer.append(data, indices)
+            row_sums[start:stop] = _sum_rows(data, indptr[start : stop + 1])
+            progress.advance(data.size)
+        writer.finish(attributes)
+        summary = _summary(targets, indptr, row_sums, attributes, plan)
+        write_json(summary_path, summary)
+    logger.info("matrix of %d x %d with %d entries", *shape, indptr[-1])
+
+
+def open_shards(plan: Plan, paths: list[Path], n_targets: int) -> tuple[list[CsrFile], str]:
+    """Open and check every shard; return them and the model's version.
+
+    Raises:
+        InputError: names every shard that cannot be used and the command that rebuilds it.
+    """
+    shards, refused = [], {}
+    progress = Progress("shards checked", len(paths))
+    for chunk, path in enumerate(paths):
+        try:
+            shard = open_csr(path)
+            _check_shard(plan, chunk, shard, n_targets)
+            if shards and shard.attributes["engine"] != shards[0].attributes["engine"]:
+                raise InputError(f"{path}: made by another version of the model")
+            shards.append(shard)
+        except InputError as error:
+            refused[str(path)] = str(error)
+        progress.advance()
+    if refused:
+        files = " ".join(refused)
+        raise InputError(
+            f"{'; '.join(refused.values())}; rebuild with: rm {files} && snakemake --cores all "
+            f"{files}"
+        )
+    return shards, str(shards[0].attributes["engine"])
+
+
+def _check_shard(plan: Plan, chunk: int, shard: CsrFile, n_targets: int) -> None:
+    start, stop = plan.columns(chunk)
+    for name, digest in plan.digests.items():
+        if shard.attributes.get(name) != digest:
+            raise InputError(f"{shard.path}: made from another {name} than the plan's")
+    columns = (shard.attributes.get("column_start"), shard.attributes.get("column_stop"))
+    if columns != (start, stop) or shard.shape != (n_targets, stop - start):
+        raise InputError(f"{shard.path}: made for another plan (columns {columns})")
+    if "engine" not in shard.attributes:
+        raise InputError(f"{shard.path}: does not say which model made it")
+    shard.verify()
+
+
+def _merge(
+    shards: list[CsrFile], plan: Plan, indptr: np.ndarray, start: int, stop: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the data and the column indices of the rows from `start` to before `stop`."""
+    size = int(indptr[stop] - indptr[start])
+    data = np.empty(size, dtype=np.float32)
+    indices = np.empty(size, dtype=index_dtype(plan.n_columns))
+    filled = indptr[start:stop] - indptr[start]
+    for chunk, shard in enumerate(shards):
+        bounds = shard.indptr[start : stop + 1]
+        counts = np.diff(bounds)
+        here = slice(bounds[0], bounds[-1])
+        place = np.repeat(filled - (bounds[:-1] - bounds[0]), counts)
+        place += np.arange(place.size)
+        data[place] = shard.data[here]
+        indices[place] = shard.indices[here] + indices.dtype.type(plan.columns(chunk)[0])
+        shard.release()
+        filled = filled + counts
+    return data, indices
+
+
+def _sum_rows(data: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    filled = np.diff(indptr) > 0
+    sums = np.zeros(filled.size)
+    if filled.any():
+        starts = (indptr[:-1] - indptr[0])[filled]
+        sums[filled] = np.add.reduceat(data, starts, dtype=np.float64)
+    return sums
+
+
+def _summary(
+    targets: pd.DataFrame,
+    indptr: np.ndarray,
+    row_sums: np.ndarray,
+    attributes: dict[str, str],
+    plan: Plan,
+) -> dict[str, object]:
+    """Describe the matrix; a target is impossible if no column adds to it."""
+    impossible = np.diff(indptr) == 0
+    value = targets["value"].to_numpy()
+    share = np.divide(row_sums, value, out=np.full(value.size, np.inf), where=value != 0)
+    share[impossible] = np.inf
+    hardest = np.argsort(share, kind="stable")[:HARDEST]
+    name = targets["name"].to_numpy()
+    nnz = int(indptr[-1])
+    return {
+        "shape": [len(targets), plan.n_columns],
+        "nnz": nnz,
+        "density": nnz / max(1, len(targets) * plan.n_columns),
+        "digests": attributes,
+        "impossible": [str(target) for target in name[impossible]],
+        "hardest": [
+            {"name": str(name[row]), "target": float(value[row]), "row_sum": float(row_sums[row])}
+            for row in hardest
+            if np.isfinite(share[row])
+        ],
+    }
+
+
+def read_matrix(path: Path, inputs: dict[str, Path]) -> CsrFile:
+    """Open the matrix and make sure that it was made from these files.
+
+    Args:
+        path: the matrix.
+        inputs: some of population, geography, frozen and targets to their files.
+
+    Raises:
+        InputError: it is damaged or was made from something else.
+    """
+    matrix = open_csr(path)
+    for name, source in inputs.items():
+        if matrix.attributes.get(name) != sha256_file(source):
+            raise InputError(f"{path}: made from another {name} than {source}")
+    return matrix

@@ -1,0 +1,1 @@
+"""Where the base households come from."""

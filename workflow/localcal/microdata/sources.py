@@ -1,0 +1,107 @@
+"""The base population of a run: synthetic, a given dataset, or one from Hugging Face."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from localcal.engine.protocol import Engine
+from localcal.errors import InputError
+from localcal.files.atomic import atomic_path
+from localcal.microdata.check import check_dataset
+from localcal.microdata.sample import stratified_sample
+from localcal.population.dataset import read_arrays, write_population
+from localcal.population.population import PERSON, Population
+
+logger = logging.getLogger(__name__)
+
+
+def build_population(
+    section: Mapping[str, object],
+    period: int,
+    seed: int,
+    engine: Engine,
+    population_path: Path,
+    households_path: Path,
+) -> None:
+    """Write the run's base population and one row per household about it.
+
+    Args:
+        section: the config's `population`.
+        period: the run's year.
+        seed: the run's seed.
+        engine: the model, which says what variables there are and computes incomes.
+        population_path: the dataset to write, renamed last.
+        households_path: the table to write: household_id, household_weight, persons,
+            adjusted_gross_income (dollars).
+
+    Raises:
+        InputError: the dataset is not one the model can use, or holds too few households.
+    """
+    download = population_path.with_name("downloaded.h5")
+    source, arrays = _load(section, period, seed, download)
+    download.unlink(missing_ok=True)
+    arrays = _without(source, arrays, section["drop"])
+    population = check_dataset(source, arrays, period, engine.variables())
+    wanted = section["households"]
+    income = household_income(population, engine)
+    if wanted != population.count("household"):
+        logger.info("sampling %d of %d households", wanted, population.count("household"))
+        population, income = stratified_sample(source, population, income, wanted, seed)
+    table = pd.DataFrame(
+        {
+            "household_id": population.ids["household"],
+            "household_weight": population.values["household_weight"].astype(np.float64),
+            "persons": np.diff(population.starts[PERSON]).astype(np.int32),
+            "adjusted_gross_income": income,
+        }
+    )
+    with atomic_path(households_path) as part:
+        table.to_parquet(part, index=False)
+    write_population(population_path, population)
+
+
+def _load(
+    section: Mapping[str, object], period: int, seed: int, download: Path
+) -> tuple[str, dict[str, np.ndarray]]:
+    if section["source"] == "synthetic":
+        from localcal.microdata.synthetic.households import synthetic_households
+
+        households = synthetic_households(section["households"], period, seed)
+        return "the synthetic population", households
+    path = section["path"]
+    if section["source"] == "huggingface":
+        from localcal.files.huggingface import fetch_file
+
+        path = download
+        names = {key: section[key] for key in ("repo_id", "repo_type", "filename", "revision")}
+        fetch_file(path=path, **names)
+    arrays, found = read_arrays(path)
+    if found != period:
+        raise InputError(
+            f"{path}: is about {found}, the run about {period}; set period: {found} or give "
+            "another dataset"
+        )
+    return str(path), arrays
+
+
+def _without(
+    source: str, arrays: Mapping[str, np.ndarray], drop: list[str]
+) -> dict[str, np.ndarray]:
+    absent = [name for name in drop if name not in arrays]
+    if absent:
+        raise InputError(f"population.drop: {source} has no '{absent[0]}'")
+    return {name: array for name, array in arrays.items() if name not in drop}
+
+
+def household_income(population: Population, engine: Engine) -> np.ndarray:
+    """Return each household's adjusted gross income in dollars, (households,) float64."""
+    logger.info("computing incomes of %d households", population.count("household"))
+    income = engine.simulate(population).calculate("adjusted_gross_income")
+    return np.bincount(
+        population.household_of["tax_unit"],
+        weights=income.astype(np.float64),
+        minlength=population.count("household"),
+    )

@@ -1,0 +1,1 @@
+"""Households with their persons and units, and PolicyEngine's file of them."""

@@ -1,0 +1,1 @@
+"""Pictures and tables of one run, for people to look at."""

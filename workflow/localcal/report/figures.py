@@ -1,0 +1,152 @@
+"""The report's pictures."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from localcal.report.fits import Fit
+from localcal.weights.diagnostics import UNPUBLISHABLE_BELOW
+from localcal.weights.verdicts import MISSED_ABOVE
+
+# Errors below this are drawn here, since a logarithmic axis has no zero.
+SMALLEST_ERROR = 1e-5
+SMALLEST_SIZE = 0.5
+
+ROLE_COLOURS = {"fitted": "tab:blue", "held_out": "tab:orange", "merged": "tab:gray"}
+_LEVEL_COLOURS = {
+    "national": "tab:red",
+    "states": "tab:blue",
+    "districts": "tab:gray",
+    "cities": "tab:green",
+}
+
+
+def draw_errors(fits: Sequence[Fit]) -> Figure:
+    """Draw absolute relative errors by level and family of targets, one panel per scope.
+
+    A bar runs from the median to the largest error, over a ring for the median at the start.
+    """
+    groups = [[row for row in fit.report["errors"] if row["role"] in ROLE_COLOURS] for fit in fits]
+    heights = [len(rows) + 2 for rows in groups]
+    figure = Figure(figsize=(9, 0.6 * len(fits) + 0.27 * sum(heights)), layout="constrained")
+    panels = figure.subplots(len(fits), 1, squeeze=False, sharex=True, height_ratios=heights)
+    for axes, fit, rows in zip(panels[:, 0], fits, groups, strict=True):
+        for place, row in enumerate(rows):
+            _draw_group(axes, place, row)
+        labels = [f"{_family(row)} ({row['count']})" for row in rows]
+        axes.set_yticks(range(len(rows)), labels, fontsize=8)
+        for text, row in zip(axes.get_yticklabels(), rows, strict=True):
+            text.set_color(ROLE_COLOURS[row["role"]])
+        axes.set_xscale("log")
+        axes.axvline(MISSED_ABOVE, linestyle="--", color="tab:red", linewidth=1)
+        axes.set_title(f"{fit.scope} fit", loc="left")
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+    panels[0, 0].legend(handles=_error_legend(groups), loc="lower right", ncols=2, fontsize=8,
+                        bbox_to_anchor=(1.0, 1.0))  # fmt: skip
+    panels[-1, 0].set_xlabel("absolute relative error")
+    return figure
+
+
+def _draw_group(axes: Axes, place: int, row: Mapping) -> None:
+    if row["median"] is None:
+        return
+    colour = ROLE_COLOURS[row["role"]]
+    median, p90, largest, start = (
+        max(row[key], SMALLEST_ERROR) for key in ("median", "p90", "max", "start_median")
+    )
+    axes.plot([median, largest], [place, place], color=colour, linewidth=1)
+    axes.plot([median, p90], [place, place], color=colour, linewidth=4, solid_capstyle="butt")
+    axes.plot([start], [place], marker="o", markersize=6, markerfacecolor="none", color="black")
+    axes.plot([median], [place], marker="o", markersize=5, color=colour)
+    axes.plot([largest], [place], marker="|", markersize=8, color=colour)
+
+
+def _error_legend(groups: Sequence[Sequence[Mapping]]) -> list[Line2D]:
+    roles = [role for role in ROLE_COLOURS if any(row["role"] == role for row in sum(groups, []))]
+    handles = [
+        Line2D([], [], marker="o", color=ROLE_COLOURS[role], linewidth=3,
+               label=f"{role.replace('_', ' ')}: median, 90 %, largest")
+        for role in roles
+    ]  # fmt: skip
+    ring = Line2D([], [], marker="o", markerfacecolor="none", color="black", linewidth=0)
+    ring.set_label("median at the start")
+    return [*handles, ring]
+
+
+def _family(row: Mapping) -> str:
+    return " / ".join(row[key] for key in ("geo_level", "variable", "domain_variable") if row[key])
+
+
+def draw_sizes(fits: Sequence[Fit]) -> Figure:
+    """Draw the effective number of households of every state and district, smallest first."""
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    panels = figure.subplots(1, len(fits), squeeze=False, sharey=True)[0]
+    for axes, fit in zip(panels, fits, strict=True):
+        for level, colour in (("state", "tab:blue"), ("district", "tab:gray")):
+            sizes = fit.areas.loc[fit.areas["level"] == level, "effective_households"]
+            sizes = np.sort(np.maximum(sizes.to_numpy(), SMALLEST_SIZE))
+            share = (np.arange(len(sizes)) + 0.5) / max(len(sizes), 1)
+            low = int((sizes < UNPUBLISHABLE_BELOW).sum())
+            label = f"{level}s, {low} of {len(sizes)} not publishable"
+            axes.plot(share, sizes, marker=".", markersize=3, color=colour, label=label)
+        axes.axhline(UNPUBLISHABLE_BELOW, linestyle="--", color="tab:red", linewidth=1)
+        axes.set_yscale("log")
+        axes.set_title(f"{fit.scope} fit")
+        axes.set_xlabel("share of areas")
+        axes.legend(fontsize=8)
+    panels[0].set_ylabel("effective households")
+    return figure
+
+
+def draw_weights(fits: Sequence[Fit]) -> Figure:
+    """Draw the distribution of weights over their mean and of the factors between the bounds."""
+    figure = Figure(figsize=(9, 2.6 * len(fits)), layout="constrained")
+    panels = figure.subplots(len(fits), 2, squeeze=False)
+    for (left, right), fit in zip(panels, fits, strict=True):
+        quality = fit.report["weights"]
+        left.hist(np.log10(fit.weights / fit.weights.mean()), bins=60)
+        left.set_title(
+            f"{fit.scope}: {fit.weights.size:,} of {fit.report['n_columns']:,} columns, design "
+            f"effect {quality['design_effect']:.2f}", fontsize=9,
+        )  # fmt: skip
+        left.set_xlabel("log10 of weight / mean weight")
+        left.set_ylabel("columns")
+        right.hist(np.log10(fit.factor), bins=60)
+        for bound in fit.report["settings"]["bounds"]:
+            right.axvline(np.log10(bound), linestyle="--", color="tab:red", linewidth=1)
+        right.set_title(
+            f"{quality['share_at_lower_bound']:.1%} at the lower, "
+            f"{quality['share_at_upper_bound']:.1%} at the upper bound", fontsize=9,
+        )  # fmt: skip
+        right.set_xlabel("log10 of factor on the design weight")
+        right.locator_params(axis="x", nbins=6)
+    return figure
+
+
+def draw_simulated(simulated: pd.DataFrame) -> Figure:
+    """Draw the written files' totals against the official targets, on logarithmic axes."""
+    figure = Figure(figsize=(6.5, 6), layout="constrained")
+    axes = figure.subplots()
+    drawn = simulated[(simulated["target"] > 0) & (simulated["simulated"] > 0)]
+    for level, rows in drawn.groupby("level", sort=True):
+        colour = _LEVEL_COLOURS[str(level)]
+        axes.scatter(rows["target"], rows["simulated"], s=6, color=colour, label=level)
+    if len(drawn):
+        ends = [drawn["target"].min(), drawn["target"].max()]
+        axes.plot(ends, ends, color="black", linewidth=0.8)
+        axes.set(xscale="log", yscale="log")
+        axes.legend()
+    axes.set(xlabel="target (persons, units or dollars)", ylabel="simulated from the area's file")
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    image = BytesIO()
+    # Without matplotlib's version in it, the same picture has the same bytes for longer.
+    figure.savefig(image, format="png", dpi=110, metadata={"Software": None})
+    return image.getvalue()

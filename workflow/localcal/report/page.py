@@ -1,0 +1,135 @@
+"""Pictures and tables of one run: how well it was fitted, and what the written files come to.
+
+Errors are shown by level and family of targets, never pooled only: a pooled figure has hidden bad
+fits before.
+"""
+
+import base64
+import html
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+
+from localcal.files.atomic import atomic_path
+from localcal.report.figures import draw_errors, draw_simulated, draw_sizes, draw_weights, png
+from localcal.report.fits import Fit
+from localcal.report.tables import errors_by_area, families, worst_targets
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 15px/1.4 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }}
+table {{ border-collapse: collapse; font-size: 13px }}
+th, td {{ padding: .2em .6em; border-bottom: 1px solid #ddd; text-align: right }}
+img {{ max-width: 100% }}
+</style></head><body><h1>{title}</h1>
+{body}
+</body></html>
+"""
+
+
+def write_report(
+    fits: Sequence[Fit],
+    validations: Sequence[Path],
+    validation_summary: Path,
+    matrix_summary: Path,
+    outputs: Mapping[str, Path],
+) -> None:
+    """Draw and write everything, the page last.
+
+    Args:
+        fits: one per scope.
+        validations: the areas' tables.
+        validation_summary: their summary.
+        matrix_summary: the matrix's.
+        outputs: errors, sizes, weights and simulated (pictures), families, worst and areas
+            (tables), index (page).
+    """
+    matplotlib.use("Agg")
+    simulated = pd.concat(
+        [pd.read_csv(path, dtype={"area": str}) for path in validations], ignore_index=True
+    )
+    pictures = {
+        "errors": draw_errors(fits),
+        "sizes": draw_sizes(fits),
+        "weights": draw_weights(fits),
+        "simulated": draw_simulated(simulated),
+    }
+    images = {name: png(figure) for name, figure in pictures.items()}
+    tables = {
+        "families": families(fits),
+        "worst": worst_targets(fits),
+        "areas": errors_by_area(simulated),
+    }
+    for name, image in images.items():
+        with atomic_path(outputs[name]) as part:
+            part.write_bytes(image)
+    for name, table in tables.items():
+        with atomic_path(outputs[name]) as part:
+            table.to_csv(part, index=False)
+    matrix = json.loads(matrix_summary.read_text())
+    validation = json.loads(validation_summary.read_text())
+    page = _page(fits, matrix, validation, images, tables)
+    with atomic_path(outputs["index"]) as part:
+        part.write_text(page)
+
+
+def _page(
+    fits: Sequence[Fit],
+    matrix: Mapping,
+    validation: Mapping,
+    images: Mapping[str, bytes],
+    tables: Mapping[str, pd.DataFrame],
+) -> str:
+    rows, columns = matrix["shape"]
+    parts = [
+        f"<p>Matrix of {rows:,} targets by {columns:,} columns, {matrix['nnz']:,} entries; "
+        f"{len(matrix['impossible'])} targets no column adds to.</p>",
+        "<h2>Fit</h2>",
+        _table(pd.DataFrame([_fit_row(fit) for fit in fits]).set_index("scope").T, index=True),
+        *(_findings(fit) for fit in fits),
+        _image("errors", images),
+        "<h3>Errors by level and family</h3>",
+        _table(tables["families"]),
+        "<h3>Missed most</h3>",
+        _table(tables["worst"]),
+        "<h3>How many households an area rests on</h3>",
+        _image("sizes", images),
+        "<h3>Weights</h3>",
+        _image("weights", images),
+        "<h2>Validation</h2>",
+        f"<p>{validation['areas']:,} areas, {validation['rows']:,} pairs of area and target, "
+        f"{len(validation['insane'])} totals beyond what is possible.</p>",
+        _image("simulated", images),
+        _table(tables["areas"]),
+    ]
+    return _PAGE.format(title="Fit and validation", body="\n".join(parts))
+
+
+def _fit_row(fit: Fit) -> dict[str, object]:
+    report, quality = fit.report, fit.report["weights"]
+    row: dict[str, object] = {"scope": fit.scope, "targets": report["n_targets"]}
+    row |= report["targets_by_state"]
+    row |= {key: report[key] for key in ("sweeps", "stopped_by", "rms_gap", "loss")}
+    row |= {"records": quality["records"], "records per target": report["records_per_target"]}
+    keys = ("design_effect_start", "design_effect", "effective_size_households")
+    row |= {key.replace("_", " "): quality[key] for key in keys}
+    row["largest over mean weight"] = quality["largest_over_mean"]
+    return row
+
+
+def _findings(fit: Fit) -> str:
+    lines = "".join(f"<li>{html.escape(line)}</li>" for line in fit.report["findings"])
+    return f"<h3>Not to be overlooked in the {fit.scope} fit</h3><ul>{lines or '<li>nothing'}</ul>"
+
+
+def _table(table: pd.DataFrame, index: bool = False) -> str:
+    return table.to_html(index=index, border=0, na_rep="", float_format="{:,.4g}".format)
+
+
+def _image(name: str, images: Mapping[str, bytes]) -> str:
+    # Inside the page, which may be moved or shown by Snakemake's report.
+    data = base64.b64encode(images[name]).decode("ascii")
+    return f'<p><img alt="{html.escape(name)}" src="data:image/png;base64,{data}"></p>'

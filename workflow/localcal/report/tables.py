@@ -1,0 +1,42 @@
+"""The report's tables."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from localcal.report.figures import ROLE_COLOURS
+from localcal.report.fits import Fit
+
+
+def families(fits: Sequence[Fit]) -> pd.DataFrame:
+    """Return the relative errors of each scope by level, variable, domain and role."""
+    tables = [pd.DataFrame(fit.report["errors"]).assign(scope=fit.scope) for fit in fits]
+    table = pd.concat(tables, ignore_index=True)
+    table = table[table["role"].isin(ROLE_COLOURS)]
+    first = ["scope", "role", "geo_level", "variable", "domain_variable", "count", "start_median"]
+    table = table[[*first, "median", "p90", "max", "bias", "finding"]]
+    return table.fillna({"finding": ""})
+
+
+def worst_targets(fits: Sequence[Fit]) -> pd.DataFrame:
+    """Return the fitted targets of each scope that are missed most, worst first."""
+    tables = [pd.DataFrame(fit.report["worst"]).assign(scope=fit.scope) for fit in fits]
+    table = pd.concat(tables, ignore_index=True)
+    first = ["scope", "name", "state", "harmonized_value"]
+    estimates = ["start_estimate", "dense_estimate", "final_estimate", "rel_error"]
+    return table[[*first, *estimates, "columns", "effective_n", "largest_share"]]
+
+
+def errors_by_area(simulated: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per area: targets, and median, 90th percentile and largest error."""
+    size = simulated["rel_error"].abs()
+    grouped = simulated.assign(size=size, insane=~simulated["sane"]).groupby(
+        ["level", "area"], sort=False
+    )
+    return grouped.agg(
+        targets=("target", "count"),
+        median_abs_rel_error=("size", "median"),
+        p90_abs_rel_error=("size", lambda errors: errors.quantile(0.9)),
+        largest_abs_rel_error=("size", "max"),
+        insane=("insane", "sum"),
+    ).reset_index()

@@ -1,0 +1,281 @@
+"""What a rule's code is: a digest of its script and of everything that script imports.
+
+A rule carries the digest as a parameter, so an edit to a kernel remakes exactly the files it went
+into. Only contents count: checking out or touching files changes nothing. The files digested are
+those that Python imports, not those that lie in the checkout.
+"""
+
+import ast
+import hashlib
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from localcal.errors import InputError
+
+PACKAGE = "localcal"
+
+# The model's engine comes with it and decides its results as much.
+COMPANIONS = {"policyengine-us": ("policyengine-core",)}
+
+# A script that calls this uses the engine that the config names.
+ENGINE_LOADER = "run_with_engine"
+
+# Calls that import what they are given the name of, and which argument that is.
+NAMING_CALLS = {"import_module": 0, ENGINE_LOADER: 1}
+
+
+class CodeDigest:
+    """Digests of the code behind each rule of one checkout, each file read once.
+
+    Args:
+        scripts: the folder with one script per rule.
+        engine: the configured engine, `module:Class`.
+    """
+
+    def __init__(self, scripts: str | Path, engine: str) -> None:
+        self.scripts = Path(scripts)
+        self.engine = engine.partition(":")[0]
+        self._sources: dict[Path, _Source] = {}
+        self._digests: dict[str, str] = {}
+        self._reach: dict[str, list[tuple[str, Path | None]]] = {}
+        self._resolutions: dict[_Import, list[tuple[str, Path]]] = {}
+
+    def __call__(self, rule: str) -> str:
+        """Return the hexadecimal SHA-256 of a rule's code.
+
+        Raises:
+            InputError: there is no such script, it does not parse, or an import leads nowhere.
+        """
+        if rule not in self._digests:
+            lines = [f"script {self._source(self.script(rule)).sha256}"]
+            lines += [
+                f"module {name} {self._source(path).sha256}"
+                for name, path in sorted(self.modules(rule).items())
+            ]
+            lines += [
+                f"run {path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+                for path in self.run_elsewhere(rule)
+            ]
+            lines += [f"{name}=={number}" for name, number in sorted(self.versions(rule).items())]
+            self._digests[rule] = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return self._digests[rule]
+
+    def script(self, rule: str) -> Path:
+        """Return the path of a rule's script."""
+        return self.scripts / f"{rule}.py"
+
+    def rules(self) -> list[str]:
+        """Return the rules that have a script."""
+        return sorted(path.stem for path in self.scripts.glob("*.py"))
+
+    def modules(self, rule: str) -> dict[str, Path]:
+        """Return the modules of this project that a rule's script imports, however indirectly."""
+        return {name: path for name, path in self._reached(rule) if path is not None}
+
+    def run_elsewhere(self, rule: str) -> list[Path]:
+        """Return the files that a rule's code has another interpreter run.
+
+        They are part of the code; what they import is that interpreter's.
+
+        Raises:
+            InputError: one of them does not exist.
+        """
+        files = {
+            path.with_name(name)
+            for path in (self.script(rule), *self.modules(rule).values())
+            for name in self._source(path).run_elsewhere
+        }
+        missing = sorted(str(path) for path in files if not path.is_file())
+        if missing:
+            raise InputError(f"{missing[0]}: no such file, but another names it to be run")
+        return sorted(files)
+
+    def versions(self, rule: str) -> dict[str, str]:
+        """Return the versions of the installed distributions that a rule's code imports."""
+        names = {
+            distribution
+            for name, path in self._reached(rule)
+            if path is None
+            for distribution in _distributions(name)
+        }
+        return {name: version(name) for name in names}
+
+    def _reached(self, rule: str) -> list[tuple[str, Path | None]]:
+        """Return name and file of every import; the file is None where others provide it."""
+        if rule not in self._reach:
+            self._reach[rule] = self._follow(rule)
+        return self._reach[rule]
+
+    def _follow(self, rule: str) -> list[tuple[str, Path | None]]:
+        script = self._source(self.script(rule))
+        waiting = [(found, self.script(rule)) for found in script.imports]
+        if script.loads_engine:
+            waiting.append((_Import(self.engine, certain=True), self.script(rule)))
+        own = {PACKAGE, self.engine.partition(".")[0]}
+        reached: dict[str, Path | None] = {}
+        while waiting:
+            imported, importer = waiting.pop()
+            top = imported.name.partition(".")[0]
+            if top in sys.stdlib_module_names:
+                continue
+            if top not in own:
+                reached[top] = None
+                continue
+            for module, path in self._resolved(imported, importer):
+                if module not in reached:
+                    reached[module] = path
+                    waiting += [(found, path) for found in self._source(path, module).imports]
+        return list(reached.items())
+
+    def _resolved(self, imported: "_Import", importer: Path) -> list[tuple[str, Path]]:
+        if imported not in self._resolutions:
+            self._resolutions[imported] = _resolve(imported, importer)
+        return self._resolutions[imported]
+
+    def _source(self, path: Path, module: str = "") -> "_Source":
+        if path not in self._sources:
+            self._sources[path] = _Source(path, module)
+        return self._sources[path]
+
+
+class _Source:
+    """One Python file: its digest, what it imports and whether it speaks of the engine."""
+
+    def __init__(self, path: Path, module: str) -> None:
+        try:
+            content = path.read_bytes()
+            tree = ast.parse(content, filename=str(path))
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}; every rule has a script") from error
+        except SyntaxError as error:
+            raise InputError(f"{path}: line {error.lineno}: {error.msg}") from error
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        self.imports = list(dict.fromkeys(_imports(tree, package)))
+        self.run_elsewhere = sorted(_named_beside(tree))
+        self.loads_engine = ENGINE_LOADER.encode() in content
+
+
+class _Import(NamedTuple):
+    """A dotted name in an import; where it is not certain, it may be a module's attribute."""
+
+    name: str
+    certain: bool
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[_Import]:
+    """Yield what a file imports anywhere in it, also as a name given to one of NAMING_CALLS.
+
+    Imports for type checkers do not happen and are left out.
+    """
+    for node in _executed(tree):
+        if isinstance(node, ast.Import):
+            yield from (_Import(alias.name, certain=True) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            yield _Import(base, certain=True)
+            yield from (_Import(f"{base}.{alias.name}", certain=False) for alias in node.names)
+        elif isinstance(node, ast.Call) and _called(node) in NAMING_CALLS:
+            for argument in node.args[NAMING_CALLS[_called(node)] :][:1]:
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                    yield _Import(argument.value.partition(":")[0], certain=True)
+
+
+def _named_beside(tree: ast.AST) -> set[str]:
+    """Return the Python files that a file names as lying beside it: `.with_name("other.py")`."""
+    return {
+        argument.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and _called(node) == "with_name"
+        for argument in node.args[:1]
+        if isinstance(argument, ast.Constant) and str(argument.value).endswith(".py")
+    }
+
+
+def _executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield every node but those under `if TYPE_CHECKING:`."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
+
+
+def _called(node: ast.Call) -> str:
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
+
+
+def _resolve(imported: _Import, importer: Path) -> list[tuple[str, Path]]:
+    """Return the files that importing a dotted name runs: its packages' and its own.
+
+    Raises:
+        InputError: the module does not exist.
+    """
+    top, *rest = imported.name.split(".")
+    places, dotted, found = _places(top), top, []
+    for part in (None, *rest):
+        if part is not None:
+            places, dotted = [place / part for place in places], f"{dotted}.{part}"
+        candidates = [*(p / "__init__.py" for p in places), *(p.with_suffix(".py") for p in places)]
+        file = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if file is not None:
+            found.append((dotted, file))
+        elif not any(place.is_dir() for place in places):
+            if dotted == imported.name and not imported.certain:
+                break
+            raise InputError(f"{importer}: imports {dotted}, which does not exist")
+    return found
+
+
+@cache
+def _places(top: str) -> list[Path]:
+    """Return where a top-level package or module lies, without a module's suffix."""
+    spec = find_spec(top)
+    if spec is None:
+        raise InputError(f"{top} cannot be imported; is it installed, or on PYTHONPATH?")
+    if spec.submodule_search_locations is not None:
+        return [Path(folder) for folder in spec.submodule_search_locations]
+    return [Path(str(spec.origin)).with_suffix("")]
+
+
+@cache
+def _distributions(top: str) -> tuple[str, ...]:
+    """Return the installed distributions that a top-level import stands for.
+
+    Raises:
+        InputError: none provides it, so nothing would notice when it changes.
+    """
+    try:
+        version(top)
+        names = [top.replace("_", "-")]
+    except PackageNotFoundError:
+        # Slow (it reads the file list of every distribution), so only where names differ.
+        names = packages_distributions().get(top, [])
+    if not names:
+        raise InputError(f"{top} is imported, but no installed distribution provides it")
+    return tuple(sorted({n for name in names for n in (name, *COMPANIONS.get(name, ()))}))
+
+
+def refuse_other_package(folder: str | Path) -> None:
+    """Refuse to run one checkout's workflow with another copy of its package.
+
+    Raises:
+        InputError: `import localcal` does not lead into `folder`.
+    """
+    imported = Path(__file__).resolve().parents[1]
+    if imported != Path(folder).resolve():
+        raise InputError(
+            f"localcal is imported from {imported}, not from {Path(folder)}; "
+            "run `pip install -e . --no-deps` in this checkout"
+        )

@@ -1,0 +1,339 @@
+"""What a run was made from, and the guard that it stays what it was.
+
+`run.json` says it once and is never rewritten; `history.jsonl` beside it adds what changed later.
+Together they are the run's state: a flat mapping from `config.<key>`, `inputs.<key>` and
+`code.<rule>` to values and digests. While Snakemake works on a run it holds the run's lock.
+
+Read while Snakemake parses the workflow, so nothing heavy is imported here.
+"""
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import platform
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from localcal.errors import InputError
+from localcal.files.atomic import sha256_file, write_json
+from localcal.run.code_digest import CodeDigest
+
+RUN_FILE = "run.json"
+HISTORY_FILE = "history.jsonl"
+LOCK_FILE = ".lock"
+RECORD_FILES = (RUN_FILE, HISTORY_FILE)
+
+# Freezing the run is not a stage: its code decides nothing that the run contains.
+FREEZING_RULE = "freeze_run"
+
+PRODUCT_FOLDERS = ("population", "targets", "matrix", "weights", "areas", "validation", "report")
+
+# Keys that name given files, and the source that reads them (None: every source).
+GIVEN_FILES = {
+    "population.path": "file",
+    "geography.path": "file",
+    "geography.places": None,
+    "geography.district_population": None,
+    "take_up.rates": None,
+    "targets.path": "file",
+    "targets.published": "demo",
+    "weights.local.start": None,
+    "weights.national.start": None,
+    "areas.path": None,
+}
+
+# What names the run, the command or a program rather than describing what is computed.
+NOT_SCIENCE = ("run_id", "amend", "weights.*.l0.python", *GIVEN_FILES)
+
+# Descriptors of held locks; closing one, or the end of the process, gives the lock back.
+_held: list[int] = []
+
+
+class Change(NamedTuple):
+    """One entry of the state that is not what it was; None stands for absent."""
+
+    what: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.what}: {_short(self.old)} -> {_short(self.new)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    is_digest = isinstance(value, str) and len(value) == 64
+    return value[:12] if is_digest else text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def science(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of the config that decides results: no run id, no places of files.
+
+    Given files count by their content, see `given_files`.
+    """
+    return _science(config, "")
+
+
+def _science(section: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {
+        key: _science(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        for key, value in section.items()
+        if not any(fnmatchcase(f"{prefix}{key}", pattern) for pattern in NOT_SCIENCE)
+    }
+
+
+def given_files(config: Mapping[str, Any], folder: str | Path) -> dict[str, dict[str, Any]]:
+    """Return path, sha256, size (bytes) and mtime (ns) of every file given by path, by config key.
+
+    Args:
+        config: the config.
+        folder: the run's; a file that run.json already describes is only read again if its size
+            or time has changed, and taken from there if it is gone.
+
+    Raises:
+        InputError: a file is missing and the run does not know it.
+    """
+    recorded = _read_json(Path(folder) / RUN_FILE).get("inputs", {})
+    return {key: _describe(key, path, recorded.get(key, {})) for key, path in _given_paths(config)}
+
+
+def _given_paths(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, source in GIVEN_FILES.items():
+        *sections, name = key.split(".")
+        section = functools.reduce(lambda content, part: content[part], sections, config)
+        used = source is None or section["source"] == source
+        if used and section[name] is not None:
+            yield key, section[name]
+
+
+def _describe(key: str, path: str, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        status = Path(path).stat()
+    except OSError as error:
+        if recorded.get("path") == path:
+            return dict(recorded)
+        raise InputError(f"{path}: {error.strerror}; the config's {key} must name it") from error
+    found = {"path": path, "size": status.st_size, "mtime": status.st_mtime_ns}
+    if Path(path).is_dir():
+        return found | {"sha256": _sha256_folder(Path(path))}
+    if found.items() <= recorded.items():
+        return dict(recorded)
+    return found | {"sha256": sha256_file(path)}
+
+
+def _sha256_folder(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{path.relative_to(folder).as_posix()} {sha256_file(path)}" for path in files]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def describe_state(
+    config: Mapping[str, Any], inputs: Mapping[str, Mapping[str, Any]], code: CodeDigest
+) -> dict[str, Any]:
+    """Return the state that config, given files and code would give a run started now."""
+    state = dict(_flatten("config", science(config)))
+    state |= {f"inputs.{key}": file["sha256"] for key, file in inputs.items()}
+    return state | {f"code.{rule}": code(rule) for rule in code.rules() if rule != FREEZING_RULE}
+
+
+def _flatten(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _flatten(f"{prefix}.{key}", value)
+    else:
+        yield prefix, content
+
+
+def freeze_run(config: Mapping[str, Any], scripts: str | Path, path: str | Path) -> None:
+    """Write `run.json`: config, given files, versions and code of a run that starts now.
+
+    Args:
+        config: the config, `run_id` included.
+        scripts: the folder with one script per rule.
+        path: the file to write; its folder is the run's.
+    """
+    code = CodeDigest(scripts, config["engine"])
+    rules = [rule for rule in code.rules() if rule != FREEZING_RULE]
+    versions = {name: number for rule in rules for name, number in code.versions(rule).items()}
+    write_json(
+        path,
+        {
+            "run_id": config["run_id"],
+            "created": _now(),
+            "config": science(config),
+            "inputs": given_files(config, Path(path).parent),
+            "code": {rule: code(rule) for rule in rules},
+            "versions": versions | {"python": platform.python_version()},
+        },
+    )
+
+
+def read_state(folder: str | Path) -> dict[str, Any]:
+    """Return the state of a run: what run.json says, as amended by history.jsonl.
+
+    Raises:
+        InputError: one of the files is damaged.
+    """
+    record = _read_json(Path(folder) / RUN_FILE)
+    state = dict(_flatten("config", record.get("config", {})))
+    state |= {f"inputs.{key}": file["sha256"] for key, file in record.get("inputs", {}).items()}
+    state |= {f"code.{rule}": digest for rule, digest in record.get("code", {}).items()}
+    for entry in read_history(folder):
+        for change in entry["changes"]:
+            state[change["what"]] = change["new"]
+    return {what: value for what, value in state.items() if value is not None}
+
+
+def read_history(folder: str | Path) -> list[dict[str, Any]]:
+    """Return what was recorded as changed since the run was frozen, oldest first."""
+    path = Path(folder) / HISTORY_FILE
+    if not path.exists():
+        return []
+    entries = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}: line {number} is not JSON; restore or delete it") from error
+    return entries
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not JSON; restore it or choose a new run id") from error
+
+
+def differences(folder: str | Path, state: Mapping[str, Any]) -> list[Change]:
+    """Return what is no longer as the run has it; nothing where the run is not frozen yet."""
+    if not (Path(folder) / RUN_FILE).exists():
+        return []
+    old = read_state(folder)
+    new = {what: value for what, value in state.items() if value is not None}
+    return [
+        Change(what, old.get(what), new.get(what))
+        for what in sorted(old.keys() | new.keys())
+        if old.get(what) != new.get(what)
+    ]
+
+
+def is_code(change: Change) -> bool:
+    """Say whether it is code that changed, which may happen within a run."""
+    return change.what.startswith("code.")
+
+
+def products(folder: str | Path) -> Iterator[str]:
+    """Yield the files below a run's folder that its rules made."""
+    for name in PRODUCT_FOLDERS:
+        for path, _, files in os.walk(Path(folder) / name):
+            yield from (str(Path(path) / file) for file in files)
+
+
+def is_product(path: str, folder: str | Path) -> bool:
+    """Say whether a file of a run is what `products` would yield."""
+    parts = Path(path).relative_to(folder).parts
+    return len(parts) > 1 and parts[0] in PRODUCT_FOLDERS
+
+
+def refuse_orphans(folder: str | Path, products: Iterable[str]) -> None:
+    """Refuse products of which nobody can say any more what they were made from.
+
+    Args:
+        folder: where the run's record is.
+        products: files of the run.
+
+    Raises:
+        InputError: the run has products but no run.json.
+    """
+    if (Path(folder) / RUN_FILE).exists():
+        return
+    for product in products:
+        raise InputError(
+            f"{Path(folder) / RUN_FILE} is missing, but there is {product}; "
+            "restore it or choose a new run id"
+        )
+
+
+def start_run(folder: str | Path, state: Mapping[str, Any], amend: bool) -> Path | None:
+    """Take the run's lock, and refuse or record what changed since the run was last started.
+
+    Args:
+        folder: where the run's record is.
+        state: what config, given files and code are now.
+        amend: whether the user allows config and given files to change.
+
+    Returns:
+        The history, if something was added to it.
+
+    Raises:
+        InputError: another process works on the run, or config or given files differ from it.
+    """
+    folder = Path(folder)
+    take_lock(folder)
+    refuse_orphans(folder, products(folder))
+    changes = differences(folder, state)
+    refused = [change for change in changes if not is_code(change)]
+    if refused and not amend:
+        raise InputError(
+            f"{folder / RUN_FILE}: the run was made with another config or other inputs: "
+            f"{'; '.join(map(str, refused))}; choose a new run id, or add --config amend=true "
+            "to remake what this touches"
+        )
+    if not changes:
+        return None
+    _append_history(folder / HISTORY_FILE, changes)
+    return folder / HISTORY_FILE
+
+
+def _append_history(path: Path, changes: list[Change]) -> None:
+    entry = {"when": _now(), "changes": [change._asdict() for change in changes]}
+    with path.open("a") as file:
+        file.write(json.dumps(entry, sort_keys=True) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def take_lock(folder: str | Path) -> None:
+    """Make this process the only one to work on a run, until it ends in whatever way.
+
+    Raises:
+        InputError: another process holds the lock.
+    """
+    path = Path(folder) / LOCK_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Descriptors made here are not inherited by the programs this process starts.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise InputError(
+            f"{folder}: {holder or 'another process'} works on this run; wait for it or stop it"
+        ) from error
+    # With the time, since a job compares it with what its own coordinator wrote.
+    holder = f"process {os.getpid()} on {socket.gethostname()} since {_now()}"
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{holder}\n".encode(), 0)
+    _held.append(descriptor)
+
+
+def release_locks() -> None:
+    """Give back every lock this process holds."""
+    while _held:
+        with contextlib.suppress(OSError):
+            os.close(_held.pop())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""The targets of a run, and what a household adds to each."""

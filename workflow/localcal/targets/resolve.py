@@ -1,0 +1,234 @@
+"""From a target database to the rows of the matrix: chosen, uprated, named and in order."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from localcal.database.constraints import (
+    OPERATIONS,
+    Constraint,
+    Kind,
+    check_constraints,
+    parse_value,
+)
+from localcal.database.reader import best_period, read_targets_table
+from localcal.engine.protocol import Engine, Variable
+from localcal.errors import InputError
+from localcal.targets.measures import COUNTED
+from localcal.targets.table import LEVELS, SCHEMA, Rule, match_rule
+
+NAME_PREFIXES = {"state": "state_", "district": "cd_"}
+KINDS: dict[str, Kind] = {
+    "float": "number",
+    "int": "number",
+    "bool": "bool",
+    "text": "text",
+    "enum": "text",
+}
+OPERATION_RANK = {operation: rank for rank, operation in enumerate(OPERATIONS)}
+
+
+class _Signature(NamedTuple):
+    """What two targets must not share: they would ask one matrix row for two totals.
+
+    Which reform it is does not matter, since each neutralises the target's own variable.
+    """
+
+    geographic_id: str
+    variable: str
+    is_reform: bool
+    constraints: tuple
+
+
+def resolve_targets(
+    database: str | Path,
+    period: int,
+    include: Sequence[Rule],
+    exclude: Sequence[Rule],
+    engine: Engine,
+) -> pd.DataFrame:
+    """Choose the targets of a run, check them against the model and bring them to its year.
+
+    Of several years of one target, the last up to `period` counts, else the first. Counts grow
+    with the population, everything else with prices. Rows are ordered by level (nation, states,
+    districts), variable, reform, area and target_id; areas are compared as texts ('10' before
+    '6'), because that is the row order in files users already have.
+
+    Args:
+        database: a target database.
+        period: the year of the run.
+        include: rules of which a target must match one, all targets if there is no rule; a rule
+            gives variable, geo_level or domain_variable, or several, which must all match.
+        exclude: rules of which an included target may match none.
+        engine: knows the model's variables and how population and prices grew.
+
+    Returns:
+        One row per target in matrix order, columns as in `SCHEMA`.
+
+    Raises:
+        InputError: a rule is malformed or matches nothing; no target is left; a stratum
+            contradicts itself; the model lacks a variable or cannot compare it as asked; two
+            targets mean the same total; a growth ratio is not a positive number.
+    """
+    table = read_targets_table(database)
+    table = choose_targets(table, include, exclude)
+    table = best_period(table, period)
+    for stratum in table.drop_duplicates("stratum_id").itertuples():
+        check_constraints(f"{database}: stratum {stratum.stratum_id}", stratum.constraints)
+    _check_against_model(table, engine.variables(), database)
+    table = _in_order(table)
+    table["name"] = [_name(row) for row in table.itertuples()]
+    _check_distinct(table, database)
+    table = _uprated(table, period, engine)
+    table["constraints"] = [
+        json.dumps([list(constraint) for constraint in constraints])
+        for constraints in table["constraints"]
+    ]
+    return table[SCHEMA.names].reset_index(drop=True)
+
+
+def choose_targets(
+    table: pd.DataFrame, include: Sequence[Rule], exclude: Sequence[Rule]
+) -> pd.DataFrame:
+    """Keep the rows that match an include rule (all if there is none) and no exclude rule.
+
+    Raises:
+        InputError: a rule is malformed or matches nothing; nothing is left.
+    """
+    included = _matching_any(table, include, "include") if include else table
+    if not exclude:
+        return included
+    # Every exclude rule is tried on all that was included, so that their order does not matter.
+    excluded = _matching_any(included, exclude, "exclude")
+    chosen = included[~included.index.isin(excluded.index)]
+    if chosen.empty:
+        raise InputError("targets.exclude: no target is left; remove a rule")
+    return chosen
+
+
+def _matching_any(table: pd.DataFrame, rules: Sequence[Rule], key: str) -> pd.DataFrame:
+    mask = np.zeros(len(table), dtype=bool)
+    for rule in rules:
+        matches = match_rule(table, rule, f"targets.{key}: rule {json.dumps(rule, default=str)}")
+        mask |= matches
+    return table[mask]
+
+
+def _check_against_model(
+    table: pd.DataFrame, variables: Mapping[str, Variable], database: str | Path
+) -> None:
+    """Refuse, before anything expensive, what the model could not compute."""
+    remedy = "exclude it with targets.exclude or fix the database"
+    for row in table.itertuples():
+        label = f"{database}: target {row.target_id}"
+        _check_target_variable(row, variables, label, remedy)
+        for constraint in row.constraints:
+            if constraint.variable not in variables:
+                raise InputError(
+                    f"{label} ({row.variable}): the model has no variable "
+                    f"{constraint.variable} (constraint {constraint}); {remedy}"
+                )
+            try:
+                parse_value(constraint, KINDS[variables[constraint.variable].kind])
+            except InputError as error:
+                raise InputError(f"{label} ({row.variable}): {error}") from error
+
+
+def _check_target_variable(
+    row: NamedTuple, variables: Mapping[str, Variable], label: str, remedy: str
+) -> None:
+    if row.reform_id < 0:
+        raise InputError(f"{label} ({row.variable}): reform_id is {row.reform_id}; {remedy}")
+    if row.variable in COUNTED:
+        if row.reform_id:
+            raise InputError(
+                f"{label}: {row.variable} counts entities, which no reform (reform_id "
+                f"{row.reform_id}) can neutralise; {remedy}"
+            )
+        return
+    if row.variable not in variables:
+        raise InputError(f"{label}: the model has no variable {row.variable}; {remedy}")
+    if KINDS[variables[row.variable].kind] == "text":
+        raise InputError(f"{label}: {row.variable} holds text, which has no total; {remedy}")
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    keys = [
+        (LEVELS.index(row.geo_level), row.variable, row.reform_id, row.geographic_id)
+        for row in table.itertuples()
+    ]
+    # The sort is stable, so ties stay in the order of target_id, in which they were read.
+    return table.iloc[sorted(range(len(keys)), key=keys.__getitem__)].copy()
+
+
+def _name(row: NamedTuple) -> str:
+    place = (
+        NAME_PREFIXES[row.geo_level] + row.geographic_id
+        if row.geo_level in NAME_PREFIXES
+        else row.geo_level
+    )
+    parts = [place, f"{row.variable}_expenditure" if row.reform_id else row.variable]
+    if row.constraints:
+        # Lower bounds before upper ones: age>4,age<10.
+        ranked = sorted(row.constraints, key=lambda c: (c.variable, OPERATION_RANK[c.operation]))
+        parts.append(f"[{','.join(map(str, ranked))}]")
+    return "/".join(parts)
+
+
+def _check_distinct(table: pd.DataFrame, database: str | Path) -> None:
+    known: dict[_Signature | str, int] = {}
+    for row in table.itertuples():
+        signature = _Signature(
+            row.geographic_id, row.variable, row.reform_id > 0, _meaning(row.constraints)
+        )
+        for key in (signature, row.name):
+            if key in known:
+                raise InputError(
+                    f"{database}: targets {known[key]} and {row.target_id} are both {row.name}; "
+                    "set active to 0 for one of them"
+                )
+            known[key] = row.target_id
+
+
+def _meaning(constraints: Iterable[Constraint]) -> tuple:
+    """Return the constraints with 0 and 0.0, or True and 1, made equal."""
+    return tuple(sorted(c._replace(value=_canonical(c.value)) for c in constraints))
+
+
+def _canonical(value: str) -> str:
+    if value in ("True", "False"):
+        return repr(float(value == "True"))
+    try:
+        return repr(float(value))
+    except ValueError:
+        return value
+
+
+def _uprated(table: pd.DataFrame, period: int, engine: Engine) -> pd.DataFrame:
+    known: dict[tuple[str, int], float] = {}
+    factors = []
+    for row in table.itertuples():
+        series = "population" if row.variable.endswith("_count") else "prices"
+        key = (series, row.period)
+        if key not in known:
+            known[key] = 1.0 if row.period == period else _growth(engine, *key, period)
+        factors.append(known[key])
+    table["original_value"] = table["value"]
+    table["uprating_factor"] = np.array(factors, dtype=np.float64)
+    table["value"] = table["original_value"] * table["uprating_factor"]
+    return table
+
+
+def _growth(engine: Engine, series: str, from_year: int, to_year: int) -> float:
+    factor = float(engine.growth(series, from_year, to_year))
+    if not (math.isfinite(factor) and factor > 0):
+        raise InputError(
+            f"targets of {from_year}: the model's growth of {series} to {to_year} is {factor}; "
+            "exclude them with targets.exclude or add values of another year"
+        )
+    return factor

@@ -1,0 +1,99 @@
+"""The resolved targets, one per row of the matrix: their file, and rules that choose some."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from localcal.errors import InputError
+from localcal.files.atomic import atomic_path
+
+SCHEMA = pa.schema(
+    [
+        ("target_id", pa.int64()),
+        ("stratum_id", pa.int64()),
+        ("variable", pa.string()),
+        ("reform_id", pa.int64()),
+        ("period", pa.int64()),
+        ("geo_level", pa.string()),
+        ("geographic_id", pa.string()),
+        ("domain_variable", pa.string()),
+        ("constraints", pa.string()),
+        ("original_value", pa.float64()),
+        ("uprating_factor", pa.float64()),
+        ("value", pa.float64()),
+        ("tolerance", pa.float64()),
+        ("name", pa.string()),
+        ("source", pa.string()),
+    ]
+)
+LEVELS = ("national", "state", "district")
+RULE_KEYS = ("variable", "geo_level", "domain_variable")
+
+Rule = Mapping[str, str]
+
+
+def write_targets(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write resolved targets as Parquet; the same rows give the same bytes.
+
+    Args:
+        frame: columns as in `SCHEMA`, none missing.
+        path: the file to write.
+
+    Raises:
+        InputError: the disk is full.
+    """
+    # from_pandas=False keeps a tolerance of NaN a number instead of a null.
+    columns = [
+        pa.array(frame[field.name].to_numpy(), type=field.type, from_pandas=False)
+        for field in SCHEMA
+    ]
+    with atomic_path(path) as part:
+        pq.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), part)
+
+
+def read_targets(path: str | Path) -> pd.DataFrame:
+    """Read resolved targets in matrix order.
+
+    Raises:
+        InputError: the file is missing, truncated, or not written by `write_targets`.
+    """
+    path = Path(path)
+    remedy = "delete it and run the same command again"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; run the workflow to resolve the targets")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a readable Parquet file; {remedy}") from error
+    if not table.schema.equals(SCHEMA):
+        raise InputError(f"{path}: its columns are not those of resolved targets; {remedy}")
+    for name in SCHEMA.names:
+        if table.column(name).null_count:
+            raise InputError(f"{path}: column {name} has empty cells; {remedy}")
+    return table.to_pandas()
+
+
+def match_rule(table: pd.DataFrame, rule: Rule, label: str) -> np.ndarray:
+    """Return as bool (rows,) which targets a rule chooses; `label` begins every complaint.
+
+    Raises:
+        InputError: the rule is malformed or matches nothing.
+    """
+    if not isinstance(rule, Mapping) or not rule:
+        raise InputError(f"{label} is empty; give it one of {', '.join(RULE_KEYS)}")
+    mask = np.ones(len(table), dtype=bool)
+    for key, wanted in rule.items():
+        if key not in RULE_KEYS:
+            raise InputError(f"{label} has the unknown key {key!r}; use {', '.join(RULE_KEYS)}")
+        if not isinstance(wanted, str):
+            raise InputError(f"{label}: {key} is {wanted!r}; give a text, '' for no domain")
+        if key == "geo_level" and wanted not in LEVELS:
+            raise InputError(f"{label}: no such geo_level; use {', '.join(LEVELS)}")
+        mask &= (table[key] == wanted).to_numpy(dtype=bool)
+    if not mask.any():
+        raise InputError(f"{label} matches no target; correct it or remove it")
+    return mask

@@ -1,0 +1,1 @@
+"""What the written files come to in the model."""

@@ -1,0 +1,244 @@
+"""Do the written files say what the matrix and the weights promised?
+
+A light comparison per area sets the totals of its simulation (`localcal.validation.totals`) against
+the official targets and against matrix x weights, with which they have to agree to float precision.
+A district's file is compared record by record with its state's.
+"""
+
+import json
+import logging
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from localcal.errors import InputError
+from localcal.files.atomic import atomic_path, sha256_file, write_json
+from localcal.files.csr import CsrFile
+from localcal.geography.areas import Area
+from localcal.geography.geography import columns_in_area, read_geography
+from localcal.matrix.assemble import read_matrix
+from localcal.population.dataset import read_population
+from localcal.population.population import ENTITIES, GROUPS, Population
+from localcal.targets.table import read_targets
+from localcal.validation.totals import rows_of_area
+
+logger = logging.getLogger(__name__)
+
+# Matrix entries and household weights are float32, so a total is good to about one part in 10^7
+# of the absolute contributions it sums.
+FLOAT_PRECISION = 1e-6
+
+# Totals beyond these are wrong whatever the target says: (dollars, persons, households and other
+# units), from the reference pipeline's checks before staging.
+CEILINGS = {
+    "national": (30e12, 340e6 * 1.1, 200e6),
+    "states": (5e12, 40e6 * 1.1, 25e6),
+    "cities": (5e12, 40e6 * 1.1, 25e6),
+    "districts": (500e9, 1.2e6, 0.8e6),
+}
+
+COLUMNS = [
+    "level",
+    "area",
+    "target_id",
+    "name",
+    "variable",
+    "domain_variable",
+    "target",
+    "simulated",
+    "estimate",
+    "error",
+    "rel_error",
+    "sane",
+]
+
+
+def validate_area(area: Area, inputs: dict[str, Path], path: Path) -> None:
+    """Write one row per target of an area: simulated against target and matrix.
+
+    Args:
+        area: any area.
+        inputs: totals (of the file it lies in), parent (that file), area (its own file), matrix,
+            weights, targets and geography to their files.
+        path: the table to write.
+
+    Raises:
+        InputError: simulated and matrix totals disagree, a total is missing, or a district's
+            records are not its state's.
+    """
+    targets = read_targets(inputs["targets"])
+    rows = rows_of_area(area, targets)
+    simulated = _simulated(inputs, rows)
+    if area.level == "districts":
+        compare_records(area, inputs["area"], inputs["parent"])
+    matrix = read_matrix(
+        inputs["matrix"], {name: inputs[name] for name in ("targets", "geography")}
+    )
+    weight = np.load(inputs["weights"])
+    if area.level == "cities":
+        places = read_geography(inputs["geography"])
+        weight = np.where(columns_in_area(area, places), weight, 0).astype(weight.dtype)
+    estimate, mass = weighted_rows(matrix, rows, weight)
+    off = np.abs(simulated - estimate) > FLOAT_PRECISION * np.maximum(mass, 1.0)
+    if off.any():
+        first = int(np.flatnonzero(off)[0])
+        raise InputError(
+            f"{inputs['area']}: {targets['name'].iloc[rows[first]]} comes to {simulated[first]} in "
+            f"the model but to {estimate[first]} as matrix x weights ({np.count_nonzero(off)} of "
+            f"{rows.size} targets disagree); the file and the matrix do not belong together"
+        )
+    table = _table(area, targets.iloc[rows], simulated, estimate)
+    with atomic_path(path) as part:
+        table.to_csv(part, index=False)
+
+
+def _simulated(inputs: dict[str, Path], rows: np.ndarray) -> np.ndarray:
+    with h5py.File(inputs["totals"], "r") as file:
+        digests = {"area": inputs["parent"], "targets": inputs["targets"]}
+        for name, source in digests.items():
+            if file.attrs[name] != sha256_file(source):
+                raise InputError(f"{inputs['totals']}: not made from {source}; remove it and rerun")
+        total = pd.Series(file["total"][:], index=file["row"][:])
+    missing = np.setdiff1d(rows, total.index)
+    if missing.size:
+        raise InputError(f"{inputs['totals']}: lacks {missing.size} of {rows.size} targets")
+    return total.loc[rows].to_numpy()
+
+
+def weighted_rows(
+    matrix: CsrFile, rows: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows x weights and the sum of the absolute contributions, both (n,) float64."""
+    selected = matrix.rows(rows)
+    products = selected.data.astype(np.float64) * weight.astype(np.float64)[selected.indices]
+    row = np.repeat(np.arange(rows.size), np.diff(selected.indptr))
+    return (
+        np.bincount(row, weights=products, minlength=rows.size),
+        np.bincount(row, weights=np.abs(products), minlength=rows.size),
+    )
+
+
+def _table(
+    area: Area, targets: pd.DataFrame, simulated: np.ndarray, estimate: np.ndarray
+) -> pd.DataFrame:
+    official = targets["value"].to_numpy()
+    if area.level == "cities":
+        official = np.full(len(targets), np.nan)
+    error = simulated - official
+    rel_error = np.divide(error, official, out=np.full(error.size, np.nan), where=official != 0)
+    columns = {
+        "level": area.level,
+        "area": area.area,
+        "target_id": targets["target_id"].to_numpy(),
+        "name": targets["name"].to_numpy(),
+        "variable": targets["variable"].to_numpy(),
+        "domain_variable": targets["domain_variable"].to_numpy(),
+        "target": official,
+        "simulated": simulated,
+        "estimate": estimate,
+        "error": error,
+        "rel_error": rel_error,
+        "sane": is_sane(area.level, targets["variable"].to_numpy(), simulated),
+    }
+    return pd.DataFrame(columns)[COLUMNS]
+
+
+def is_sane(level: str, variable: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Say of each total whether it is finite and below the level's ceiling, (n,) bool."""
+    dollars, persons, units = CEILINGS[level]
+    ceiling = np.full(total.size, dollars)
+    ceiling[[str(name).endswith("_count") for name in variable]] = units
+    ceiling[variable == "person_count"] = persons
+    return np.isfinite(total) & (np.abs(total) <= ceiling)
+
+
+def compare_records(area: Area, path: Path, parent_path: Path) -> None:
+    """Make sure that a district's file holds exactly its state's records of the district.
+
+    Raises:
+        InputError: names the first variable that differs.
+    """
+    district, state = read_population(path), read_population(parent_path)
+    inside = state.values["congressional_district_geoid"] == int(area.code)
+    households = np.flatnonzero(inside)
+    keep = {entity: np.isin(state.household_of[entity], households) for entity in ENTITIES}
+    names = set(district.values) ^ set(state.values)
+    differing = sorted(names) or [
+        name
+        for name, values in district.values.items()
+        if not np.array_equal(values, state.values[name][keep[district.entity[name]]])
+    ]
+    differing += [
+        f"person_{group}_id" for group in GROUPS if not _same_links(district, state, keep, group)
+    ]
+    if differing:
+        raise InputError(f"{path}: '{differing[0]}' differs from the records in {parent_path}")
+
+
+def _same_links(
+    district: Population, state: Population, keep: dict[str, np.ndarray], group: str
+) -> bool:
+    renumbered = np.cumsum(keep[group]) - 1
+    links = renumbered[state.membership[group][keep["person"]]]
+    return np.array_equal(links, district.membership[group])
+
+
+def summarize_validation(
+    table_paths: dict[str, Path], areas: list[Area], targets_path: Path, path: Path
+) -> None:
+    """Write errors by level over all areas.
+
+    Args:
+        table_paths: "{level}/{area}" to the area's table.
+        areas: every area of the run.
+        targets_path: the targets.
+        path: the summary to write.
+
+    Raises:
+        InputError: a table has another number of rows than its area has targets.
+    """
+    targets = read_targets(targets_path)
+    tables = []
+    for area in areas:
+        name = f"{area.level}/{area.area}"
+        table = pd.read_csv(table_paths[name], dtype={"area": str}, keep_default_na=True)
+        expected = rows_of_area(area, targets).size
+        if len(table) != expected:
+            raise InputError(
+                f"{table_paths[name]}: has {len(table)} rows for {expected} targets; remove it "
+                "and run the same command again"
+            )
+        tables.append(table)
+    everything = pd.concat(tables, ignore_index=True)
+    summary = {
+        "areas": len(areas),
+        "rows": len(everything),
+        "insane": everything.loc[~everything["sane"], ["area", "name"]]
+        .agg("/".join, axis=1)
+        .tolist()
+        if not everything["sane"].all()
+        else [],
+        "levels": {
+            level: _level_summary(table) for level, table in everything.groupby("level", sort=True)
+        },
+    }
+    write_json(path, json.loads(json.dumps(summary)))
+    logger.info("%d areas, %d rows", len(areas), len(everything))
+
+
+def _level_summary(table: pd.DataFrame) -> dict[str, object]:
+    error = table["rel_error"].dropna()
+    summary: dict[str, object] = {"rows": len(table), "with_target": len(error)}
+    if len(error):
+        size = error.abs()
+        by_area = size.groupby(table["area"]).median().sort_values(ascending=False)
+        summary |= {
+            "median_abs_rel_error": float(size.median()),
+            "p90_abs_rel_error": float(size.quantile(0.9)),
+            "largest_abs_rel_error": float(size.max()),
+            "mean_rel_error": float(error.mean()),
+            "worst_areas": [{"area": str(a), "median": float(e)} for a, e in by_area[:5].items()],
+        }
+    return summary

@@ -1,0 +1,1 @@
+"""From a matrix and its targets to weights."""

@@ -1,0 +1,289 @@
+"""What a fit did to every target, and how good the weights are.
+
+A small gap, a low design effect or one pooled "99.5 % within 5 %" has each been seen to hide a
+bad fit: errors are reported by level, variable and domain, and every target has a row, fitted
+or not.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from localcal.weights.columns import Columns
+from localcal.weights.rows import RowSummary
+from localcal.weights.verdicts import AT_BOUND, role_of, scaled_error, settle_states
+
+UNPUBLISHABLE_BELOW = 10.0
+# A fitted target whose estimate rests on so few columns is met by chance.
+FEW_EFFECTIVE = 5.0
+# More weights than this at a bound, and the bounds decide rather than the targets.
+MANY_AT_BOUND = 0.25
+WORST = 20
+NO_LOCAL_INFORMATION = "no local information"
+
+
+def target_table(
+    targets: pd.DataFrame,
+    harmonized: np.ndarray,
+    scale: np.ndarray,
+    tolerance: np.ndarray,
+    target_state: np.ndarray,
+    rho: np.ndarray,
+    huber_weight: np.ndarray,
+    start: RowSummary,
+    households: np.ndarray,
+    dense: np.ndarray,
+    final: RowSummary,
+) -> pd.DataFrame:
+    """Return one row per target, in matrix order.
+
+    Values and estimates are in the target's own unit (dollars or counts). Columns:
+
+    - published_value: value of targets.parquet; harmonized_value: what was aimed at
+    - scale: what errors are divided by: |harmonized|, or the floor of a zero target; empty for
+      zero targets without one
+    - tolerance: the target's own relative uncertainty, 0 if none is known
+    - start_estimate, dense_estimate, final_estimate: under the scaled design weights, under the
+      fit of all records, and under the final weights
+    - start_error, rel_error: (start - harmonized) / scale and (final - harmonized) / scale
+    - state: see `MEANING`; role: fitted, merged, held_out or left_out
+    - columns, households: columns with an entry and a design weight, and distinct households
+      among them; kept_columns: those with a final weight
+    - effective_n: Kish's effective number of columns under the final weights
+    - largest_share: largest column's share of the final estimate, 0..1
+    - price: change of the fit's objective per relative change of the target, rho * huber_weight *
+      (harmonized - final) / scale; empty if not fitted by itself
+    - rho: the target's weight in the objective, mean 1 over what is fitted; huber_weight: factor
+      on it, below 1 where the target was softened; empty if not fitted by itself
+    """
+    final_error = scaled_error(final.estimate, harmonized, scale)
+    dense_error = scaled_error(dense, harmonized, scale)
+    state = settle_states(target_state, dense_error, final_error, tolerance)
+    labels = ["target_id", "name", "geo_level", "geographic_id", "variable", "domain_variable"]
+    table = targets[labels].reset_index(drop=True)
+    return table.assign(
+        published_value=targets["value"].to_numpy(np.float64),
+        harmonized_value=harmonized,
+        scale=scale,
+        tolerance=tolerance,
+        start_estimate=start.estimate,
+        dense_estimate=dense,
+        final_estimate=final.estimate,
+        start_error=scaled_error(start.estimate, harmonized, scale),
+        rel_error=final_error,
+        state=state,
+        role=role_of(state),
+        columns=start.columns,
+        households=households,
+        kept_columns=final.columns,
+        effective_n=final.effective_n,
+        largest_share=final.largest_share,
+        price=-rho * huber_weight * final_error,
+        rho=rho,
+        huber_weight=huber_weight,
+    )
+
+
+def effective_size(weights: np.ndarray) -> float:
+    """Return Kish's (sum w)^2 / sum w^2; 0 without weight."""
+    weights = np.asarray(weights, dtype=np.float64)
+    square = float(np.sum(weights * weights))
+    return float(np.sum(weights)) ** 2 / square if square else 0.0
+
+
+def design_effect(weights: np.ndarray) -> float | None:
+    """Return Kish's design effect of the positive weights, at least 1; None if there is none."""
+    size = effective_size(weights)
+    return int(np.count_nonzero(weights)) / size if size else None
+
+
+def effective_size_by_area(weights: np.ndarray, area: np.ndarray) -> pd.Series:
+    """Return the effective size of every area that has columns, 0 where no weight is left."""
+    areas, position = np.unique(area, return_inverse=True)
+    weights = np.asarray(weights, dtype=np.float64)
+    total = np.bincount(position, weights, len(areas))
+    square = np.bincount(position, weights * weights, len(areas))
+    sizes = np.divide(total * total, square, out=np.zeros(len(areas)), where=square > 0)
+    return pd.Series(sizes, index=areas)
+
+
+def weight_quality(
+    columns: Columns,
+    start: np.ndarray,
+    probability: np.ndarray,
+    weights: np.ndarray,
+    bounds: tuple[float, float],
+) -> dict:
+    """Describe the dispersion of the final weights.
+
+    Args:
+        columns: the columns of the matrix.
+        start: float64 (J,), scaled design weights.
+        probability: float64 (J,), of being kept; read where a weight is positive.
+        weights: float64 (J,), final weights.
+        bounds: smallest and largest factor = weight * probability / start.
+    """
+    kept = weights > 0
+    final = weights[kept]
+    factor = final * probability[kept] / start[kept]
+    return {
+        "records": int(kept.sum()),
+        "sum_of_weights": float(np.sum(final)),
+        "design_effect_start": design_effect(start),
+        "design_effect": design_effect(weights),
+        "effective_size_columns": effective_size(weights),
+        "effective_size_households": effective_size(np.bincount(columns.household, weights)),
+        "effective_size_states": _size_quantiles(weights, columns.state),
+        "effective_size_districts": _size_quantiles(weights, columns.district),
+        "factor_min": float(factor.min()),
+        "factor_max": float(factor.max()),
+        "share_at_lower_bound": float(np.mean(factor <= bounds[0] * (1 + AT_BOUND))),
+        "share_at_upper_bound": float(np.mean(factor >= bounds[1] * (1 - AT_BOUND))),
+        "largest_over_mean": float(final.max() / final.mean()),
+    }
+
+
+def _size_quantiles(weights: np.ndarray, area: np.ndarray) -> dict:
+    sizes = effective_size_by_area(weights, area)
+    return {
+        "areas": len(sizes),
+        "min": float(sizes.min()),
+        "p5": float(sizes.quantile(0.05)),
+        "median": float(sizes.median()),
+        "below_10": int((sizes < UNPUBLISHABLE_BELOW).sum()),
+    }
+
+
+def error_groups(table: pd.DataFrame) -> list[dict]:
+    """Return relative errors by level, variable, domain and role; never pooled.
+
+    `count` is the number of targets; the statistics leave out zero targets without a floor, which
+    have no relative error, and are None where nothing is left. `finding` is NO_LOCAL_INFORMATION
+    where held-out targets are no better estimated than at the start.
+    """
+    keys = ["geo_level", "variable", "domain_variable", "role"]
+    return [
+        dict(zip(keys, map(_plain, key), strict=True)) | _error_statistics(group, key[-1])
+        for key, group in table.groupby(keys, sort=True, dropna=False)
+    ]
+
+
+def _error_statistics(group: pd.DataFrame, role: str) -> dict:
+    error = group["rel_error"].dropna()
+    size, start = error.abs(), group["start_error"].dropna().abs()
+    # Not below: where nothing can be said, nothing was learnt.
+    no_better = role == "held_out" and not size.median() < start.median()
+    return {
+        "count": len(group),
+        "median": _plain(size.median()),
+        "p90": _plain(size.quantile(0.9)),
+        "max": _plain(size.max()),
+        "bias": _plain(error.mean()),
+        "start_median": _plain(start.median()),
+        "start_p90": _plain(start.quantile(0.9)),
+        "finding": NO_LOCAL_INFORMATION if no_better else None,
+    }
+
+
+def worst_targets(table: pd.DataFrame) -> list[dict]:
+    """Return the fitted targets with the largest relative errors, worst first."""
+    rows = table[table["role"] == "fitted"]
+    order = rows["rel_error"].abs().sort_values(ascending=False, kind="stable").index[:WORST]
+    labels = [
+        "target_id", "name", "state", "harmonized_value", "start_estimate", "dense_estimate",
+        "final_estimate", "rel_error", "columns", "effective_n", "largest_share",
+    ]  # fmt: skip
+    return [
+        {label: _plain(value) for label, value in row.items()}
+        for row in rows.loc[order, labels].to_dict("records")
+    ]
+
+
+def area_table(table: pd.DataFrame, columns: "Columns", weights: np.ndarray) -> pd.DataFrame:
+    """Return one row for the nation, every state and every district that has columns.
+
+    Args:
+        table: of `target_table`.
+        columns: the columns of the matrix.
+        weights: float64 (J,), final weights.
+
+    Columns: level, area (US, FIPS or state * 100 + district), columns (with a design weight),
+    records (with a final weight), sum_of_weights (households), effective_size (Kish, over
+    records) and effective_households (Kish, over distinct households), is_publishable (the latter
+    at least 10), largest_share (of one record), and number, median, 90th percentile, largest and
+    signed mean of the relative errors of the area's fitted targets, and number and median of its
+    held-out ones, now and at the start.
+    """
+    everywhere = np.zeros(len(weights), dtype=np.int32)
+    places = {"national": everywhere, "state": columns.state, "district": columns.district}
+    parts = [_area_sizes(level, area, columns, weights) for level, area in places.items()]
+    sizes = pd.concat(parts, ignore_index=True)
+    keys = ["level", "area"]
+    labelled = table.rename(columns={"geo_level": "level", "geographic_id": "area"})
+    # 06 and 6 are one state.
+    area = [area if area == "US" else str(int(area)) for area in labelled["area"]]
+    labelled = labelled.assign(area=area, size=labelled["rel_error"].abs())
+    fitted = labelled[labelled["role"] == "fitted"].groupby(keys)
+    held_out = labelled[labelled["role"] == "held_out"].assign(
+        start=lambda rows: rows["start_error"].abs()
+    )
+    held_out = held_out.groupby(keys)
+    found = [
+        fitted["size"].agg(
+            fitted="size", median="median", p90=lambda sizes: sizes.quantile(0.9), max="max"
+        ),
+        fitted["rel_error"].mean().rename("bias"),
+        held_out["size"].agg(held_out="size", held_out_median="median"),
+        held_out["start"].median().rename("held_out_start_median"),
+    ]
+    for part in found:
+        sizes = sizes.merge(part, how="left", left_on=keys, right_index=True)
+    counts = ["fitted", "held_out"]
+    return sizes.assign(**{name: sizes[name].fillna(0).astype(np.int64) for name in counts})
+
+
+def _area_sizes(
+    level: str, area: np.ndarray, columns: "Columns", weights: np.ndarray
+) -> pd.DataFrame:
+    areas, position = np.unique(area, return_inverse=True)
+    count = len(areas)
+    kept = np.flatnonzero(weights > 0)
+    # Clones of one household in one area are one observation.
+    n_households = int(columns.household.max()) + 1
+    home = position[kept].astype(np.int64) * n_households + columns.household[kept]
+    homes, place = np.unique(home, return_inverse=True)
+    by_home = np.bincount(place, weights[kept], len(homes))
+    total = np.bincount(position, weights, count)
+    square = np.bincount(position, weights * weights, count)
+    square_homes = np.bincount(homes // n_households, by_home * by_home, count)
+    largest = np.zeros(count)
+    np.maximum.at(largest, position[kept], weights[kept])
+    effective_households = _ratio(total * total, square_homes)
+    return pd.DataFrame(
+        {
+            "level": level,
+            "area": ["US"] if level == "national" else areas.astype(str),
+            "columns": np.bincount(position[columns.design_weight > 0], minlength=count),
+            "records": np.bincount(position[kept], minlength=count),
+            "sum_of_weights": total,
+            "effective_size": _ratio(total * total, square),
+            "effective_households": effective_households,
+            "is_publishable": effective_households >= UNPUBLISHABLE_BELOW,
+            "largest_share": _ratio(largest, total),
+        }
+    )
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
+
+
+def group_name(row: dict) -> str:
+    return " / ".join(row[key] for key in ("geo_level", "variable", "domain_variable") if row[key])
+
+
+def _plain(value):
+    """Return a value JSON can hold: Python's own type, None for NaN."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

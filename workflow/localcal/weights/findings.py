@@ -1,0 +1,62 @@
+"""What a reader of fit.json must not overlook."""
+
+from localcal.weights.diagnostics import (
+    FEW_EFFECTIVE,
+    MANY_AT_BOUND,
+    UNPUBLISHABLE_BELOW,
+    group_name,
+)
+from localcal.weights.verdicts import (
+    CONTRADICTED,
+    MISSED,
+    MISSED_ABOVE,
+    NO_SUPPORT,
+    THIN,
+    UNREACHABLE,
+    ZERO,
+)
+
+
+def findings(report: dict) -> list[str]:
+    """Return in words what a reader of fit.json must not overlook; empty if there is nothing."""
+    lines = []
+    if report["stopped_by"] == "max_sweeps":
+        lines.append(
+            f"ended by the cap on sweeps with an rms gap of {report['rms_gap']:.2g}, above the "
+            f"tolerance of {report['settings']['tolerance']:g}"
+        )
+    states = report["targets_by_state"]
+    for state in (CONTRADICTED, MISSED, UNREACHABLE, NO_SUPPORT, THIN, ZERO):
+        if states.get(state):
+            lines.append(f"{states[state]} of {report['n_targets']} targets {state}")
+    lines += [
+        f"{group_name(row)}: largest error {row['max']:.0%} in {row['count']} fitted targets"
+        for row in report["errors"]
+        if row["role"] == "fitted" and (row["max"] or 0.0) > MISSED_ABOVE
+    ]
+    lines += [
+        f"{group_name(row)}, held out: {row['finding']} (median error {row['median']:.0%}, "
+        f"{row['start_median']:.0%} at the start)"
+        for row in report["errors"]
+        if row["finding"] and row["median"] is not None
+    ]
+    if report["carried_by_few"]:
+        lines.append(
+            f"{report['carried_by_few']} fitted targets rest on fewer than {FEW_EFFECTIVE:g} "
+            "effective columns"
+        )
+    for level, count in report["not_publishable"].items():
+        if count:
+            lines.append(
+                f"{count} {level}s have fewer than {UNPUBLISHABLE_BELOW:g} effective households: "
+                "not publishable"
+            )
+    for bound in ("lower", "upper"):
+        share = report["weights"][f"share_at_{bound}_bound"]
+        if share > MANY_AT_BOUND:
+            lines.append(f"{share:.0%} of the weights are at their {bound} bound")
+    lines += [
+        f"levels contradict each other: {line}"
+        for line in report["harmonization"]["contradictions"]
+    ]
+    return lines

@@ -1,0 +1,151 @@
+"""Fit weights to targets: from matrix, targets and columns to weights and all there is to say.
+
+1. The levels are made to agree (`localcal.weights.harmonize`).
+2. Design weights are scaled by one factor, so that the median target / estimate is 1.
+3. Targets that no weights within the bounds can reach, that too few columns carry, or that are
+   zero, are left out or merged, and listed (`localcal.weights.preparation`).
+4. Bounded coordinate descent (`localcal.weights.descent`) along a falling penalty, with all
+   records or with a draw of them (`localcal.weights.solver`).
+5. Every target, every area and the weights are described (`localcal.weights.diagnostics`).
+"""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from localcal.errors import InputError
+from localcal.files.atomic import atomic_path, sha256_file, write_json
+from localcal.weights.checkpoint import Checkpoint
+from localcal.weights.columns import Columns
+from localcal.weights.pose import as_columns, check_input
+from localcal.weights.preparation import (
+    Preparation,
+    make_problem,
+    prepare,
+)
+from localcal.weights.report import FitResult, describe_fit
+from localcal.weights.settings import Settings
+from localcal.weights.solver import WarmStart, solve
+from localcal.weights.trace import Trace, write_trace
+
+
+def fit_weights(
+    matrix,
+    targets: pd.DataFrame,
+    design_weight: np.ndarray,
+    household: np.ndarray,
+    state: np.ndarray,
+    district: np.ndarray,
+    settings: Settings,
+    seed: int,
+    start: Trace | None = None,
+    checkpoint: Checkpoint | None = None,
+    support: np.ndarray | None = None,
+) -> FitResult:
+    """Fit one weight per column to the targets.
+
+    Args:
+        matrix: CSR (m x J), float32; its arrays may be memory maps.
+        targets: targets.parquet, m rows in the order of the matrix.
+        design_weight: float64 (J,), households; columns with 0 keep weight 0.
+        household: int32 (J,), number of the column's household.
+        state: int32 (J,), FIPS.
+        district: int32 (J,), state * 100 + district.
+        settings: see `Settings`.
+        seed: the run's seed; the same inputs and seed give the same bytes.
+        start: another fit of the same columns and number of records to begin from: its factors
+            and its selection take the place of the first stages.
+        checkpoint: where to keep, and perhaps find, how far the fit has come; the bytes are the
+            same with and without.
+        support: columns to keep and no others, bool (J,) or column numbers; None = as `settings`
+            say. The probability of a kept record is then its district's share of kept weight.
+
+    Raises:
+        InputError: nothing that could be fitted, or input that contradicts itself.
+    """
+    columns = as_columns(design_weight, household, state, district)
+    check_input(matrix, targets, columns, settings)
+    if support is not None:
+        if start is not None:
+            raise InputError("weights.start: a fit of given records has no other to begin from")
+        support = _checked_support(support, columns, settings)
+    prepared = prepare(matrix, targets, columns, settings)
+    warm = None if start is None else _warm_start(start, prepared, settings)
+    problem = make_problem(matrix, prepared, columns, settings)
+    chosen = None if support is None else support[prepared.records]
+    fitted = solve(problem, settings, seed, warm, checkpoint, chosen)
+    del problem
+    return describe_fit(matrix, targets, columns, settings, seed, prepared, fitted)
+
+
+def _checked_support(support: np.ndarray, columns: Columns, settings: Settings) -> np.ndarray:
+    """Return a support as bool (J,)."""
+    n_columns = len(columns.design_weight)
+    support = np.asarray(support)
+    if support.dtype != bool:
+        if support.ndim != 1 or (
+            len(support) and not 0 <= support.min() <= support.max() < n_columns
+        ):
+            raise InputError(
+                f"support: column numbers must be within 0..{n_columns - 1}; both must come from "
+                "the same run"
+            )
+        numbers, support = support, np.zeros(n_columns, dtype=bool)
+        support[numbers] = True
+    if support.shape != (n_columns,):
+        raise InputError(
+            f"support: it has shape {support.shape} but the matrix has {n_columns} columns; both "
+            "must come from the same run"
+        )
+    if not support.any() or (columns.design_weight[support] == 0.0).any():
+        raise InputError(
+            "support: it must hold at least one column, and none without design weight"
+        )
+    if settings.records not in (None, int(support.sum())):
+        raise InputError(
+            f"weights.records: {settings.records} asked for, but the support holds "
+            f"{int(support.sum())} columns; ask for 'all'"
+        )
+    return support
+
+
+def write_fit(
+    result: FitResult, origins: Mapping[str, object], outputs: Mapping[str, Path]
+) -> None:
+    """Write everything about a fit, the weights last.
+
+    Area files depend on the weights; the report holds their digest, that of the trace and those
+    of what they were fitted to.
+
+    Args:
+        result: of `fit_weights`.
+        origins: what the matrix was made from, by name.
+        outputs: the files to write: fit, diagnostics, areas, trace and weights.
+    """
+    with atomic_path(outputs["weights"]) as part:
+        # Through memory: NumPy's own writer does not say when the disk is full.
+        content = io.BytesIO()
+        np.save(content, result.weights)
+        part.write_bytes(content.getvalue())
+        digests = {**origins, "weights": sha256_file(part)}
+        write_trace(result.trace, digests, outputs["trace"])
+        digests["trace"] = sha256_file(outputs["trace"])
+        write_json(outputs["fit"], result.report | {"digests": digests})
+        for name in ("diagnostics", "areas"):
+            with atomic_path(outputs[name]) as table:
+                getattr(result, name).to_csv(table, index=False)
+
+
+def _warm_start(start: Trace, prepared: Preparation, settings: Settings) -> WarmStart:
+    records = prepared.records
+    kept = int(np.count_nonzero(start.factor))
+    wanted = len(records) if settings.records is None else settings.records
+    if kept != wanted or np.count_nonzero(start.factor[records]) != kept:
+        raise InputError(
+            f"weights.start: that fit keeps {kept} columns, this one {wanted}; start from one "
+            "with as many, or set start to null"
+        )
+    return WarmStart(start.dense_factor[records], start.probability[records], start.factor[records])

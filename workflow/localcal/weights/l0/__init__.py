@@ -1,0 +1,1 @@
+"""Fitting with l0-python, in an interpreter of its own."""

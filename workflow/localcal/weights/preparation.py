@@ -1,0 +1,373 @@
+"""What is decided before a fit: values that agree, the start, and which targets are fitted.
+
+A target is left out, and listed with the reason, where no column carries it, where no weights
+within the bounds reach it, where too few columns or households do, and where it is zero without
+an absolute floor. Thin targets may instead be kept, or merged: the thin districts of one state
+and family are fitted as one sum, thin states of the nation likewise; a sum that is still thin
+takes in the family's target with the fewest columns there, until it is not.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from localcal.errors import InputError
+from localcal.weights import verdicts
+from localcal.weights.columns import Columns
+from localcal.weights.harmonize import FAMILY, Harmonized, harmonize
+from localcal.weights.problem import Problem, build_problem
+from localcal.weights.rows import RowSummary, count_households, summarize_rows
+from localcal.weights.settings import GROUP_WEIGHTS, GroupRules, Settings, apply_rules
+
+logger = logging.getLogger(__name__)
+
+GROUP = ["geo_level", "variable", "domain_variable"]
+
+# The weight of a target falls as if it had an error of this size beside its own tolerance: what
+# a fit can be expected to achieve where nothing else is known.
+USUAL_ERROR = 0.01
+
+# A name or a few are enough to find the others in the table.
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class Equations:
+    """The fitted equations, one per fitted target or merged sum; p of them."""
+
+    slot: np.ndarray
+    """int64 (m,): each target's equation, -1 if it is in none."""
+    value: np.ndarray
+    """float64 (p,), in the target's unit."""
+    scale: np.ndarray
+    """float64 (p,), in the target's unit: errors are divided by it."""
+    rho: np.ndarray
+    """float64 (p,): weight in the objective, mean 1."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is decided before the fit; m targets, J columns, n records."""
+
+    harmonized: Harmonized
+    rules: GroupRules
+    scale: np.ndarray
+    """float64 (m,): |harmonized value|, or the floor of a zero target; NaN for other zeros."""
+    start_factor: float
+    """Scaled design weight / design weight."""
+    start: np.ndarray
+    """float64 (J,): scaled design weights."""
+    summary: RowSummary
+    """Each target's sums under `start`."""
+    households: np.ndarray
+    """int64 (m,): distinct households that contribute to each target."""
+    target_state: np.ndarray
+    """str (m,): FITTED, MERGED or the reason for being left out."""
+    equations: Equations
+    records: np.ndarray
+    """int64 (n,): columns with a design weight, sorted by district."""
+
+
+def prepare(matrix, targets: pd.DataFrame, columns: Columns, settings: Settings) -> Preparation:
+    """Settle the values, the start and which targets are fitted.
+
+    Raises:
+        InputError: no target is left, a rule matches none, a target is negative where no column
+            is, or, if the settings are strict, one cannot be reached.
+    """
+    rules = apply_rules(targets, settings.groups, settings.levels)
+    summary = summarize_rows(matrix, columns.design_weight, check=True)
+    households = count_households(matrix, columns.design_weight, columns.household)
+    harmonized = harmonize(
+        targets,
+        settings.levels,
+        columns.state,
+        columns.district,
+        aside=rules.hold_out | _implausible(targets, rules, summary, settings),
+        switched_off=~(rules.harmonize & settings.harmonize),
+    )
+    value = harmonized.values
+    scale = np.where(value == 0.0, rules.zero_floor, np.abs(value))
+    target_state = _supported(targets, scale, summary, households, settings, rules.hold_out)
+    _refuse_negative(targets, value, summary, target_state)
+    factor = _start_factor(value, summary.estimate, target_state == verdicts.FITTED)
+    summary = summary.scaled(factor)
+    slot = _slots(matrix, targets, columns, settings, rules.hold_out, summary, target_state)
+    _leave_out_unreachable(slot, target_state, value, scale, summary, settings)
+    if settings.strict:
+        _refuse_unreachable(targets, target_state)
+    if not (slot >= 0).any():
+        raise InputError(
+            f"targets: none left to fit ({_count_text(target_state)}); look at the levels, the "
+            "bounds and minimum_columns, or give targets the population can carry"
+        )
+    logger.info("targets: %s; start factor %.4g", _count_text(target_state), factor)
+    records = np.flatnonzero(columns.design_weight > 0)
+    return Preparation(
+        harmonized=harmonized,
+        rules=rules,
+        scale=scale,
+        start_factor=factor,
+        start=columns.design_weight * factor,
+        summary=summary,
+        households=households,
+        target_state=target_state,
+        equations=_equations(targets, slot, value, scale, rules, settings.group_weight),
+        records=records[np.argsort(columns.district[records], kind="stable")],
+    )
+
+
+def make_problem(matrix, prepared: Preparation, columns: Columns, settings: Settings) -> Problem:
+    """Return the fitted equations in record-major order."""
+    equations = prepared.equations
+    root = np.sqrt(equations.rho)
+    return build_problem(
+        matrix,
+        equations.slot,
+        scale=root / equations.scale,
+        goal=root * equations.value / equations.scale,
+        root=root,
+        records=prepared.records,
+        base=prepared.start[prepared.records],
+        bounds=settings.bounds,
+        district=columns.district[prepared.records],
+    )
+
+
+def _implausible(
+    targets: pd.DataFrame, rules: GroupRules, summary: RowSummary, settings: Settings
+) -> np.ndarray:
+    """Return as bool (m,) which published values must not scale others of their family.
+
+    Beyond the reach of any weights, or zero where columns contribute: a unit error in one district
+    would otherwise take the state's whole total from the others.
+    """
+    value = targets["value"].to_numpy(np.float64)
+    usable = targets["geo_level"].isin(settings.levels).to_numpy() & (summary.columns > 0)
+    factor = _start_factor(value, summary.estimate, usable)
+    slack = np.where(value == 0.0, np.nan_to_num(rules.zero_floor), 0.0)
+    scaled = summary.scaled(factor)
+    return usable & _out_of_reach(
+        value - slack, value + slack, scaled.positive, scaled.negative, settings.bounds
+    )
+
+
+def _out_of_reach(
+    low: np.ndarray,
+    high: np.ndarray,
+    positive: np.ndarray,
+    negative: np.ndarray,
+    bounds: tuple[float, float],
+) -> np.ndarray:
+    """Return as bool where no weights within the bounds add up to between `low` and `high`.
+
+    `positive` and `negative` are the sums of the contributions of either sign at the start.
+    """
+    smallest = bounds[0] * positive + bounds[1] * negative
+    largest = bounds[1] * positive + bounds[0] * negative
+    return (high < smallest) | (low > largest)
+
+
+def _supported(
+    targets: pd.DataFrame,
+    scale: np.ndarray,
+    summary: RowSummary,
+    households: np.ndarray,
+    settings: Settings,
+    held_out: np.ndarray,
+) -> np.ndarray:
+    """Return each target's state as far as it does not depend on the size of the weights."""
+    wanted = targets["geo_level"].isin(settings.levels).to_numpy()
+    if wanted.any() and not summary.columns[wanted].any():
+        raise InputError(
+            f"matrix: no entry in any row of the levels {', '.join(settings.levels)}; check that "
+            "matrix and targets belong together"
+        )
+    thin = (summary.columns < settings.minimum_columns) | (households < settings.minimum_households)
+    thin &= settings.thin != "keep"
+    state = np.select(
+        [~wanted, np.isnan(scale), summary.columns == 0, thin, held_out],
+        [
+            verdicts.NOT_FITTED, verdicts.ZERO, verdicts.NO_SUPPORT, verdicts.THIN,
+            verdicts.HELD_OUT,
+        ],
+        verdicts.FITTED,
+    )  # fmt: skip
+    # Room for any of the names, or a longer one would be cut when it is assigned.
+    return state.astype(f"<U{max(map(len, verdicts.MEANING))}")
+
+
+def _refuse_negative(
+    targets: pd.DataFrame, value: np.ndarray, summary: RowSummary, target_state: np.ndarray
+) -> None:
+    wrong = (target_state == verdicts.FITTED) & (value < 0) & (summary.negative == 0.0)
+    if wrong.any():
+        raise InputError(
+            f"target {targets['name'].to_numpy()[wrong][0]}: its value is negative but no column "
+            f"contributes a negative amount ({int(wrong.sum())} such targets); correct the target "
+            "database or exclude it"
+        )
+
+
+def _start_factor(value: np.ndarray, estimate: np.ndarray, usable: np.ndarray) -> float:
+    """Return the factor on the design weights that makes the median value / estimate 1."""
+    usable = usable & (value * estimate > 0)
+    return float(np.median(value[usable] / estimate[usable])) if usable.any() else 1.0
+
+
+def _slots(
+    matrix,
+    targets: pd.DataFrame,
+    columns: Columns,
+    settings: Settings,
+    held_out: np.ndarray,
+    summary: RowSummary,
+    target_state: np.ndarray,
+) -> np.ndarray:
+    """Give every fitted target an equation, merged ones a common one; int64 (m,), -1 for none.
+
+    Marks the targets of merged sums in `target_state`.
+    """
+    groups = []
+    if settings.thin == "merge":
+        candidates = np.isin(target_state, [verdicts.FITTED, verdicts.THIN]) & ~held_out
+        for members in _siblings(targets, candidates):
+            merged = _merge(matrix, columns, settings, members, summary, target_state)
+            groups.append(merged)
+            target_state[merged] = verdicts.MERGED
+    slot = np.full(len(targets), -1, dtype=np.int64)
+    single = np.flatnonzero(target_state == verdicts.FITTED)
+    slot[single] = np.arange(len(single))
+    for number, merged in enumerate(group for group in groups if len(group)):
+        slot[merged] = len(single) + number
+    return slot
+
+
+def _siblings(targets: pd.DataFrame, candidates: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the row numbers of one family's candidates in one state, or of its states."""
+    rows = targets.reset_index(drop=True)[candidates]
+    rows = rows[rows["geo_level"] != "national"]
+    area = rows["geographic_id"].astype(int)
+    parent = np.where(rows["geo_level"] == "district", area // 100, 0)
+    keys = [*FAMILY, "geo_level"]
+    for _, members in rows.assign(parent=parent).groupby([*keys, "parent"], dropna=False):
+        yield members.index.to_numpy()
+
+
+def _merge(
+    matrix,
+    columns: Columns,
+    settings: Settings,
+    members: np.ndarray,
+    summary: RowSummary,
+    target_state: np.ndarray,
+) -> np.ndarray:
+    """Return which of the `members` form a sum that is not thin; none if there is no such sum.
+
+    All thin ones are in it, then those with the fewest columns, one after the other.
+    """
+    is_thin = target_state[members] == verdicts.THIN
+    if not is_thin.any():
+        return members[:0]
+    order = np.lexsort((members, summary.columns[members], ~is_thin))
+    members = members[order]
+    n_columns, households = 0, set()
+    for count, row in enumerate(members, start=1):
+        entries = slice(int(matrix.indptr[row]), int(matrix.indptr[row + 1]))
+        carrying = np.asarray(matrix.indices[entries])[np.asarray(matrix.data[entries]) != 0.0]
+        carrying = carrying[columns.design_weight[carrying] > 0]
+        n_columns += len(carrying)
+        households.update(columns.household[carrying].tolist())
+        if (
+            count >= max(2, is_thin.sum())
+            and n_columns >= settings.minimum_columns
+            and len(households) >= settings.minimum_households
+        ):
+            return members[:count]
+    return members[:0]
+
+
+def _leave_out_unreachable(
+    slot: np.ndarray,
+    target_state: np.ndarray,
+    value: np.ndarray,
+    scale: np.ndarray,
+    summary: RowSummary,
+    settings: Settings,
+) -> None:
+    """Take out equations outside everything that weights within the bounds add up to, in place.
+
+    A zero target with a floor may be missed by that floor. The remaining equations keep their
+    order and are numbered anew.
+    """
+    slack = np.where(value == 0.0, scale, 0.0)
+    used = slot >= 0
+    if not used.any():
+        return
+    sums = [
+        np.bincount(slot[used], part[used])
+        for part in (value - slack, value + slack, summary.positive, summary.negative)
+    ]
+    # Values of a sum may cancel, and a relative error from zero has no meaning.
+    outside = _out_of_reach(*sums, settings.bounds) | ((sums[0] == 0.0) & (sums[1] == 0.0))
+    lost = used & outside[slot]
+    target_state[lost] = verdicts.UNREACHABLE
+    slot[lost] = -1
+    number = np.cumsum(~outside) - 1
+    slot[slot >= 0] = number[slot[slot >= 0]]
+
+
+def _refuse_unreachable(targets: pd.DataFrame, target_state: np.ndarray) -> None:
+    lost = np.isin(target_state, [verdicts.UNREACHABLE, verdicts.NO_SUPPORT])
+    if lost.any():
+        names = targets["name"].to_numpy()[lost]
+        raise InputError(
+            f"targets: no weights within the bounds reach {len(names)} of them "
+            f"({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''}); correct or "
+            "exclude them, widen the bounds, or set strict: false to leave them out"
+        )
+
+
+def _equations(
+    targets: pd.DataFrame,
+    slot: np.ndarray,
+    value: np.ndarray,
+    scale: np.ndarray,
+    rules: GroupRules,
+    group_weight: str,
+) -> Equations:
+    used = np.flatnonzero(slot >= 0)
+    # The first target of a sum speaks for it: its group is that of the others.
+    first = used[np.unique(slot[used], return_index=True)[1]]
+    total = np.bincount(slot[used], value[used])
+    rows = targets.iloc[first][GROUP]
+    size = rows.groupby(GROUP, dropna=False)[GROUP[0]].transform("size").to_numpy(np.float64)
+    rho = GROUP_WEIGHTS[group_weight](size)
+    rho = rho * rules.weight[first] / (1.0 + (rules.tolerance[first] / USUAL_ERROR) ** 2)
+    return Equations(
+        slot=slot,
+        value=total,
+        scale=np.where(total == 0.0, scale[first], np.abs(total)),
+        rho=rho / np.mean(rho),
+    )
+
+
+def count_states(target_state: np.ndarray) -> dict[str, int]:
+    """Return how many targets are in each state."""
+    names, counts = np.unique(target_state, return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+
+
+def _count_text(target_state: np.ndarray) -> str:
+    return ", ".join(f"{count} {name}" for name, count in count_states(target_state).items())
+
+
+def merged_sums(prepared: Preparation, names: np.ndarray) -> Iterator[tuple[int, list[str]]]:
+    """Yield the equation and the names of the targets of every merged sum."""
+    slot = prepared.equations.slot
+    merged = prepared.target_state == verdicts.MERGED
+    for number in np.unique(slot[merged]):
+        yield int(number), [str(name) for name in names[slot == number]]

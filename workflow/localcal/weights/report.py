@@ -1,0 +1,179 @@
+"""Everything there is to say about a fit."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from localcal.errors import InputError
+from localcal.weights import diagnostics, verdicts
+from localcal.weights.columns import Columns
+from localcal.weights.findings import findings
+from localcal.weights.preparation import Preparation, count_states, merged_sums
+from localcal.weights.rows import RowSummary, summarize_rows
+from localcal.weights.settings import Settings
+from localcal.weights.solver import Fitted
+from localcal.weights.trace import Trace
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Weights and everything there is to say about them."""
+
+    weights: np.ndarray
+    """float32 (J,), households each column stands for; 0 for columns not kept."""
+    trace: Trace
+    """How each weight came about."""
+    report: dict
+    """Content of fit.json."""
+    diagnostics: pd.DataFrame
+    """Content of diagnostics.csv, see `diagnostics.target_table`."""
+    areas: pd.DataFrame
+    """Content of areas.csv, see `diagnostics.area_table`."""
+
+
+def describe_fit(
+    matrix,
+    targets: pd.DataFrame,
+    columns: Columns,
+    settings: Settings,
+    seed: int,
+    prepared: Preparation,
+    fitted: Fitted,
+) -> FitResult:
+    """Bring weights back to the columns' order and describe them."""
+    trace = _trace(prepared, fitted)
+    weights = trace.weights()
+    if not np.isfinite(weights).all() or (
+        np.count_nonzero(weights) != np.count_nonzero(fitted.weights)
+    ):
+        raise InputError(
+            "design_weight: final weights leave the range of 32-bit floats; check the unit of the "
+            "design weights and of the targets"
+        )
+    final = summarize_rows(matrix, weights)
+    dense = final
+    if fitted.selection is not None:
+        dense = summarize_rows(matrix, prepared.start * trace.dense_factor)
+    single = prepared.target_state == verdicts.FITTED
+    slot = prepared.equations.slot[single]
+    rho, huber_weight = np.full((2, len(targets)), np.nan)
+    rho[single], huber_weight[single] = prepared.equations.rho[slot], fitted.huber_weight[slot]
+    table = diagnostics.target_table(
+        targets, prepared.harmonized.values, prepared.scale, prepared.rules.tolerance,
+        prepared.target_state, rho, huber_weight, prepared.summary, prepared.households,
+        dense.estimate, final,
+    )  # fmt: skip
+    areas = diagnostics.area_table(table, columns, weights.astype(np.float64))
+    report = _report(table, areas, columns, settings, seed, prepared, fitted, trace)
+    report["merged"] = _merged(targets, prepared, fitted, final)
+    report["findings"] = findings(report)
+    _log_summary(report)
+    return FitResult(weights, trace, report, table, areas)
+
+
+def _trace(prepared: Preparation, fitted: Fitted) -> Trace:
+    """Take the weights apart, in the columns' order."""
+    records, start = prepared.records, prepared.start
+    probability = np.ones(len(start))
+    probability[records] = fitted.probability
+    factor, dense_factor = np.zeros((2, len(start)))
+    factor[records] = fitted.weights * fitted.probability / start[records]
+    dense_factor[records] = fitted.dense / start[records]
+    return Trace(start, probability, dense_factor, factor)
+
+
+def _report(
+    table: pd.DataFrame,
+    areas: pd.DataFrame,
+    columns: Columns,
+    settings: Settings,
+    seed: int,
+    prepared: Preparation,
+    fitted: Fitted,
+    trace: Trace,
+) -> dict:
+    certificate = fitted.certificate
+    n_equations = len(prepared.equations.value)
+    is_fitted = (table["role"] == "fitted").to_numpy()
+    weights = trace.weights().astype(np.float64)
+    quality = diagnostics.weight_quality(
+        columns, prepared.start, trace.probability, weights, settings.bounds
+    )
+    few = is_fitted & (table["effective_n"] < diagnostics.FEW_EFFECTIVE)
+    unpublishable = areas[~areas["is_publishable"]]
+    return {
+        "seed": seed,
+        "settings": settings.for_json(),
+        "n_columns": len(weights),
+        "n_targets": len(table),
+        "n_fitted": n_equations,
+        "records_per_target": quality["records"] / n_equations,
+        "targets_by_state": count_states(table["state"].to_numpy(str)),
+        "state_meanings": verdicts.MEANING,
+        "start_factor": prepared.start_factor,
+        "loss": float(np.sum(table["rel_error"].to_numpy()[is_fitted] ** 2)),
+        "objective": certificate.objective,
+        "gap": certificate.gap,
+        "rms_gap": certificate.rms_gap,
+        "sweeps": fitted.sweeps,
+        "stopped_by": "tolerance" if certificate.within_tolerance else "max_sweeps",
+        "selection": fitted.selection,
+        "huber": {
+            "softened": int(np.count_nonzero(fitted.huber_weight < 1.0)),
+            "rounds": fitted.huber_rounds,
+        },
+        "weights": quality,
+        "carried_by_few": int(few.sum()),
+        "not_publishable": {
+            level: int((unpublishable["level"] == level).sum())
+            for level in ("state", "district")
+            if level in settings.levels
+        },
+        "errors": diagnostics.error_groups(table),
+        "worst": diagnostics.worst_targets(table),
+        "harmonization": {
+            "applied": settings.harmonize,
+            "contradictions": prepared.harmonized.contradictions,
+            "families": prepared.harmonized.families,
+        },
+    }
+
+
+def _merged(
+    targets: pd.DataFrame, prepared: Preparation, fitted: Fitted, final: RowSummary
+) -> list[dict]:
+    """Return one JSON-ready row per merged sum."""
+    equations = prepared.equations
+    rows = []
+    for number, names in merged_sums(prepared, targets["name"].to_numpy()):
+        members = equations.slot == number
+        value, scale = float(equations.value[number]), float(equations.scale[number])
+        estimate = float(np.sum(final.estimate[members]))
+        rows.append(
+            {
+                "targets": names,
+                "value": value,
+                "start_estimate": float(np.sum(prepared.summary.estimate[members])),
+                "final_estimate": estimate,
+                "rel_error": (estimate - value) / scale,
+                "rho": float(equations.rho[number]),
+                "huber_weight": float(fitted.huber_weight[number]),
+            }
+        )
+    return rows
+
+
+def _log_summary(report: dict) -> None:
+    weights = report["weights"]
+    logger.info(
+        "fit: %d records, loss %.4g, rms gap %.3g after %d sweeps (ended by %s), design effect "
+        "%.3g; targets: %s", weights["records"], report["loss"], report["rms_gap"],
+        report["sweeps"], report["stopped_by"], weights["design_effect"],
+        ", ".join(f"{count} {name}" for name, count in report["targets_by_state"].items()),
+    )  # fmt: skip
+    for line in report["findings"]:
+        logger.info("note: %s", line)

@@ -1,0 +1,422 @@
+"""From a problem to weights: the path of penalties, the draw of records, and softened targets.
+
+1. Without a record budget: descend along a falling penalty with all records.
+2. With one: fit all, draw exactly that many records with probability proportional to their
+   importance, fit those again, and where they are few, swap records by price.
+3. Targets that the fit of all records misses by more than twice `huber` contradict others or the
+   bounds. Each then counts with Huber's weight min(1, huber / |error|), found anew in a few
+   rounds, so that they pull the others away by no more than targets at `huber` would. Targets
+   that are merely hard to meet stay as they are: with less weight they would be missed by more.
+"""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from localcal.errors import InputError
+from localcal.jobs.progress import Progress
+from localcal.weights.checkpoint import Checkpoint, Result
+from localcal.weights.descent import Certificate, Shuffler, descend
+from localcal.weights.newton import MOST_TARGETS, products, solve_newton
+from localcal.weights.problem import Problem
+from localcal.weights.selection import Draw, district_shares, draw_records, exchange_records
+from localcal.weights.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# Keeps this stage's random numbers apart from those of other stages with the same run seed.
+SEED_STAGE = int.from_bytes(b"fit")
+
+# (penalty, sweeps): a strong pull first, and the weights stay less dispersed at the same loss.
+PREFIT_PATH = ((100.0, 5), (10.0, 10))
+REFIT_PATH = ((30.0, 20), (3.0, 40))
+PREFIT_SWEEPS = sum(sweeps for _, sweeps in PREFIT_PATH)
+
+# Below this many records per target a single draw is too coarse, and records are swapped.
+SWAP_BELOW_RECORDS_PER_TARGET = 5
+SWAP_ROUNDS = 8
+SWAP_SWEEPS = 60
+# Share of the records exchanged in a round, halved whenever a round made things worse.
+SWAP_SHARE = 0.15
+SMALLEST_SWAP_SHARE = 0.02
+# From this many records per target on, only a few targets lack the right ones: small rounds find
+# them, large ones disturb all the others.
+REPAIR_FROM_RECORDS_PER_TARGET = 2.5
+REPAIR_SWEEPS = 30
+REPAIR_SHARE = 0.01
+SMALLEST_REPAIR_SHARE = 0.002
+# Swapping ends with a round that lowers the objective by less than this share of it.
+SMALLEST_SWAP_GAIN = 0.02
+
+# Errors above this many times `huber` are not those of a target that is hard to meet.
+CONTRADICTED_ABOVE = 2.0
+HUBER_ROUNDS = 4
+HUBER_SWEEPS = 40
+# Rounds end when no Huber weight moves by more.
+SMALLEST_HUBER_CHANGE = 0.01
+
+# Rows scaled to length 1 are independent if more than this is left of a row's square.
+INDEPENDENT = 1e-8
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Where another fit with as many records ended; n records."""
+
+    dense_factor: np.ndarray
+    """float64 (n,): weight in the fit of all records / scaled design weight."""
+    probability: np.ndarray
+    """float64 (n,): of being kept."""
+    factor: np.ndarray
+    """float64 (n,): weight * probability / scaled design weight; 0 for records not kept."""
+
+
+@dataclass
+class Fitted:
+    """What the solver found; n records, p equations."""
+
+    weights: np.ndarray
+    """float64 (n,), 0 for records not kept."""
+    dense: np.ndarray
+    """float64 (n,): the fit of all records."""
+    probability: np.ndarray
+    """float64 (n,): of being kept; 1 where all are."""
+    certificate: Certificate
+    sweeps: int
+    huber_weight: np.ndarray
+    """float64 (p,): factor on each equation's weight, 1 unless softened."""
+    huber_rounds: int
+    selection: dict | None = None
+    """How the kept records were chosen; None if all were kept."""
+
+
+def solve(
+    problem: Problem,
+    settings: Settings,
+    seed: int,
+    warm: WarmStart | None = None,
+    checkpoint: Checkpoint | None = None,
+    chosen: np.ndarray | None = None,
+) -> Fitted:
+    """Fit the problem with all records, the chosen ones, or as many as the settings ask for.
+
+    Softening changes `problem` in place. `chosen` is bool (n,).
+
+    Raises:
+        InputError: fewer records than independent equations.
+    """
+    words = np.random.SeedSequence([seed, SEED_STAGE]).generate_state(2, np.uint64)
+    solver = _Solver(problem, settings, Shuffler(int(words[0])), checkpoint)
+    rng = np.random.default_rng(int(words[1]))
+    if chosen is not None and not chosen.all():
+        return solver.fit_selected(rng, warm, chosen)
+    if settings.records is None or settings.records == len(problem.base):
+        return solver.fit_all(warm)
+    refuse_too_few(problem, settings.records)
+    return solver.fit_selected(rng, warm, None)
+
+
+def refuse_too_few(problem: Problem, records: int) -> None:
+    """Refuse fewer records than independent equations: in general no weights meet them all.
+
+    A basic solution of as many equations as the matrix has rank needs that many records. Rows
+    that follow from others, as harmonized levels do, do not count, except where there are more
+    than MOST_TARGETS: to find them would take longer than the fit.
+    """
+    n_equations = len(problem.goal)
+    if records >= n_equations:
+        return
+    is_counted = n_equations <= MOST_TARGETS
+    rank = count_independent(problem) if is_counted else n_equations
+    if records < rank:
+        raise InputError(
+            f"weights.records: {records} asked for, but there are {rank} "
+            f"{'independent' if is_counted else 'fitted'} targets, which take at least as many "
+            f"records; ask for {rank} or more, for 'all', or fit fewer targets"
+        )
+    logger.warning(
+        "weights.records: %d records for %d fitted targets, %d of them independent; so few can "
+        "rarely meet them all", records, n_equations, rank,
+    )  # fmt: skip
+
+
+def count_independent(problem: Problem) -> int:
+    """Return the numerical rank of A, by Cholesky with pivoting of A A'."""
+    gram = products(problem, np.ones(len(problem.base)))
+    length = np.sqrt(np.diag(gram))
+    gram /= length[:, None] * length
+    rank, left = 0, np.diag(gram).copy()
+    factor = np.zeros_like(gram)
+    while rank < len(left):
+        pivot = int(np.argmax(left))
+        if left[pivot] <= INDEPENDENT:
+            break
+        row = gram[pivot] - factor[:rank, pivot] @ factor[:rank]
+        factor[rank] = row / np.sqrt(left[pivot])
+        left = left - factor[rank] ** 2
+        left[pivot] = 0.0
+        rank += 1
+    return rank
+
+
+@dataclass
+class _Solver:
+    """What every step of one fit shares."""
+
+    problem: Problem
+    settings: Settings
+    shuffler: Shuffler
+    checkpoint: Checkpoint | None
+
+    def fit_all(self, warm: WarmStart | None) -> Fitted:
+        """Fit every record."""
+        problem, settings = self.problem, self.settings
+        weights = problem.base.copy()
+        if warm is not None:
+            weights = np.clip(problem.base * warm.factor, problem.lower, problem.upper)
+        path = () if warm is not None else _lighter(PREFIT_PATH + REFIT_PATH, settings.penalty)
+        certificate, sweeps = self.follow(problem, weights, path, "fit")
+        contradicted = self._contradicted(problem, weights)
+        certificate, made, huber, rounds = self.soften(problem, weights, contradicted, certificate)
+        return Fitted(
+            weights, weights, np.ones(len(weights)), certificate, sweeps + made, huber, rounds
+        )
+
+    def fit_selected(
+        self, rng: np.random.Generator, warm: WarmStart | None, chosen: np.ndarray | None
+    ) -> Fitted:
+        """Fit all records, take the chosen ones or draw as many as asked for, and fit those.
+
+        A kept record stands for 1 / probability records, so its base weight and its bounds are
+        the dense weight and the bounds on the design weight divided by that: the factor from the
+        design weight to the final one stays inside the bounds, however many fits are made.
+        """
+        problem = self.problem
+        dense, prefit_sweeps, draw = self._prefit(rng, chosen) if warm is None else self._take(warm)
+        contradicted = self._contradicted(problem, dense)
+        problem = problem.with_base(
+            dense / draw.probability,
+            problem.lower / draw.probability,
+            problem.upper / draw.probability,
+        )
+        if warm is None:
+            weights, certificate, sweeps, swaps = self._fit_drawn(problem, draw, chosen is None)
+        else:
+            weights = self.problem.base * warm.factor / draw.probability
+            certificate, sweeps = self._refine_kept(problem, weights, self.settings.max_sweeps)
+            swaps = 0
+        kept = np.flatnonzero(weights)
+        part, part_weights = problem.take(kept), weights[kept]
+        certificate, made, huber, rounds = self.soften(
+            part, part_weights, contradicted, certificate
+        )
+        weights[kept] = part_weights
+        selection = {
+            "prefit_sweeps": prefit_sweeps,
+            "certain": int((draw.probability[draw.chosen] >= 1.0).sum()),
+            "forced": draw.forced,
+            "smallest_probability": float(draw.probability[kept].min()),
+            "swaps_accepted": swaps,
+        }
+        sweeps += prefit_sweeps + made
+        return Fitted(
+            weights, dense, draw.probability, certificate, sweeps, huber, rounds, selection
+        )
+
+    def _fit_drawn(
+        self, problem: Problem, draw: Draw, may_swap: bool
+    ) -> tuple[np.ndarray, Certificate, int, int]:
+        """Fit the drawn records, and swap some if they are few and that is allowed.
+
+        Returns weights (float64 (n,), 0 where not kept), their certificate, the sweeps made and
+        the rounds of swaps that helped.
+        """
+        kept = np.flatnonzero(draw.chosen)
+        part, part_weights = problem.take(kept), problem.base[kept]
+        path = _lighter(REFIT_PATH, self.settings.penalty)
+        certificate, sweeps = self.follow(part, part_weights, path, "refit")
+        weights = np.zeros(len(problem.base))
+        weights[kept] = part_weights
+        enough = SWAP_BELOW_RECORDS_PER_TARGET * len(problem.goal)
+        if not may_swap or self.settings.records >= enough:
+            return weights, certificate, sweeps, 0
+        weights, certificate, made, accepted = self._swap(
+            problem, weights, draw.probability < 1.0, certificate
+        )
+        return weights, certificate, sweeps + made, accepted
+
+    def _prefit(
+        self, rng: np.random.Generator, chosen: np.ndarray | None
+    ) -> tuple[np.ndarray, int, Draw]:
+        """Return the fit of all records (float64 (n,)), its sweeps and the draw."""
+        problem, penalty = self.problem, self.settings.penalty
+        dense = problem.base.copy()
+        path = _lighter(PREFIT_PATH, penalty) or ((penalty, PREFIT_SWEEPS),)
+        _, sweeps = self._descend(problem, dense, path, None, "prefit")
+        if chosen is None:
+            return dense, sweeps, draw_records(problem, dense, self.settings.records, rng)
+        share = district_shares(dense, problem.district, chosen)
+        return dense, sweeps, Draw(share, chosen, forced=0)
+
+    def _take(self, warm: WarmStart) -> tuple[np.ndarray, int, Draw]:
+        """Return what another fit had in place of a prefit."""
+        problem = self.problem
+        dense = np.clip(problem.base * warm.dense_factor, problem.lower, problem.upper)
+        return dense, 0, Draw(warm.probability, warm.factor > 0, 0)
+
+    def follow(
+        self, problem: Problem, weights: np.ndarray, path: tuple, label: str
+    ) -> tuple[Certificate, int]:
+        """Descend along `path`, then to the optimum at the final penalty, in place."""
+        if self.settings.method == "newton":
+            certificate = solve_newton(
+                problem, weights, self.settings.penalty, self.settings.tolerance
+            )
+            return certificate, certificate.sweeps
+        path = (*path, (self.settings.penalty, self.settings.max_sweeps))
+        return self._descend(problem, weights, path, self.settings.tolerance, label)
+
+    def _descend(
+        self,
+        problem: Problem,
+        weights: np.ndarray,
+        path: tuple,
+        tolerance: float | None,
+        label: str,
+    ) -> tuple[Certificate, int]:
+        """Descend along a path of (penalty, sweeps), in place; the tolerance is for its last stage.
+
+        Returns the certificate at the end and the sweeps made.
+        """
+        known = self.checkpoint and self.checkpoint.next_result()
+        if known:
+            # The shuffle's state comes with the position of the descent that was cut off.
+            weights[:] = known.weights
+            return known.certificate, known.sweeps
+        progress = Progress(f"{label}: sweeps", sum(sweeps for _, sweeps in path))
+        first, position = self.checkpoint.position() if self.checkpoint else (0, None)
+        made = sum(sweeps for _, sweeps in path[:first])
+        for stage in range(first, len(path)):
+            last = stage == len(path) - 1
+            certificate = descend(
+                problem, weights, *path[stage], self.shuffler, tolerance if last else None,
+                progress, self._watch(stage), position,
+            )  # fmt: skip
+            made += certificate.sweeps
+            position = None
+        if self.checkpoint:
+            self.checkpoint.finish(Result(weights.copy(), certificate, made))
+        return certificate, made
+
+    def _watch(self, stage: int):
+        """Return what a descent calls before each look at the gap; None without a checkpoint."""
+        if self.checkpoint is None:
+            return None
+        return lambda position: self.checkpoint.offer(stage, position)
+
+    def _contradicted(self, problem: Problem, weights: np.ndarray) -> np.ndarray:
+        """Return as bool (p,) which equations the fit of all records misses by far."""
+        if self.settings.huber is None:
+            return np.zeros(len(problem.goal), dtype=bool)
+        limit = CONTRADICTED_ABOVE * self.settings.huber
+        return np.abs(relative_errors(problem, weights)) > limit
+
+    def soften(
+        self,
+        problem: Problem,
+        weights: np.ndarray,
+        contradicted: np.ndarray,
+        certificate: Certificate,
+    ) -> tuple[Certificate, int, np.ndarray, int]:
+        """Give the contradicted equations (bool (p,)) less weight, in place.
+
+        Returns the certificate, the sweeps made, the Huber weights (float64 (p,)) and the rounds.
+        """
+        huber, made = np.ones(len(problem.goal)), 0
+        if not contradicted.any():
+            return certificate, made, huber, 0
+        for rounds in range(HUBER_ROUNDS):
+            size = np.abs(relative_errors(problem, weights))
+            large = contradicted & (size > self.settings.huber)
+            wanted = np.where(large, self.settings.huber / np.where(large, size, 1.0), 1.0)
+            if np.abs(wanted - huber).max() <= SMALLEST_HUBER_CHANGE:
+                return certificate, made, huber, rounds
+            problem = problem.reweighted(wanted / huber)
+            huber = wanted
+            is_last = rounds == HUBER_ROUNDS - 1
+            sweeps = self.settings.max_sweeps if is_last else HUBER_SWEEPS
+            certificate, new = self._refine(problem, weights, sweeps, "softening")
+            made += new
+        return certificate, made, huber, HUBER_ROUNDS
+
+    def _refine(
+        self, problem: Problem, weights: np.ndarray, sweeps: int, label: str
+    ) -> tuple[Certificate, int]:
+        """Improve weights that are near the optimum at the final penalty, in place."""
+        if self.settings.method == "newton":
+            return self.follow(problem, weights, (), label)
+        path = ((self.settings.penalty, sweeps),)
+        return self._descend(problem, weights, path, self.settings.tolerance, label)
+
+    def _swap(
+        self,
+        problem: Problem,
+        weights: np.ndarray,
+        movable: np.ndarray,
+        certificate: Certificate,
+    ) -> tuple[np.ndarray, Certificate, int, int]:
+        """Exchange weak records for ones the targets ask for, as long as it helps.
+
+        A round that does not lower the objective is undone. Records outside `movable`
+        (bool (n,)), i.e. those included for certain, stay. Returns new weights (float64 (n,), 0
+        where not kept), their certificate, the sweeps made and the rounds that helped.
+        """
+        share, smallest, sweeps = SWAP_SHARE, SMALLEST_SWAP_SHARE, SWAP_SWEEPS
+        if self.settings.records >= REPAIR_FROM_RECORDS_PER_TARGET * len(problem.goal):
+            share, smallest, sweeps = REPAIR_SHARE, SMALLEST_REPAIR_SHARE, REPAIR_SWEEPS
+        made, accepted = 0, 0
+        progress = Progress("swaps: rounds", SWAP_ROUNDS)
+        for _ in range(SWAP_ROUNDS):
+            trial = weights.copy()
+            if share < smallest or not exchange_records(
+                problem, trial, movable, self.settings.penalty, share
+            ):
+                break
+            trial_certificate, new = self._refine_kept(problem, trial, sweeps)
+            made += new
+            progress.advance()
+            before, after = certificate.objective, trial_certificate.objective
+            if after >= before:
+                share /= 2.0
+                continue
+            weights, certificate = trial, trial_certificate
+            accepted += 1
+            if after > (1.0 - SMALLEST_SWAP_GAIN) * before:
+                break
+        if accepted and not certificate.within_tolerance:
+            certificate, new = self._refine_kept(problem, weights, self.settings.max_sweeps)
+            made += new
+        return weights, certificate, made, accepted
+
+    def _refine_kept(
+        self, problem: Problem, weights: np.ndarray, sweeps: int
+    ) -> tuple[Certificate, int]:
+        """Improve the records that have a weight, in place."""
+        kept = np.flatnonzero(weights)
+        part = problem.take(kept)
+        # Those of another fit may be outside the bounds.
+        part_weights = np.clip(weights[kept], part.lower, part.upper)
+        certificate, made = self._refine(part, part_weights, sweeps, "refit")
+        weights[kept] = part_weights
+        return certificate, made
+
+
+def relative_errors(problem: Problem, weights: np.ndarray) -> np.ndarray:
+    """Return (value - estimate) / scale of every equation, float64 (p,)."""
+    return problem.residual(weights) / problem.root
+
+
+def _lighter(path: tuple, penalty: float) -> tuple:
+    """Return the stages of `path` that pull harder than the final penalty."""
+    return tuple(stage for stage in path if stage[0] > penalty)

@@ -1,0 +1,82 @@
+"""How every weight came about: scaled design weight, selection probability and factor.
+
+    weight = float32(start / probability * factor)
+
+holds to the last bit, in 64-bit arithmetic in this order.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from localcal.errors import InputError
+from localcal.files.hdf5 import create_h5, open_h5
+
+ARRAYS = ("start", "probability", "dense_factor", "factor")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The parts of the weights of J columns."""
+
+    start: np.ndarray
+    """float64 (J,), households: design weight times the fit's start factor."""
+    probability: np.ndarray
+    """float64 (J,): of being kept; 1 where all columns are, and without design weight."""
+    dense_factor: np.ndarray
+    """float64 (J,): weight in the fit of all columns / start."""
+    factor: np.ndarray
+    """float64 (J,): weight * probability / start; 0 for columns not kept."""
+
+    def weights(self) -> np.ndarray:
+        """Return the final weights, float32 (J,)."""
+        return (self.start / self.probability * self.factor).astype(np.float32)
+
+
+def write_trace(trace: Trace, origins: Mapping[str, object], path: str | Path) -> None:
+    """Write the trace with the digests of what it was made from."""
+    arrays = {name: getattr(trace, name) for name in ARRAYS}
+    with create_h5(path, sum(array.nbytes for array in arrays.values())) as file:
+        file.attrs.update(origins)
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array)
+
+
+def read_trace(path: str | Path) -> tuple[Trace, dict[str, object]]:
+    """Return a trace and the digests of what it was made from.
+
+    Raises:
+        InputError: the file is missing, damaged or not a trace.
+    """
+    with open_h5(path) as file:
+        missing = [name for name in ARRAYS if name not in file]
+        if missing:
+            raise InputError(f"{path}: not the trace.h5 of a fit; it lacks {', '.join(missing)}")
+        return Trace(*(file[name][:] for name in ARRAYS)), dict(file.attrs)
+
+
+def read_start(path: str | Path, geography: str, n_columns: int) -> Trace:
+    """Return the trace of another fit to begin from.
+
+    Args:
+        path: a trace.h5.
+        geography: digest of this run's geography, which says what each column is.
+        n_columns: columns of this run's matrix.
+
+    Raises:
+        InputError: it is about other columns.
+    """
+    trace, origins = read_trace(path)
+    if len(trace.start) != n_columns:
+        raise InputError(
+            f"{path}: has {len(trace.start)} columns and the matrix {n_columns}; start from a fit "
+            "of the same columns or set weights.*.start to null"
+        )
+    if origins.get("geography") != geography:
+        raise InputError(
+            f"{path}: made with another geography, so its columns are others; start from a fit of "
+            "the same columns or set weights.*.start to null"
+        )
+    return trace

@@ -1,0 +1,65 @@
+"""What becomes of a target in a fit."""
+
+import numpy as np
+
+# States of a target. FITTED is what the rows of the fit are called until their errors are known.
+NOT_FITTED = "not_fitted"
+HELD_OUT = "held_out"
+ZERO = "zero"
+NO_SUPPORT = "no_support"
+THIN = "thin"
+UNREACHABLE = "unreachable"
+FITTED = "fitted"
+MERGED = "merged"
+MET = "met"
+MISSED = "missed"
+CONTRADICTED = "contradicted"
+
+MEANING = {
+    MET: "fitted; the final estimate is within 5 % of the harmonized value, or within the target's "
+    "own tolerance if that is larger",
+    MISSED: "fitted; the dense fit met it, the kept records do not",
+    CONTRADICTED: "fitted; neither the dense nor the final fit meets it: other targets, the bounds "
+    "or the penalty stand against it; see its huber_weight",
+    MERGED: "fitted in a sum with others, since it is thin or they are; see merged",
+    HELD_OUT: "not fitted by wish; its error says what the weights know of what they were not told",
+    UNREACHABLE: "left out; no weights within the bounds reach it",
+    THIN: "left out; too few columns or households contribute",
+    NO_SUPPORT: "left out; no column contributes",
+    ZERO: "left out; a relative error from zero has no meaning without an absolute floor",
+    NOT_FITTED: "left out; its level is not among the fitted ones",
+}
+# What became of a target, for tables by group.
+ROLES = ("fitted", "merged", "held_out", "left_out")
+MISSED_ABOVE = 0.05
+# A factor this close to its bound, relatively, counts as at it: weights have 24 bits.
+AT_BOUND = 1e-6
+
+
+def scaled_error(estimate: np.ndarray, value: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return (estimate - value) / scale; NaN where the scale is NaN."""
+    return (estimate - value) / scale
+
+
+def settle_states(
+    target_state: np.ndarray,
+    dense_error: np.ndarray,
+    final_error: np.ndarray,
+    tolerance: np.ndarray,
+) -> np.ndarray:
+    """Turn FITTED into MET, MISSED or CONTRADICTED by the relative errors; arrays of (m,)."""
+    # Where the tolerance is 0.05 the error is often that to the last bit but one.
+    allowed = np.maximum(MISSED_ABOVE, tolerance) * (1 + AT_BOUND)
+    missed = np.abs(final_error) > allowed
+    contradicted = missed & (np.abs(dense_error) > allowed)
+    verdict = np.where(contradicted, CONTRADICTED, np.where(missed, MISSED, MET))
+    return np.where(target_state == FITTED, verdict, target_state)
+
+
+def role_of(state: np.ndarray) -> np.ndarray:
+    """Return the role, out of ROLES, that each state means; arrays of str (m,)."""
+    return np.select(
+        [np.isin(state, [FITTED, MET, MISSED, CONTRADICTED]), state == MERGED, state == HELD_OUT],
+        ROLES[:3],
+        ROLES[3],
+    )

@@ -1,0 +1,76 @@
+"""What inputs, parameters and resources of rules are computed by."""
+
+import dataclasses
+
+
+def memory(mb):
+    """Memory that grows with every attempt, so that a retry mends a job that ran out of it."""
+
+    def by_attempt(wildcards, attempt):
+        return mb * attempt
+
+    return by_attempt
+
+
+def settings(section):
+    """A section of the config as a parameter: sorted, without the places of given files."""
+    return configuration.canonical(provenance.science(config)[section])
+
+
+def given(key):
+    """The content of a given file as a parameter; None where the run does not read it."""
+    return GIVEN[key]["sha256"] if key in GIVEN else None
+
+
+def database_origin():
+    """Where the target database comes from, as a parameter."""
+    chosen = ("source", "repo_id", "repo_type", "filename", "revision")
+    return {name: config["targets"][name] for name in chosen}
+
+
+def fit_settings(wildcards):
+    """The settings of one scope's fit, as a parameter."""
+    return settings("weights")[wildcards.scope]
+
+
+def fit_start(wildcards):
+    """The content of the fit that one scope's begins from, as a parameter; None without one."""
+    return given(f"weights.{wildcards.scope}.start")
+
+
+def l0_settings(wildcards):
+    """The settings of l0-python for one scope, as a parameter."""
+    return fit_settings(wildcards)["l0"]
+
+
+def l0_weights(wildcards):
+    """What l0-python made of a scope, where the config asks for that."""
+    path = f"runs/{wildcards.run_id}/weights/{wildcards.scope}/l0_weights.h5"
+    return {"l0": path} if wildcards.scope in L0_SCOPES else {}
+
+
+def area_row(wildcards):
+    """What the table of areas says about an area, as a parameter."""
+    return dataclasses.asdict(AREAS[wildcards.area])
+
+
+def weights_of(wildcards):
+    """The weights that an area's file is made with."""
+    scope = "national" if wildcards.level == "national" else "local"
+    return f"runs/{wildcards.run_id}/weights/{scope}/weights.npy"
+
+
+def fit_of(wildcards):
+    """The report of the fit that an area's weights come from."""
+    return weights_of(wildcards).replace("weights.npy", "fit.json")
+
+
+def parent_file(wildcards):
+    """The dataset whose simulation contains an area: its state's, or its own."""
+    parent = AREAS[PARENTS[wildcards.area]]
+    return f"runs/{wildcards.run_id}/areas/{parent.level}/{parent.area}.h5"
+
+
+def parent_totals(wildcards):
+    """The totals of the simulation that contains an area."""
+    return f"runs/{wildcards.run_id}/validation/totals/{PARENTS[wildcards.area]}.h5"
