@@ -12,7 +12,8 @@ if __name__ == "__main__":
         from localcal.targets.table import read_targets
         from localcal.weights.checkpoint import Checkpoint
         from localcal.weights.fit import fit_weights, write_fit
-        from localcal.weights.l0.exchange import describe_refit, read_l0_weights
+        from localcal.weights.l0.exchange import read_l0_weights
+        from localcal.weights.l0.refit import describe_refit
         from localcal.weights.settings import Settings
         from localcal.weights.trace import read_start
 

@@ -103,11 +103,11 @@ def test_a_lost_shard_shows_although_the_freezing_script_was_touched(run):
 
 def test_an_edited_kernel_shows_for_exactly_the_rules_that_import_it(run):
     with (run.folder / "workflow/localcal/report/page.py").open("a") as file:
-        file.write("# edited\n")
+        file.write("edited = 1\n")
     result = run.snakemake("-n", *SMALL)
     assert listed_jobs(result.stdout) == {"write_report": 1, "all": 1}
     with (run.folder / "workflow/localcal/weights/fit.py").open("a") as file:
-        file.write("# edited\n")
+        file.write("edited = 1\n")
     result = run.snakemake("-n", *SMALL)
     # The report's own reason does not show any more: its inputs are remade anyway.
     assert jobs_because(result.stdout, "Params have changed") == {"fit_weights": 2}
@@ -116,14 +116,14 @@ def test_an_edited_kernel_shows_for_exactly_the_rules_that_import_it(run):
 
 def test_an_edited_script_shows_for_its_rule(run):
     with (run.folder / "scripts/summarize_validation.py").open("a") as file:
-        file.write("# edited\n")
+        file.write("edited = 1\n")
     result = run.snakemake("-n", *SMALL)
     assert jobs_because(result.stdout, "Params have changed") == {"summarize_validation": 1}
 
 
 def test_code_may_change_within_a_run_and_is_recorded(run):
     with (run.folder / "workflow/localcal/report/page.py").open("a") as file:
-        file.write("# edited\n")
+        file.write("edited = 1\n")
     assert run.snakemake("--cores", "1", *SMALL).returncode == 0
     entries = (run.folder / RUN / "history.jsonl").read_text().splitlines()
     changes = [change["what"] for change in json.loads(entries[0])["changes"]]

@@ -68,7 +68,7 @@ def modules(project: Path, rule: str) -> set[str]:
 
 def test_an_edit_shows_for_exactly_the_scripts_that_reach_the_module(project):
     before = digests(project)
-    (project / "project/kernel.py").write_text("import numpy as np\n# edited\n")
+    (project / "project/kernel.py").write_text("import numpy as np\nedited = 1\n")
     assert changed(before, digests(project)) == {"heavy", "named", "relative"}
 
 
@@ -78,20 +78,71 @@ def test_a_file_run_by_another_interpreter_counts_but_its_imports_do_not(project
         digests(project)
     (project / "project/runner.py").write_text("import installed_elsewhere\n")
     before = digests(project)
-    (project / "project/runner.py").write_text("import installed_elsewhere\n# edited\n")
+    (project / "project/runner.py").write_text("import installed_elsewhere as it\n")
     assert changed(before, digests(project)) == {"heavy", "named", "relative"}
 
 
 def test_an_edited_script_shows_for_itself_alone(project):
     before = digests(project)
-    (project / "scripts/light.py").write_text("import project.errors\n\n")
+    (project / "scripts/light.py").write_text("import project.errors as e\n")
     assert changed(before, digests(project)) == {"light"}
 
 
 def test_a_package_is_part_of_its_modules(project):
     before = digests(project)
-    (project / "project/deep/__init__.py").write_text("# edited\n")
+    (project / "project/deep/__init__.py").write_text("edited = 1\n")
     assert changed(before, digests(project)) == {"lazy"}
+
+
+DOCUMENTED = '''"""What it is for,
+in two lines."""
+
+# Why.
+import numpy as np  # and again
+
+
+class Kernel:
+    """A class."""
+
+    size: int
+    """An attribute."""
+
+    def run(self):
+        """Docstring."""
+        # a comment
+        return f"{self.size} // 2" + "# no comment"
+'''
+PLAIN = """import numpy as np
+class Kernel:
+    size: int
+    def run(self):
+      return f"{self.size} // 2" + "# no comment"
+"""
+
+
+def test_comments_docstrings_and_layout_say_nothing_to_python(project):
+    (project / "project/kernel.py").write_text(DOCUMENTED)
+    before = digests(project)
+    (project / "project/kernel.py").write_text(PLAIN)
+    assert changed(before, digests(project)) == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# no comment", "# none"),
+        ("// 2", "// 3"),
+        ("    return", "    pass\n      return"),
+        ("      return", "      'a text that stands alone' + ''\n      return"),
+        ("    def run(self):\n      return", "def run(self):\n  return"),
+    ],
+)
+def test_everything_else_does(project, old, new):
+    (project / "project/kernel.py").write_text(PLAIN)
+    before = digests(project)
+    assert old in PLAIN
+    (project / "project/kernel.py").write_text(PLAIN.replace(old, new))
+    assert changed(before, digests(project)) == {"heavy", "named", "relative"}
 
 
 def test_touching_changes_nothing(project):
@@ -172,3 +223,10 @@ def test_another_copy_of_the_package_is_refused(tmp_path):
     refuse_other_package(Path(code_digest.__file__).parents[1])
     with pytest.raises(InputError, match=r"pip install -e \."):
         refuse_other_package(tmp_path)
+
+
+def test_writing_a_problem_down_does_not_depend_on_solving_it():
+    code = CodeDigest(Path(code_digest.__file__).parents[3] / "scripts", "toy")
+    solving = {"localcal.weights.solver", "localcal.weights.descent", "localcal.weights.newton"}
+    assert not solving & code.modules("prepare_l0").keys()
+    assert solving <= code.modules("fit_weights").keys()

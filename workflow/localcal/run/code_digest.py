@@ -1,17 +1,20 @@
 """What a rule's code is: a digest of its script and of everything that script imports.
 
 A rule carries the digest as a parameter, so an edit to a kernel remakes exactly the files it went
-into. Only contents count: checking out or touching files changes nothing. The files digested are
-those that Python imports, not those that lie in the checkout.
+into. Only what a file says to Python counts: its tokens without comments and docstrings. Checking
+out, touching or documenting files changes nothing. The files digested are those that Python
+imports, not those that lie in the checkout.
 """
 
 import ast
 import hashlib
 import sys
+import tokenize
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,8 +61,7 @@ class CodeDigest:
                 for name, path in sorted(self.modules(rule).items())
             ]
             lines += [
-                f"run {path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}"
-                for path in self.run_elsewhere(rule)
+                f"run {path.name} {self._source(path).sha256}" for path in self.run_elsewhere(rule)
             ]
             lines += [f"{name}=={number}" for name, number in sorted(self.versions(rule).items())]
             self._digests[rule] = hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -154,11 +156,45 @@ class _Source:
             raise InputError(f"{path}: {error.strerror}; every rule has a script") from error
         except SyntaxError as error:
             raise InputError(f"{path}: line {error.lineno}: {error.msg}") from error
-        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.sha256 = hashlib.sha256("\n".join(_meaning(content, tree)).encode()).hexdigest()
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
         self.imports = list(dict.fromkeys(_imports(tree, package)))
         self.run_elsewhere = sorted(_named_beside(tree))
         self.loads_engine = ENGINE_LOADER.encode() in content
+
+
+# What a file does is the same without them: comments, blank lines and how a file is encoded.
+_SILENT = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.ENCODING})
+# How deep a block is indented is told by there being one.
+_LAYOUT = frozenset({tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE})
+
+
+def _meaning(content: bytes, tree: ast.AST) -> Iterator[str]:
+    """Yield a file's tokens, one line each, without comments and docstrings.
+
+    Tokens rather than the syntax tree: the tree's names change between versions of Python.
+    """
+    documented = {(node.lineno, node.col_offset) for node in _docstrings(tree)}
+    ends_docstring = False
+    for token in tokenize.tokenize(BytesIO(content).readline):
+        if token.type == tokenize.STRING and token.start in documented:
+            ends_docstring = True
+        elif token.type == tokenize.NEWLINE and ends_docstring:
+            ends_docstring = False
+        elif token.type not in _SILENT:
+            text = "" if token.type in _LAYOUT else token.string
+            yield f"{tokenize.tok_name[token.type]} {text!r}"
+
+
+def _docstrings(tree: ast.AST) -> Iterator[ast.Expr]:
+    """Yield every text that stands alone as a statement, those below attributes among them."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            yield node
 
 
 class _Import(NamedTuple):

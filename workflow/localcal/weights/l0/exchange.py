@@ -7,7 +7,7 @@ The problem is an HDF5 file with one record after the other: `indptr` (int64, n 
 l0-python keeps no record) and `columns` again; its attributes say how they were made.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,6 @@ import numpy as np
 from localcal.errors import InputError
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.weights.problem import Problem
-from localcal.weights.report import FitResult
-from localcal.weights.rows import summarize_rows
-from localcal.weights.verdicts import scaled_error
 
 
 @dataclass(frozen=True)
@@ -74,20 +71,3 @@ def read_l0_weights(path: Path, n_columns: int) -> L0Weights:
     weights = np.zeros(n_columns, dtype=np.float32)
     weights[columns] = found
     return L0Weights(weights, origin)
-
-
-def describe_refit(result: FitResult, matrix, raw: L0Weights) -> FitResult:
-    """Add to a fit on l0-python's support what l0-python's own weights come to.
-
-    The losses are sums of squared relative errors of the fitted targets.
-    """
-    table = result.diagnostics
-    fitted = (table["role"] == "fitted").to_numpy()
-    estimate = summarize_rows(matrix, raw.weights).estimate
-    error = scaled_error(estimate, table["harmonized_value"].to_numpy(), table["scale"].to_numpy())
-    section = raw.origin | {
-        "records": int(np.count_nonzero(raw.weights)),
-        "loss_before_refit": float(np.sum(error[fitted] ** 2)),
-        "loss_after_refit": result.report["loss"],
-    }
-    return replace(result, report=result.report | {"l0": section})
