@@ -25,8 +25,7 @@ if __name__ == "__main__":
                 district_population=Path(section["district_population"]),
                 n_clones=section["clones"],
                 income_percentile=section["income_percentile"],
-                district_income=income.districts,
-                state_income=income.states,
+                income=income,
                 state_exponent=section["state_exponent"],
                 seed=snakemake.params.seed,
             )

@@ -6,16 +6,20 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from localcal.weights.columns import Columns
 from localcal.weights.fit import fit_weights
 from localcal.weights.report import FitResult
 from localcal.weights.settings import Settings
+
+# Targets are those of a later year than what was published.
+UPRATING = 1.25
 
 DISTRICTS = np.array([101, 102, 201, 202, 203, 301], dtype=np.int32)
 
 
 @dataclass
 class Case:
-    """Arguments of `fit_weights`."""
+    """A small fit: matrix, targets and what is known about the columns."""
 
     matrix: scipy.sparse.csr_array
     targets: pd.DataFrame
@@ -24,12 +28,18 @@ class Case:
     state: np.ndarray
     district: np.ndarray
 
-    def fit(self, seed: int = 0, start=None, checkpoint=None, **settings) -> FitResult:
+    def fit(self, seed: int = 0, prior=None, checkpoint=None, **settings) -> FitResult:
         """Fit with the given settings."""
         return fit_weights(
-            **vars(self), settings=Settings(**settings), seed=seed, start=start,
+            **self.arguments(), settings=Settings(**settings), seed=seed, prior=prior,
             checkpoint=checkpoint,
         )  # fmt: skip
+
+    def arguments(self) -> dict:
+        """Return matrix, targets and columns as the fit takes them."""
+        columns = Columns(self.design_weight, self.household, self.state, self.district)
+        targets = self.targets.assign(original_value=self.targets["value"] / UPRATING)
+        return {"matrix": self.matrix, "targets": targets, "columns": columns}
 
 
 def make_case(seed: int = 0, households: int = 60, clones: int = 10) -> Case:

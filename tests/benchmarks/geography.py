@@ -29,7 +29,7 @@ import pandas as pd
 from common import COST_TITLES, REPOSITORY, measure, parser, report
 
 from localcal.geography.draw import assign_geography
-from localcal.geography.places import read_district_population, read_places
+from localcal.geography.places import AreaIncome, read_district_population, read_places
 
 TABLES = REPOSITORY / "config/geography"
 PLACES = TABLES / "county_district.csv"
@@ -112,8 +112,9 @@ def ours(n_households: int, n_clones: int, seed: int) -> int:
         district_population=POPULATION,
         n_clones=n_clones,
         income_percentile=90,
-        district_income={},
-        state_income={int(code): 1e11 + 1e9 * code for code in np.unique(district // 100)},
+        income=AreaIncome(
+            {}, {int(code): 1e11 + 1e9 * code for code in np.unique(district // 100)}
+        ),
         state_exponent=-0.3,
         seed=seed,
     )

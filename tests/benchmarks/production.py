@@ -128,8 +128,7 @@ def make_inputs(folder: Path, engine: PolicyEngineUS, repository: Path, seed: in
         district_population=config / "geography/district_population.csv",
         n_clones=CLONES,
         income_percentile=90,
-        district_income=income.districts,
-        state_income=income.states,
+        income=income,
         state_exponent=-0.3,
         seed=seed,
     )

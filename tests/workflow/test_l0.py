@@ -72,7 +72,7 @@ def test_l0_python_chooses_and_its_records_are_refitted(checkout):
     assert section["loss_after_refit"] == report["loss"] and section["loss_before_refit"] > 0
     # Not below l0's own here: with so few targets the pull to the districts' shares counts more.
     table = pd.read_csv(checkout.folder / outputs[2])
-    start = table.loc[table["role"] == "fitted", "start_error"]
+    start = table.loc[table["role"] == "fitted", "base_error"]
     assert report["loss"] < 0.2 * np.sum(start**2)
     assert section["epochs"] == 300 and section["l0_python"] and section["device"] == "cpu"
 

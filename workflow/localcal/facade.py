@@ -23,7 +23,7 @@ from localcal.population.population import Population
 from localcal.targets.table import write_targets
 
 
-def build_matrix(
+def build_matrix(  # noqa: PLR0913 - keywords that notebooks use
     population: Population | str | Path,
     geography: Geography | str | Path,
     targets: pd.DataFrame | str | Path,

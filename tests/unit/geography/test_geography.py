@@ -15,6 +15,7 @@ from localcal.geography import draw
 from localcal.geography.draw import assign_geography
 from localcal.geography.geography import DTYPES, Geography, read_geography, write_geography
 from localcal.geography.given import load_geography
+from localcal.geography.places import AreaIncome
 
 # Alaska and DC under the census's numbers, which are to become 201 and 1101.
 POPULATION = {
@@ -76,7 +77,9 @@ def assign(households: pd.DataFrame, tables: dict[str, Path], **changes) -> Geog
         "state_exponent": 0.0,
         "seed": 1,
     }
-    return assign_geography(households, **tables, **(settings | changes))
+    settings |= changes
+    income = AreaIncome(settings.pop("district_income"), settings.pop("state_income"))
+    return assign_geography(households, **tables, income=income, **settings)
 
 
 def inclusion(geography: Geography) -> np.ndarray:

@@ -57,7 +57,7 @@ def test_families_show_held_out_targets_beside_fitted_ones_and_the_start(fit):
     assert set(table["role"]) == {"fitted", "held_out"}
     row = table[table["role"] == "held_out"].iloc[0]
     assert row["geo_level"] == "district" and row["count"] == 6
-    assert row["median"] > 0 and row["start_median"] > 0
+    assert row["median"] > 0 and row["base_median"] > 0
 
 
 def test_errors_are_summed_up_by_area(simulated):

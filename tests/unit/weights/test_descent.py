@@ -8,7 +8,7 @@ import scipy.sparse
 from localcal.errors import InputError
 from localcal.weights import rows
 from localcal.weights.descent import Shuffler, certify, descend
-from localcal.weights.problem import Problem, build_problem
+from localcal.weights.problem import Problem, Records, build_problem
 from localcal.weights.rows import count_households, row_blocks, summarize_rows
 
 PENALTY = 0.5
@@ -33,10 +33,8 @@ def small_problem(seed: int, n: int = 60, m: int = 15) -> tuple[Problem, np.ndar
         scale=np.sqrt(rho) / target,
         goal=np.sqrt(rho),
         root=np.sqrt(rho),
-        records=np.arange(n),
-        base=base,
+        records=Records(np.arange(n), base, np.sort(rng.integers(0, 4, n)).astype(np.int32)),
         bounds=(0.5, 2.0),
-        district=np.sort(rng.integers(0, 4, n)).astype(np.int32),
     )
     scaled = matrix.toarray().astype(np.float64) * (np.sqrt(rho) / target)[:, None]
     return problem, scaled.astype(np.float32).astype(np.float64)
@@ -194,10 +192,8 @@ def test_the_problem_holds_the_fitted_rows_of_the_chosen_columns(monkeypatch, bl
         scale=scale,
         goal=np.ones(3),
         root=np.ones(3),
-        records=records,
-        base=np.arange(1.0, 6.0),
+        records=Records(records, np.arange(1.0, 6.0), np.zeros(5, dtype=np.int32)),
         bounds=(0.1, 10.0),
-        district=np.zeros(5, dtype=np.int32),
     )
     dense = matrix.toarray()[[1, 2, 4]][:, records] * scale[:, None]
     stored = scipy.sparse.csr_array((problem.data, problem.indices, problem.indptr), shape=(5, 3))

@@ -18,7 +18,8 @@ from localcal.weights.diagnostics import (
     worst_targets,
 )
 from localcal.weights.findings import findings
-from localcal.weights.verdicts import role_of, scaled_error, settle_states
+from localcal.weights.verdicts import role_of, scaled_error, settle_verdicts
+from tests.fit_case import UPRATING, make_case
 
 
 def errors_table() -> pd.DataFrame:
@@ -40,10 +41,10 @@ def errors_table() -> pd.DataFrame:
         domain_variable="",
         target_id=np.arange(7),
         name=[f"target {i}" for i in range(7)],
-        state="met",
-        start_estimate=value * 1.5,
+        verdict="met",
+        base_estimate=value * 1.5,
         dense_estimate=value,
-        start_error=scaled_error(value * 1.5, value, scale),
+        base_error=scaled_error(value * 1.5, value, scale),
         rel_error=scaled_error(frame["final_estimate"].to_numpy(), value, scale),
         columns=9,
         effective_n=8.0,
@@ -81,7 +82,7 @@ def test_states_tell_a_missed_target_from_a_contradicted_one():
     dense = np.array([0.2, 0.01, -0.2, -0.2, 0.9])
     final = np.array([0.01, -0.06, -0.06, -0.06, 0.9])
     tolerance = np.array([0.0, 0.0, 0.0, 0.07, 0.0])
-    found = settle_states(state, dense, final, tolerance)
+    found = settle_verdicts(state, dense, final, tolerance)
     assert found.tolist() == ["met", "missed", "contradicted", "met", "thin"]
     assert role_of(found).tolist() == ["fitted"] * 4 + ["left_out"]
     others = np.array([verdicts.MERGED, verdicts.HELD_OUT, verdicts.UNREACHABLE])
@@ -100,7 +101,7 @@ def test_errors_are_never_pooled_over_levels_or_with_targets_left_out():
     assert district["median"] == pytest.approx(0.015)
     assert district["p90"] == pytest.approx(0.019)
     assert district["bias"] == pytest.approx(-0.005)
-    assert district["start_median"] == pytest.approx(0.5)
+    assert district["base_median"] == pytest.approx(0.5)
 
 
 def test_a_group_of_zero_targets_is_counted_and_has_no_statistics():
@@ -151,7 +152,7 @@ def test_the_areas_table_has_sizes_and_errors_of_every_area():
     assert (first["fitted"], first["held_out"]) == (1, 1)
     assert first["bias"] == pytest.approx(0.01) and first["max"] == pytest.approx(0.01)
     assert first["held_out_median"] == pytest.approx(0.2)
-    assert first["held_out_start_median"] == pytest.approx(0.5)
+    assert first["held_out_base_median"] == pytest.approx(0.5)
     empty = areas.loc["district", "102"]
     assert (empty["columns"], empty["records"], empty["effective_households"]) == (1, 0, 0.0)
     assert empty["fitted"] == 0 and np.isnan(empty["median"])
@@ -175,11 +176,11 @@ def healthy_report() -> dict:
         "stopped_by": "tolerance",
         "rms_gap": 0.002,
         "n_targets": 7,
-        "targets_by_state": {"met": 6, "held_out": 1},
+        "targets_by_verdict": {"met": 6, "held_out": 1},
         "errors": [
             {
                 "geo_level": "state", "variable": "snap", "domain_variable": "", "role": "fitted",
-                "count": 5, "max": 0.04, "median": 0.01, "start_median": 0.2, "finding": None,
+                "count": 5, "max": 0.04, "median": 0.01, "base_median": 0.2, "finding": None,
             }
         ],
         "carried_by_few": 0,
@@ -193,12 +194,13 @@ def healthy_report() -> dict:
     ("change", "line"),
     [
         ({"stopped_by": "max_sweeps"}, "ended by the cap on sweeps with an rms gap of 0.002"),
-        ({"targets_by_state": {"unreachable": 2}}, "2 of 7 targets unreachable"),
-        ({"targets_by_state": {"contradicted": 1}}, "1 of 7 targets contradicted"),
+        ({"targets_by_verdict": {"unreachable": 2}}, "2 of 7 targets unreachable"),
+        ({"targets_by_verdict": {"contradicted": 1}}, "1 of 7 targets contradicted"),
         ({"errors": {"max": 0.28}}, "state / snap: largest error 28% in 5 fitted targets"),
         (
             {"errors": {"role": "held_out", "finding": "no local information", "median": 0.3}},
-            "state / snap, held out: no local information (median error 30%, 20% at the start)",
+            "state / snap, held out: no local information (median error 30%, 20% by the base "
+            "weights)",
         ),
         ({"carried_by_few": 3}, "3 fitted targets rest on fewer than 5 effective columns"),
         ({"not_publishable": {"district": 4}}, "4 districts have fewer than 10 effective househ"),
@@ -212,7 +214,7 @@ def test_what_must_not_be_overlooked_is_said(change, line):
     for key, value in change.items():
         if key == "errors":
             report["errors"][0] |= value
-        elif isinstance(value, dict) and key != "targets_by_state":
+        elif isinstance(value, dict) and key != "targets_by_verdict":
             report[key] |= value
         else:
             report[key] = value
@@ -245,3 +247,9 @@ def test_weight_quality_counts_bounds_households_and_thin_areas():
     assert quality["effective_size_districts"]["min"] == pytest.approx(1.0)
     assert quality["effective_size_districts"]["below_10"] == 3
     json.dumps(quality, allow_nan=False)
+
+
+def test_the_published_value_is_the_one_before_uprating():
+    table = make_case().fit().diagnostics
+    np.testing.assert_allclose(table["published_value"] * UPRATING, table["target_value"])
+    assert (table["published_value"] != table["target_value"]).all()

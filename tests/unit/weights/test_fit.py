@@ -25,7 +25,7 @@ def test_a_consistent_truth_is_met_at_every_level():
     case = make_case()
     result = case.fit(penalty=1e-3, max_sweeps=2000)
     table = result.diagnostics
-    assert (table["state"] == "met").all()
+    assert (table["verdict"] == "met").all()
     assert table["rel_error"].abs().max() < 0.005
     assert result.weights.dtype == np.float32 and (result.weights > 0).all()
     np.testing.assert_allclose(table["final_estimate"], estimates(case, result.weights), rtol=1e-12)
@@ -48,7 +48,7 @@ def test_the_weights_are_the_optimum_of_the_stated_objective(group_weight):
     rho /= rho.mean()
     np.testing.assert_allclose(result.diagnostics["rho"][used], rho)
 
-    start = case.design_weight * result.report["start_factor"]
+    start = case.design_weight * result.report["base_factor"]
     ratio = value / (case.matrix.toarray()[used].astype(np.float64) @ start)
     assert np.median(ratio) == pytest.approx(1.0, rel=0.05)
     dense = case.matrix.toarray()[used] * (np.sqrt(rho) / value)[:, None]
@@ -70,23 +70,23 @@ def test_the_start_makes_the_median_target_over_estimate_one():
     case = make_case(2)
     result = case.fit(harmonize=False)
     table = result.diagnostics
-    assert np.median(table["published_value"] / table["start_estimate"]) == pytest.approx(1.0)
-    start = case.design_weight * result.report["start_factor"]
-    np.testing.assert_allclose(table["start_estimate"], estimates(case, start), rtol=1e-6)
+    assert np.median(table["target_value"] / table["base_estimate"]) == pytest.approx(1.0)
+    start = case.design_weight * result.report["base_factor"]
+    np.testing.assert_allclose(table["base_estimate"], estimates(case, start), rtol=1e-6)
 
 
 def test_the_unit_of_the_design_weights_does_not_matter():
     case = make_case(2)
     other = replace(case, design_weight=case.design_weight * 1e-4)
     first, second = case.fit(), other.fit()
-    assert second.report["start_factor"] == pytest.approx(1e4 * first.report["start_factor"])
+    assert second.report["base_factor"] == pytest.approx(1e4 * first.report["base_factor"])
     np.testing.assert_allclose(first.weights, second.weights, rtol=1e-5)
 
 
 def test_every_planted_error_is_listed_in_its_state_and_the_rest_is_met():
     case = make_case(3, households=100, clones=10)
     plain = case.fit()
-    assert (plain.diagnostics["state"] == "met").all()
+    assert (plain.diagnostics["verdict"] == "met").all()
     clean = len(case.targets)
     dense = case.matrix.toarray()
     chosen = np.arange(30, 35)
@@ -106,7 +106,7 @@ def test_every_planted_error_is_listed_in_its_state_and_the_rest_is_met():
     result = case.fit()
     table = result.diagnostics
     assert len(table) == len(case.targets) == clean + 30
-    found = table[clean:].groupby("variable")["state"].unique().map(list).to_dict()
+    found = table[clean:].groupby("variable")["verdict"].unique().map(list).to_dict()
     assert found == {
         "empty": ["no_support"],
         "zero": ["zero"],
@@ -116,18 +116,18 @@ def test_every_planted_error_is_listed_in_its_state_and_the_rest_is_met():
         "one household": ["thin"],
     }
     contradicted = np.isin(np.arange(clean), chosen)
-    assert (table["state"][:clean][contradicted] == "contradicted").all()
+    assert (table["verdict"][:clean][contradicted] == "contradicted").all()
     # Whoever shares people with the contradicted ones pays as well, but stays close.
-    assert (table["state"][:clean][~contradicted] == "met").mean() > 0.9
+    assert (table["verdict"][:clean][~contradicted] == "met").mean() > 0.9
     assert table["rel_error"][:clean][~contradicted].abs().median() < 0.01
-    counts = result.report["targets_by_state"]
+    counts = result.report["targets_by_verdict"]
     assert sum(counts.values()) == len(table)
     assert counts["unreachable"] == counts["zero"] == counts["no_support"] == 5
     assert counts["thin"] == 10 and counts["contradicted"] >= 10
     left_out = table["rho"].isna()
     assert left_out.sum() == 25 and table.loc[left_out, "price"].isna().all()
-    assert table.loc[table["state"] == "zero", "rel_error"].isna().all()
-    assert not table.loc[table["state"] == "unreachable", "rel_error"].isna().any()
+    assert table.loc[table["verdict"] == "zero", "rel_error"].isna().all()
+    assert not table.loc[table["verdict"] == "unreachable", "rel_error"].isna().any()
 
 
 @pytest.mark.parametrize(("seed", "records"), [(0, None), (1, None), (0, 6_000)])
@@ -136,7 +136,7 @@ def test_contradictory_inputs_are_listed_and_leave_the_clean_targets_alone(seed,
     assert len(planted) == 1143
     result = case.fit(records=records)
     table = result.diagnostics.assign(planted=planted)
-    found = {kind: set(rows["state"]) for kind, rows in table.groupby("planted")}
+    found = {kind: set(rows["verdict"]) for kind, rows in table.groupby("planted")}
     assert found["contradicted"] == {"contradicted"}
     assert found["empty"] == {"no_support"}
     assert found["zero"] == {"zero"}
@@ -144,15 +144,15 @@ def test_contradictory_inputs_are_listed_and_leave_the_clean_targets_alone(seed,
     assert found["clean"] == {"met"}
     # Against what was published: harmonizing must not spread a planted error over a family.
     clean = table[planted == "clean"]
-    error = (clean["final_estimate"] / clean["published_value"] - 1.0).abs()
+    error = (clean["final_estimate"] / clean["target_value"] - 1.0).abs()
     assert error.mean() < 0.005
     softened = table[table["huber_weight"] < 1.0]
     assert set(softened["planted"]) <= {"contradicted", "original"} and len(softened) >= 50
     assert (softened["price"].abs() <= softened["rho"] * 0.05 * 1.2).all()
-    counts = result.report["targets_by_state"]
+    counts = result.report["targets_by_verdict"]
     assert sum(counts.values()) == 1143 and counts["no_support"] == counts["unreachable"] == 20
     hard = case.fit(records=records, huber=None).diagnostics
-    spoilt = hard.loc[planted == "clean", "final_estimate"] / clean["published_value"] - 1.0
+    spoilt = hard.loc[planted == "clean", "final_estimate"] / clean["target_value"] - 1.0
     assert spoilt.abs().mean() > 2 * error.mean()
 
 
@@ -163,12 +163,12 @@ def test_only_the_asked_levels_are_fitted_and_the_others_are_reported():
     result = case.fit(levels=("national",))
     table = result.diagnostics
     fitted = table["geo_level"] == "national"
-    assert (table.loc[~fitted, "state"] == "not_fitted").all()
+    assert (table.loc[~fitted, "verdict"] == "not_fitted").all()
     assert table.loc[~fitted, "rel_error"].notna().all()
     assert table.loc[fitted, "rel_error"].abs().max() < table["rel_error"].abs().max()
     assert result.report["n_fitted"] == fitted.sum() == 5
     # Nor do they take part in harmonizing.
-    assert (table["harmonized_value"] == table["published_value"]).all()
+    assert (table["harmonized_value"] == table["target_value"]).all()
     groups = {(row["geo_level"], row["role"]) for row in result.report["errors"]}
     assert groups == {("national", "fitted"), ("state", "left_out"), ("district", "left_out")}
 
@@ -180,16 +180,16 @@ def test_levels_that_contradict_are_fitted_to_the_upper_one_and_named():
     targets.loc[low, "value"] *= 0.7
     case = replace(case, targets=targets)
     result = case.fit()
-    assert (result.diagnostics["state"] == "met").all()
+    assert (result.diagnostics["verdict"] == "met").all()
     table = result.diagnostics[low]
-    np.testing.assert_allclose(table["harmonized_value"], table["published_value"] / 0.7)
+    np.testing.assert_allclose(table["harmonized_value"], table["target_value"] / 0.7)
     lines = result.report["harmonization"]["contradictions"]
     assert len(lines) == 1 and "adjusted_gross_income" in lines[0] and "1.429" in lines[0]
 
     raw = case.fit(harmonize=False)
-    assert (raw.diagnostics["state"] != "met").any()
+    assert (raw.diagnostics["verdict"] != "met").any()
     np.testing.assert_array_equal(
-        raw.diagnostics["harmonized_value"], raw.diagnostics["published_value"]
+        raw.diagnostics["harmonized_value"], raw.diagnostics["target_value"]
     )
     assert raw.report["harmonization"]["contradictions"] == lines
     assert raw.report["harmonization"]["applied"] is False
@@ -216,7 +216,7 @@ def test_few_records_still_meet_the_targets():
     case = make_case(7)
     result = case.fit(records=150)
     assert result.report["loss"] < 0.05
-    assert (result.diagnostics["state"] == "met").mean() > 0.95
+    assert (result.diagnostics["verdict"] == "met").mean() > 0.95
     # The dense column is the fit of all records, not that of the kept ones.
     assert not np.allclose(
         result.diagnostics["dense_estimate"], result.diagnostics["final_estimate"], rtol=1e-6
@@ -252,7 +252,7 @@ def test_bounds_hold_from_the_design_weight_to_the_final_one(records):
     assert quality["factor_max"] <= 1.1 * (1 + 1e-6)
     assert quality["share_at_lower_bound"] + quality["share_at_upper_bound"] > 0.05
     if records is None:
-        factor = result.weights / (case.design_weight * result.report["start_factor"])
+        factor = result.weights / (case.design_weight * result.report["base_factor"])
         assert factor.min() == pytest.approx(quality["factor_min"])
         assert factor.max() == pytest.approx(quality["factor_max"])
 
@@ -280,7 +280,7 @@ def test_losses_can_be_fitted_where_columns_lose():
     assert value < 0
     result = with_rows(case, loss, [value], "loss").fit()
     row = result.diagnostics.iloc[-1]
-    assert row["state"] == "met" and row["final_estimate"] < 0
+    assert row["verdict"] == "met" and row["final_estimate"] < 0
     assert row["price"] == pytest.approx(row["rho"] * (value - row["final_estimate"]) / abs(value))
 
 
@@ -317,7 +317,7 @@ def test_the_report_is_plain_json_and_names_its_settings():
     assert report["settings"]["bounds"] == [0.1, 10.0]
     assert make_case(12).fit().report["settings"]["records"] == "all"
     assert report["n_columns"] == 600 and report["n_targets"] == 50
-    assert set(report["targets_by_state"]) <= set(report["state_meanings"])
+    assert set(report["targets_by_verdict"]) <= set(report["verdict_meanings"])
     assert report["weights"]["effective_size_households"] <= 60
     assert report["weights"]["effective_size_districts"]["areas"] == 6
     assert report["sweeps"] > 0

@@ -35,11 +35,11 @@ def test_a_target_with_a_large_tolerance_gives_way_and_counts_as_met_within_it()
     )
     wide = {"variable": "survey", "tolerance": 0.4}
     table = contradicting.fit(groups=(wide,)).diagnostics
-    assert table["state"].iloc[-1] == "met" and abs(table["rel_error"].iloc[-1]) > 0.15
+    assert table["verdict"].iloc[-1] == "met" and abs(table["rel_error"].iloc[-1]) > 0.15
     assert abs(table["rel_error"][30]) < 0.02
     hard = contradicting.fit().diagnostics
     # A group of its own has a large weight: without the tolerance the others give way.
-    assert hard["state"][30] == "contradicted"
+    assert hard["verdict"][30] == "contradicted"
     # The same from the target table, where it is a percentage.
     contradicting.targets.loc[len(case.targets), "tolerance"] = 40.0
     pd.testing.assert_frame_equal(contradicting.fit().diagnostics, table)
@@ -51,13 +51,13 @@ def test_held_out_targets_are_not_fitted_and_their_error_stands_beside_the_other
     result = case.fit(groups=(rule,))
     table = result.diagnostics
     held_out = rows_of(table, AGES)
-    assert (held_out["state"] == "held_out").all() and held_out["rho"].isna().all()
-    assert held_out["rel_error"].notna().all() and held_out["start_error"].notna().all()
-    assert result.report["targets_by_state"]["held_out"] == len(held_out) == 12
+    assert (held_out["verdict"] == "held_out").all() and held_out["rho"].isna().all()
+    assert held_out["rel_error"].notna().all() and held_out["base_error"].notna().all()
+    assert result.report["targets_by_verdict"]["held_out"] == len(held_out) == 12
     rows = [row for row in result.report["errors"] if row["role"] == "held_out"]
     assert len(rows) == 1 and rows[0]["count"] == 12
     assert rows[0]["median"] == pytest.approx(held_out["rel_error"].abs().median())
-    assert rows[0]["start_median"] == pytest.approx(held_out["start_error"].abs().median())
+    assert rows[0]["base_median"] == pytest.approx(held_out["base_error"].abs().median())
 
 
 def test_nothing_of_what_held_out_targets_say_reaches_the_fit():
@@ -70,7 +70,7 @@ def test_nothing_of_what_held_out_targets_say_reaches_the_fit():
     assert other.weights.tobytes() == weights.tobytes()
     # And what the fit knows does not reach them: they are compared as published.
     table = rows_of(other.diagnostics, AGES)
-    assert (table["harmonized_value"] == table["published_value"]).all()
+    assert (table["harmonized_value"] == table["target_value"]).all()
     assert case.fit().weights.tobytes() != weights.tobytes()
 
 
@@ -82,7 +82,7 @@ def test_a_held_out_group_nobody_else_speaks_of_has_no_local_information():
     report = case.fit(groups=({"variable": "noise", "hold_out": True},)).report
     row = next(row for row in report["errors"] if row["variable"] == "noise")
     assert row["median"] > 0.2
-    if row["median"] >= row["start_median"]:
+    if row["median"] >= row["base_median"]:
         assert row["finding"] == "no local information"
     else:
         assert row["finding"] is None
@@ -114,9 +114,9 @@ def rare(result) -> pd.DataFrame:
 
 def test_thin_targets_are_dropped_or_kept_as_asked():
     case = family(make_case(2), [201, 202, 203], [3, 4, 30])
-    assert rare(case.fit()).state.tolist() == ["thin", "thin", "met"]
+    assert rare(case.fit()).verdict.tolist() == ["thin", "thin", "met"]
     kept = rare(case.fit(thin="keep"))
-    assert kept["rho"].notna().all() and "thin" not in set(kept["state"])
+    assert kept["rho"].notna().all() and "thin" not in set(kept["verdict"])
 
 
 def test_thin_districts_of_one_state_are_merged_into_one_sum():
@@ -124,7 +124,7 @@ def test_thin_districts_of_one_state_are_merged_into_one_sum():
     result = case.fit(thin="merge", minimum_households=1, penalty=0.01, max_sweeps=1000)
     table = rare(result)
     # Nothing to merge 101 with: its family has no other target in state 1.
-    assert table["state"].tolist() == ["merged", "merged", "met", "thin"]
+    assert table["verdict"].tolist() == ["merged", "merged", "met", "thin"]
     assert table["rho"].notna().tolist() == [False, False, True, False]
     (merged,) = result.report["merged"]
     assert merged["targets"] == ["rare 0", "rare 1"]
@@ -139,13 +139,13 @@ def test_thin_districts_of_one_state_are_merged_into_one_sum():
 
 def test_a_sum_that_is_still_thin_takes_in_the_smallest_neighbour():
     case = family(make_case(2), [201, 202, 203], [2, 40, 30])
-    assert rare(case.fit(thin="merge")).state.tolist() == ["merged", "met", "merged"]
+    assert rare(case.fit(thin="merge")).verdict.tolist() == ["merged", "met", "merged"]
     # All thin ones are in the sum, though two of them would do.
     case = family(make_case(2), [201, 202, 203], [4, 4, 4])
-    assert rare(case.fit(thin="merge", minimum_households=1)).state.tolist() == ["merged"] * 3
+    assert rare(case.fit(thin="merge", minimum_households=1)).verdict.tolist() == ["merged"] * 3
     # Three columns in all are thin however they are summed.
     case = family(make_case(2), [201, 202], [2, 1])
-    assert rare(case.fit(thin="merge")).state.tolist() == ["thin", "thin"]
+    assert rare(case.fit(thin="merge")).verdict.tolist() == ["thin", "thin"]
 
 
 def test_a_merged_sum_is_the_equation_of_the_summed_row():
@@ -165,7 +165,7 @@ def test_held_out_thin_targets_are_not_merged():
     case = family(make_case(2), [201, 202, 203], [3, 4, 30])
     rule = {"variable": "rare", "hold_out": True}
     result = case.fit(thin="merge", minimum_households=1, groups=(rule,))
-    assert rare(result).state.tolist() == ["thin", "thin", "held_out"]
+    assert rare(result).verdict.tolist() == ["thin", "thin", "held_out"]
     assert result.report["merged"] == []
 
 
@@ -174,25 +174,25 @@ def test_a_zero_target_is_fitted_down_to_its_floor():
     row = np.where(case.district == 202, (case.household % 10 == 0).astype(float), 0.0)[None]
     case = with_rows(case, row, [0.0], "absent")
     start = case.fit().diagnostics.iloc[-1]
-    assert start["state"] == "zero" and np.isnan(start["rel_error"])
-    floor = 0.5 * start["start_estimate"]
+    assert start["verdict"] == "zero" and np.isnan(start["rel_error"])
+    floor = 0.5 * start["base_estimate"]
     fitted = case.fit(groups=({"variable": "absent", "zero_floor": floor},)).diagnostics.iloc[-1]
     assert fitted["scale"] == floor and fitted["rho"] > 0
-    assert fitted["final_estimate"] < 0.3 * start["start_estimate"]
+    assert fitted["final_estimate"] < 0.3 * start["base_estimate"]
     assert fitted["rel_error"] == pytest.approx(fitted["final_estimate"] / floor)
     assert fitted["price"] == pytest.approx(
         -fitted["rho"] * fitted["huber_weight"] * fitted["rel_error"]
     )
     # Weights of at least a tenth of the design weight cannot come down to a tiny floor.
     tiny = {"variable": "absent", "zero_floor": 1e-3}
-    assert case.fit(groups=(tiny,)).diagnostics["state"].iloc[-1] == "unreachable"
+    assert case.fit(groups=(tiny,)).diagnostics["verdict"].iloc[-1] == "unreachable"
 
 
 def test_strict_settings_refuse_what_cannot_be_reached():
     case = make_case(6)
     value = case.targets["value"][[30, 31, 32, 33]].to_numpy() * 1000
     case = with_rows(case, case.matrix.toarray()[[30, 31, 32, 33]], list(value), "unit error")
-    assert case.fit().report["targets_by_state"]["unreachable"] == 4
+    assert case.fit().report["targets_by_verdict"]["unreachable"] == 4
     with pytest.raises(
         InputError, match=r"reach 4 of them \(unit error 0, .* 2, \.\.\.\); correct"
     ):
@@ -206,8 +206,8 @@ def test_a_unit_error_does_not_take_its_familys_total_from_the_others():
     wrong = rows_of(case.targets, {"geo_level": "district", "variable": "adjusted_gross_income"})
     case.targets.loc[wrong.index[1], "value"] *= 1000
     table = case.fit().diagnostics
-    assert table["state"][wrong.index[1]] == "unreachable"
-    assert (table["state"].drop(wrong.index[1]) == "met").all()
+    assert table["verdict"][wrong.index[1]] == "unreachable"
+    assert (table["verdict"].drop(wrong.index[1]) == "met").all()
     others = wrong.index.drop(wrong.index[1])
     np.testing.assert_allclose(
         table["final_estimate"][others], plain.diagnostics["final_estimate"][others], rtol=0.03
@@ -225,11 +225,11 @@ def test_a_zero_nobody_contradicts_leaves_its_share_to_the_others():
     case.targets.loc[row, "value"] = 0.0
     table = case.fit().diagnostics
     siblings = table.loc[incomes.index[[2, 4]]]
-    assert table["state"][row] == "zero"
+    assert table["verdict"][row] == "zero"
     state = rows_of(table, {"geo_level": "state", "variable": "adjusted_gross_income"}).iloc[1]
     assert siblings["harmonized_value"].sum() == pytest.approx(state["harmonized_value"])
     # Where columns contribute, the zero is taken for a missing value and scales nobody.
     case = make_case(7)
     case.targets.loc[row, "value"] = 0.0
     siblings = case.fit().diagnostics.loc[incomes.index[[2, 4]]]
-    assert (siblings["harmonized_value"] == siblings["published_value"]).all()
+    assert (siblings["harmonized_value"] == siblings["target_value"]).all()

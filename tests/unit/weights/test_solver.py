@@ -10,7 +10,7 @@ import pytest
 
 from localcal.errors import InputError
 from localcal.weights import solver
-from localcal.weights.problem import build_problem
+from localcal.weights.problem import Records, build_problem
 from localcal.weights.solver import count_independent
 from tests.fit_case import make_case
 from tests.unit.weights.test_descent import sparse_matrix
@@ -20,11 +20,10 @@ REPOSITORY = Path(__file__).parents[3]
 
 def problem_of(matrix):
     m, n = matrix.shape
-    ones = np.ones(m)
+    ones, same = np.ones(m), np.zeros(n, dtype=np.int32)
     return build_problem(
-        matrix, np.arange(m), ones, ones, ones, np.arange(n), np.ones(n), (0.1, 10.0),
-        np.zeros(n, dtype=np.int32),
-    )  # fmt: skip
+        matrix, np.arange(m), ones, ones, ones, Records(np.arange(n), np.ones(n), same), (0.1, 10.0)
+    )
 
 
 def test_rows_that_follow_from_others_do_not_count_as_independent():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from localcal.errors import InputError
-from localcal.weights.trace import read_start, read_trace, write_trace
+from localcal.weights.trace import read_prior, read_trace, write_trace
 from tests.fit_case import make_case
 
 
@@ -18,9 +18,9 @@ def test_a_weight_is_start_over_probability_times_factor_to_the_last_bit(records
     weight[::7] = 0.0
     result = replace(case, design_weight=weight).fit(records=records)
     trace = result.trace
-    product = np.float32(trace.start / trace.probability * trace.factor)
+    product = np.float32(trace.base / trace.probability * trace.factor)
     assert product.tobytes() == result.weights.tobytes()
-    np.testing.assert_array_equal(trace.start, weight * result.report["start_factor"])
+    np.testing.assert_array_equal(trace.base, weight * result.report["base_factor"])
     assert ((trace.factor > 0) == (result.weights > 0)).all()
     factor = trace.factor[trace.factor > 0]
     assert factor.min() >= 0.1 * (1 - 1e-9) and factor.max() <= 10 * (1 + 1e-9)
@@ -46,20 +46,20 @@ def test_a_written_trace_is_read_back_and_has_the_same_bytes_twice(tmp_path):
 
 def test_a_file_that_is_no_trace_is_refused(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
-        file["start"] = np.ones(3)
+        file["base"] = np.ones(3)
     with pytest.raises(InputError, match="not the trace.h5 of a fit; it lacks probability"):
         read_trace(tmp_path / "other.h5")
 
 
 def test_a_start_of_other_columns_is_refused(tmp_path):
     write_trace(make_case(2).fit().trace, {"geography": "abc"}, tmp_path / "trace.h5")
-    assert len(read_start(tmp_path / "trace.h5", "abc", 600).start) == 600
+    assert len(read_prior(tmp_path / "trace.h5", "abc", 600).base) == 600
     with pytest.raises(InputError, match="has 600 columns and the matrix 599"):
-        read_start(tmp_path / "trace.h5", "abc", 599)
-    with pytest.raises(InputError, match="made with another geography"):
-        read_start(tmp_path / "trace.h5", "def", 600)
+        read_prior(tmp_path / "trace.h5", "abc", 599)
+    with pytest.raises(InputError, match="made from another geography"):
+        read_prior(tmp_path / "trace.h5", "def", 600)
     with pytest.raises(InputError, match="no such file"):
-        read_start(tmp_path / "none.h5", "abc", 600)
+        read_prior(tmp_path / "none.h5", "abc", 600)
 
 
 @pytest.mark.parametrize("records", [None, 300])
@@ -70,7 +70,7 @@ def test_a_warm_start_needs_fewer_sweeps_to_the_same_optimum(records):
     targets["value"] *= np.random.default_rng(0).normal(1.0, 0.01, len(targets))
     changed = replace(case, targets=targets)
     settings = {"records": records, "max_sweeps": 3000, "tolerance": 1e-5, "harmonize": False}
-    warm, cold = changed.fit(start=first.trace, **settings), changed.fit(**settings)
+    warm, cold = changed.fit(prior=first.trace, **settings), changed.fit(**settings)
     assert warm.report["sweeps"] < cold.report["sweeps"]
     assert warm.report["stopped_by"] == "tolerance"
     if records is None:
@@ -86,7 +86,7 @@ def test_beginning_from_its_own_result_changes_nothing_to_speak_of():
     case = make_case(3)
     for records in (None, 300):
         first = case.fit(records=records, max_sweeps=3000, tolerance=1e-4)
-        again = case.fit(records=records, max_sweeps=3000, tolerance=1e-4, start=first.trace)
+        again = case.fit(records=records, max_sweeps=3000, tolerance=1e-4, prior=first.trace)
         assert again.report["sweeps"] == 10
         np.testing.assert_allclose(again.weights, first.weights, rtol=1e-2)
         assert again.report["objective"] <= first.report["objective"] * (1 + 1e-9)
@@ -96,14 +96,14 @@ def test_beginning_from_its_own_result_changes_nothing_to_speak_of():
 def test_a_start_with_another_number_of_records_is_refused(first, second):
     case = make_case(3)
     trace = case.fit(records=first).trace
-    with pytest.raises(InputError, match="weights.start: that fit keeps (300|600) columns"):
-        case.fit(records=second, start=trace)
+    with pytest.raises(InputError, match="weights.prior: that fit keeps (300|600) columns"):
+        case.fit(records=second, prior=trace)
 
 
 def test_bounds_hold_after_a_warm_start_from_a_wider_fit():
     case = make_case(8)
     for records in (None, 300):
         wide = case.fit(records=records, bounds=(0.1, 10.0), penalty=0.01)
-        narrow = case.fit(records=records, bounds=(0.9, 1.1), start=wide.trace)
+        narrow = case.fit(records=records, bounds=(0.9, 1.1), prior=wide.trace)
         factor = narrow.trace.factor[narrow.trace.factor > 0]
         assert factor.min() >= 0.9 * (1 - 1e-9) and factor.max() <= 1.1 * (1 + 1e-9)

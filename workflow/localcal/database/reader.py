@@ -22,6 +22,7 @@ import pandas as pd
 from localcal.database.constraints import Constraint, split_geography
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
+from localcal.geography.places import AreaIncome
 
 # The columns read, in the order in which their rows are sorted and digested.
 TABLES = {
@@ -44,13 +45,6 @@ SIDE_FILES = ("-wal", "-journal")
 # Which returns count as a target's population, not what they have: no domain of its own.
 FILER_VARIABLE = "tax_unit_is_filer"
 INCOME_VARIABLE = "adjusted_gross_income"
-
-
-class AreaIncome(NamedTuple):
-    """Published adjusted gross income in dollars, by district (state * 100 + number) and state."""
-
-    districts: dict[int, float]
-    states: dict[int, float]
 
 
 class _Target(NamedTuple):

@@ -27,7 +27,6 @@ depend on the seed and on its position only.
 """
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ from localcal.errors import InputError
 from localcal.geography.blocks import at_large_as_01
 from localcal.geography.geography import DTYPES, Geography, from_blocks
 from localcal.geography.households import household_weight, values_of
-from localcal.geography.places import Places, read_district_population, read_places
+from localcal.geography.places import AreaIncome, Places, read_district_population, read_places
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +59,7 @@ def assign_geography(
     district_population: str | Path,
     n_clones: int,
     income_percentile: float | None,
-    district_income: Mapping[int, float],
-    state_income: Mapping[int, float],
+    income: AreaIncome,
     state_exponent: float,
     seed: int,
 ) -> Geography:
@@ -69,15 +67,14 @@ def assign_geography(
 
     Args:
         households: one row per household with household_weight and adjusted_gross_income.
-        places: table of P(place | district); see `geography_files.read_places`.
+        places: table of P(place | district); see `places.read_places`.
         district_population: table of populations.
         n_clones: clones of each household; at most the number of districts.
         income_percentile: households whose adjusted gross income is at or above this percentile
             over households, counted by household_weight, are drawn by the districts' total
             adjusted gross income instead of their population; None or 100 switches this off.
-        district_income: dollars of adjusted gross income by district.
-        state_income: the same by state FIPS; used where not all districts are known, and spread
-            over a state's districts by population.
+        income: adjusted gross income by district; that of states is used where not all districts
+            are known, and spread over a state's districts by population.
         state_exponent: power of a state's population by which its districts' chances are tilted.
         seed: of the run.
 
@@ -96,7 +93,7 @@ def assign_geography(
     group = np.zeros(len(households), dtype=np.int64)
     target = [population / population.sum()]
     if income_percentile is not None and income_percentile < 100:
-        target.append(_income_share(district, population, district_income, state_income))
+        target.append(_income_share(district, population, income))
         group = _is_high_income(households, weight, income_percentile).astype(np.int64)
     tilt = (_state_population(district, population) / population.sum()) ** state_exponent
     units = np.stack([_inclusion_units(share * tilt, n_clones) for share in target])
@@ -235,20 +232,19 @@ def _state_population(district: np.ndarray, population: np.ndarray) -> np.ndarra
 def _income_share(
     district: np.ndarray,
     population: np.ndarray,
-    district_income: Mapping[int, float],
-    state_income: Mapping[int, float],
+    published: AreaIncome,
 ) -> np.ndarray:
     """Return each district's share of adjusted gross income, (D,)."""
-    by_district = {int(at_large_as_01(code)): value for code, value in district_income.items()}
+    by_district = {int(at_large_as_01(code)): value for code, value in published.districts.items()}
     states = district // 100
     if all(code in by_district for code in district.tolist()):
         basis, income = "district", np.array([by_district[code] for code in district.tolist()])
-    elif all(state in state_income for state in states.tolist()):
-        of_state = np.array([state_income[state] for state in states.tolist()])
+    elif all(state in published.states for state in states.tolist()):
+        of_state = np.array([published.states[state] for state in states.tolist()])
         basis, income = "state", of_state * population / _state_population(district, population)
     else:
         unknown = [code for code in district.tolist() if code not in by_district]
-        without = sorted({state for state in states.tolist() if state not in state_income})
+        without = sorted({state for state in states.tolist() if state not in published.states})
         raise InputError(
             f"geography.income_percentile: adjusted gross income is not known for {len(unknown)} "
             f"districts (first {unknown[0]}) nor for {len(without)} states (first {without[0]}); "

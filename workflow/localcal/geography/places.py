@@ -3,8 +3,10 @@
 Rows are sorted on reading, so the order of a file's rows never reaches a result.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +29,13 @@ class Places:
     """(P,) S15; a county's code and ten zeros where only counties are known."""
     share: np.ndarray
     """(P,) float64, not negative; sums to something positive within each district."""
+
+
+class AreaIncome(NamedTuple):
+    """Published adjusted gross income in dollars, by district (state * 100 + number) and state."""
+
+    districts: Mapping[int, float]
+    states: Mapping[int, float]
 
 
 def read_places(path: str | Path) -> Places:

@@ -78,6 +78,11 @@ def job(log_path: str | Path) -> Iterator[None]:
             raise SystemExit(1) from error
 
 
+def paths(named: object) -> dict[str, Path]:
+    """Return the files that a script's input or output names, by name."""
+    return {name: Path(path) for name, path in named.items()}
+
+
 def _fail(message: str, error: BaseException) -> NoReturn:
     logger.error("%s", " ".join(message.split()))
     raise SystemExit(1) from error

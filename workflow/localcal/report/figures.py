@@ -29,7 +29,7 @@ _LEVEL_COLOURS = {
 def draw_errors(fits: Sequence[Fit]) -> Figure:
     """Draw absolute relative errors by level and family of targets, one panel per scope.
 
-    A bar runs from the median to the largest error, over a ring for the median at the start.
+    A bar runs from the median to the largest error, over a ring for the median of the base weights.
     """
     groups = [[row for row in fit.report["errors"] if row["role"] in ROLE_COLOURS] for fit in fits]
     heights = [len(rows) + 2 for rows in groups]
@@ -56,12 +56,12 @@ def _draw_group(axes: Axes, place: int, row: Mapping) -> None:
     if row["median"] is None:
         return
     colour = ROLE_COLOURS[row["role"]]
-    median, p90, largest, start = (
-        max(row[key], SMALLEST_ERROR) for key in ("median", "p90", "max", "start_median")
+    median, p90, largest, base = (
+        max(row[key], SMALLEST_ERROR) for key in ("median", "p90", "max", "base_median")
     )
     axes.plot([median, largest], [place, place], color=colour, linewidth=1)
     axes.plot([median, p90], [place, place], color=colour, linewidth=4, solid_capstyle="butt")
-    axes.plot([start], [place], marker="o", markersize=6, markerfacecolor="none", color="black")
+    axes.plot([base], [place], marker="o", markersize=6, markerfacecolor="none", color="black")
     axes.plot([median], [place], marker="o", markersize=5, color=colour)
     axes.plot([largest], [place], marker="|", markersize=8, color=colour)
 
@@ -74,7 +74,7 @@ def _error_legend(groups: Sequence[Sequence[Mapping]]) -> list[Line2D]:
         for role in roles
     ]  # fmt: skip
     ring = Line2D([], [], marker="o", markerfacecolor="none", color="black", linewidth=0)
-    ring.set_label("median at the start")
+    ring.set_label("median of the base weights")
     return [*handles, ring]
 
 

@@ -111,10 +111,10 @@ def _page(
 def _fit_row(fit: Fit) -> dict[str, object]:
     report, quality = fit.report, fit.report["weights"]
     row: dict[str, object] = {"scope": fit.scope, "targets": report["n_targets"]}
-    row |= report["targets_by_state"]
+    row |= report["targets_by_verdict"]
     row |= {key: report[key] for key in ("sweeps", "stopped_by", "rms_gap", "loss")}
     row |= {"records": quality["records"], "records per target": report["records_per_target"]}
-    keys = ("design_effect_start", "design_effect", "effective_size_households")
+    keys = ("design_effect_base", "design_effect", "effective_size_households")
     row |= {key.replace("_", " "): quality[key] for key in keys}
     row["largest over mean weight"] = quality["largest_over_mean"]
     return row

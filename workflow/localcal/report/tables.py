@@ -13,7 +13,7 @@ def families(fits: Sequence[Fit]) -> pd.DataFrame:
     tables = [pd.DataFrame(fit.report["errors"]).assign(scope=fit.scope) for fit in fits]
     table = pd.concat(tables, ignore_index=True)
     table = table[table["role"].isin(ROLE_COLOURS)]
-    first = ["scope", "role", "geo_level", "variable", "domain_variable", "count", "start_median"]
+    first = ["scope", "role", "geo_level", "variable", "domain_variable", "count", "base_median"]
     table = table[[*first, "median", "p90", "max", "bias", "finding"]]
     return table.fillna({"finding": ""})
 
@@ -22,8 +22,8 @@ def worst_targets(fits: Sequence[Fit]) -> pd.DataFrame:
     """Return the fitted targets of each scope that are missed most, worst first."""
     tables = [pd.DataFrame(fit.report["worst"]).assign(scope=fit.scope) for fit in fits]
     table = pd.concat(tables, ignore_index=True)
-    first = ["scope", "name", "state", "harmonized_value"]
-    estimates = ["start_estimate", "dense_estimate", "final_estimate", "rel_error"]
+    first = ["scope", "name", "verdict", "harmonized_value"]
+    estimates = ["base_estimate", "dense_estimate", "final_estimate", "rel_error"]
     return table[[*first, *estimates, "columns", "effective_n", "largest_share"]]
 
 

@@ -93,6 +93,21 @@ class Position:
     """uint64 (1,): state of the shuffle."""
 
 
+@dataclass(frozen=True)
+class Watch:
+    """Who follows a descent, and where it goes on from."""
+
+    progress: Progress | None = None
+    """Told of every sweep."""
+    offer: Callable[[Position], None] | None = None
+    """Told the position before each stretch of sweeps."""
+    resume: Position | None = None
+    """A position that was offered: the descent goes on as if it had never stopped."""
+
+
+UNWATCHED = Watch()
+
+
 def certify(problem: Problem, weights: np.ndarray, penalty: float, sweeps: int = 0) -> Certificate:
     """Return the objective of `weights` and a bound on its distance to the optimum."""
     residual = problem.residual(weights)
@@ -107,7 +122,9 @@ def certify(problem: Problem, weights: np.ndarray, penalty: float, sweeps: int =
 
 
 @numba.njit
-def _ridge_and_gap(indptr, indices, data, base, lower, upper, ridge, weights, residual):
+def _ridge_and_gap(  # noqa: PLR0913 - a compiled kernel takes arrays
+    indptr, indices, data, base, lower, upper, ridge, weights, residual
+):
     ridge_term = 0.0
     gap = 0.0
     for i in range(len(weights)):
@@ -130,27 +147,23 @@ def descend(
     sweeps: int,
     shuffler: Shuffler,
     tolerance: float | None = None,
-    progress: Progress | None = None,
-    watch: Callable[[Position], None] | None = None,
-    resume: Position | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Certificate:
     """Improve `weights` (float64 (n,), within bounds) in place by at most `sweeps` sweeps.
 
     With a `tolerance`, the rms gap is looked at every ten sweeps and ends the descent once it is
-    no larger. Residuals are computed anew at each look, so that rounding cannot pile up. Before
-    each stretch of sweeps, `watch` is told the position; with one of those to `resume` from, the
-    descent goes on from there as if it had never stopped.
+    no larger. Residuals are computed anew at each look, so that rounding cannot pile up.
     """
     order = np.arange(len(weights), dtype=np.int32)
     starts = _segment_starts(problem.district)
     done = 0
-    if resume is not None:
-        weights[:], order[:], shuffler.state[:] = resume.weights, resume.order, resume.shuffle
-        done = resume.done
+    if (known := watch.resume) is not None:
+        weights[:], order[:], shuffler.state[:] = known.weights, known.order, known.shuffle
+        done = known.done
     certificate = None
     while certificate is None or done < sweeps:
-        if watch is not None:
-            watch(Position(done, weights, order, shuffler.state))
+        if watch.offer is not None:
+            watch.offer(Position(done, weights, order, shuffler.state))
         residual = problem.residual(weights)
         count = sweeps - done
         if tolerance is not None:
@@ -158,8 +171,8 @@ def descend(
         for _ in range(count):
             shuffler.shuffle(order, starts)
             _sweep(order, starts, problem, penalty, weights, residual)
-            if progress is not None:
-                progress.advance()
+            if watch.progress is not None:
+                watch.progress.advance()
         done += count
         certificate = certify(problem, weights, penalty, done)
         if tolerance is not None and certificate.rms_gap <= tolerance:
@@ -193,7 +206,7 @@ def _sweep(
 
 
 @numba.njit
-def _sweep_records(
+def _sweep_records(  # noqa: PLR0913 - a compiled kernel takes arrays
     order, starts, indptr, indices, data, squared_norm, base, lower, upper, ridge, weights, residual
 ):
     touched = 0.0

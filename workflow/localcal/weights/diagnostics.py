@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from localcal.weights.columns import Columns
+from localcal.weights.preparation import Preparation
 from localcal.weights.rows import RowSummary
-from localcal.weights.verdicts import AT_BOUND, role_of, scaled_error, settle_states
+from localcal.weights.verdicts import AT_BOUND, FITTED, role_of, scaled_error, settle_verdicts
 
 UNPUBLISHABLE_BELOW = 10.0
 # A fitted target whose estimate rests on so few columns is met by chance.
@@ -25,29 +26,31 @@ NO_LOCAL_INFORMATION = "no local information"
 
 def target_table(
     targets: pd.DataFrame,
-    harmonized: np.ndarray,
-    scale: np.ndarray,
-    tolerance: np.ndarray,
-    target_state: np.ndarray,
-    rho: np.ndarray,
+    prepared: Preparation,
     huber_weight: np.ndarray,
-    start: RowSummary,
-    households: np.ndarray,
     dense: np.ndarray,
     final: RowSummary,
 ) -> pd.DataFrame:
     """Return one row per target, in matrix order.
 
+    Args:
+        targets: targets.parquet, m rows.
+        prepared: what was decided before the fit.
+        huber_weight: float64 (p,), factor on each equation's weight.
+        dense: float64 (m,), each target's estimate under the fit of all records.
+        final: each target's sums under the final weights.
+
     Values and estimates are in the target's own unit (dollars or counts). Columns:
 
-    - published_value: value of targets.parquet; harmonized_value: what was aimed at
+    - published_value: as it was published; target_value: uprated to the run's year;
+      harmonized_value: what was aimed at, so that the levels agree
     - scale: what errors are divided by: |harmonized|, or the floor of a zero target; empty for
       zero targets without one
     - tolerance: the target's own relative uncertainty, 0 if none is known
-    - start_estimate, dense_estimate, final_estimate: under the scaled design weights, under the
+    - base_estimate, dense_estimate, final_estimate: under the scaled design weights, under the
       fit of all records, and under the final weights
-    - start_error, rel_error: (start - harmonized) / scale and (final - harmonized) / scale
-    - state: see `MEANING`; role: fitted, merged, held_out or left_out
+    - base_error, rel_error: (base - harmonized) / scale and (final - harmonized) / scale
+    - verdict: see `MEANING`; role: fitted, merged, held_out or left_out
     - columns, households: columns with an entry and a design weight, and distinct households
       among them; kept_columns: those with a final weight
     - effective_n: Kish's effective number of columns under the final weights
@@ -57,31 +60,38 @@ def target_table(
     - rho: the target's weight in the objective, mean 1 over what is fitted; huber_weight: factor
       on it, below 1 where the target was softened; empty if not fitted by itself
     """
+    harmonized, scale, base = prepared.harmonized.values, prepared.scale, prepared.summary
     final_error = scaled_error(final.estimate, harmonized, scale)
     dense_error = scaled_error(dense, harmonized, scale)
-    state = settle_states(target_state, dense_error, final_error, tolerance)
+    tolerance = prepared.rules.tolerance
+    verdict = settle_verdicts(prepared.verdict, dense_error, final_error, tolerance)
+    single = prepared.verdict == FITTED
+    slot = prepared.equations.slot[single]
+    rho, huber = np.full((2, len(targets)), np.nan)
+    rho[single], huber[single] = prepared.equations.rho[slot], huber_weight[slot]
     labels = ["target_id", "name", "geo_level", "geographic_id", "variable", "domain_variable"]
     table = targets[labels].reset_index(drop=True)
     return table.assign(
-        published_value=targets["value"].to_numpy(np.float64),
+        published_value=targets["original_value"].to_numpy(np.float64),
+        target_value=targets["value"].to_numpy(np.float64),
         harmonized_value=harmonized,
         scale=scale,
         tolerance=tolerance,
-        start_estimate=start.estimate,
+        base_estimate=base.estimate,
         dense_estimate=dense,
         final_estimate=final.estimate,
-        start_error=scaled_error(start.estimate, harmonized, scale),
+        base_error=scaled_error(base.estimate, harmonized, scale),
         rel_error=final_error,
-        state=state,
-        role=role_of(state),
-        columns=start.columns,
-        households=households,
+        verdict=verdict,
+        role=role_of(verdict),
+        columns=base.columns,
+        households=prepared.households,
         kept_columns=final.columns,
         effective_n=final.effective_n,
         largest_share=final.largest_share,
-        price=-rho * huber_weight * final_error,
+        price=-rho * huber * final_error,
         rho=rho,
-        huber_weight=huber_weight,
+        huber_weight=huber,
     )
 
 
@@ -110,7 +120,7 @@ def effective_size_by_area(weights: np.ndarray, area: np.ndarray) -> pd.Series:
 
 def weight_quality(
     columns: Columns,
-    start: np.ndarray,
+    base: np.ndarray,
     probability: np.ndarray,
     weights: np.ndarray,
     bounds: tuple[float, float],
@@ -119,18 +129,18 @@ def weight_quality(
 
     Args:
         columns: the columns of the matrix.
-        start: float64 (J,), scaled design weights.
+        base: float64 (J,), scaled design weights.
         probability: float64 (J,), of being kept; read where a weight is positive.
         weights: float64 (J,), final weights.
-        bounds: smallest and largest factor = weight * probability / start.
+        bounds: smallest and largest factor = weight * probability / base.
     """
     kept = weights > 0
     final = weights[kept]
-    factor = final * probability[kept] / start[kept]
+    factor = final * probability[kept] / base[kept]
     return {
         "records": int(kept.sum()),
         "sum_of_weights": float(np.sum(final)),
-        "design_effect_start": design_effect(start),
+        "design_effect_base": design_effect(base),
         "design_effect": design_effect(weights),
         "effective_size_columns": effective_size(weights),
         "effective_size_households": effective_size(np.bincount(columns.household, weights)),
@@ -160,7 +170,7 @@ def error_groups(table: pd.DataFrame) -> list[dict]:
 
     `count` is the number of targets; the statistics leave out zero targets without a floor, which
     have no relative error, and are None where nothing is left. `finding` is NO_LOCAL_INFORMATION
-    where held-out targets are no better estimated than at the start.
+    where held-out targets are no better estimated than by the base weights.
     """
     keys = ["geo_level", "variable", "domain_variable", "role"]
     return [
@@ -171,17 +181,17 @@ def error_groups(table: pd.DataFrame) -> list[dict]:
 
 def _error_statistics(group: pd.DataFrame, role: str) -> dict:
     error = group["rel_error"].dropna()
-    size, start = error.abs(), group["start_error"].dropna().abs()
+    size, base = error.abs(), group["base_error"].dropna().abs()
     # Not below: where nothing can be said, nothing was learnt.
-    no_better = role == "held_out" and not size.median() < start.median()
+    no_better = role == "held_out" and not size.median() < base.median()
     return {
         "count": len(group),
         "median": _plain(size.median()),
         "p90": _plain(size.quantile(0.9)),
         "max": _plain(size.max()),
         "bias": _plain(error.mean()),
-        "start_median": _plain(start.median()),
-        "start_p90": _plain(start.quantile(0.9)),
+        "base_median": _plain(base.median()),
+        "base_p90": _plain(base.quantile(0.9)),
         "finding": NO_LOCAL_INFORMATION if no_better else None,
     }
 
@@ -191,7 +201,7 @@ def worst_targets(table: pd.DataFrame) -> list[dict]:
     rows = table[table["role"] == "fitted"]
     order = rows["rel_error"].abs().sort_values(ascending=False, kind="stable").index[:WORST]
     labels = [
-        "target_id", "name", "state", "harmonized_value", "start_estimate", "dense_estimate",
+        "target_id", "name", "verdict", "harmonized_value", "base_estimate", "dense_estimate",
         "final_estimate", "rel_error", "columns", "effective_n", "largest_share",
     ]  # fmt: skip
     return [
@@ -213,7 +223,7 @@ def area_table(table: pd.DataFrame, columns: "Columns", weights: np.ndarray) -> 
     records) and effective_households (Kish, over distinct households), is_publishable (the latter
     at least 10), largest_share (of one record), and number, median, 90th percentile, largest and
     signed mean of the relative errors of the area's fitted targets, and number and median of its
-    held-out ones, now and at the start.
+    held-out ones, by the final and by the base weights.
     """
     everywhere = np.zeros(len(weights), dtype=np.int32)
     places = {"national": everywhere, "state": columns.state, "district": columns.district}
@@ -226,7 +236,7 @@ def area_table(table: pd.DataFrame, columns: "Columns", weights: np.ndarray) -> 
     labelled = labelled.assign(area=area, size=labelled["rel_error"].abs())
     fitted = labelled[labelled["role"] == "fitted"].groupby(keys)
     held_out = labelled[labelled["role"] == "held_out"].assign(
-        start=lambda rows: rows["start_error"].abs()
+        base=lambda rows: rows["base_error"].abs()
     )
     held_out = held_out.groupby(keys)
     found = [
@@ -235,7 +245,7 @@ def area_table(table: pd.DataFrame, columns: "Columns", weights: np.ndarray) -> 
         ),
         fitted["rel_error"].mean().rename("bias"),
         held_out["size"].agg(held_out="size", held_out_median="median"),
-        held_out["start"].median().rename("held_out_start_median"),
+        held_out["base"].median().rename("held_out_base_median"),
     ]
     for part in found:
         sizes = sizes.merge(part, how="left", left_on=keys, right_index=True)

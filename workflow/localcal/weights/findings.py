@@ -25,10 +25,10 @@ def findings(report: dict) -> list[str]:
             f"ended by the cap on sweeps with an rms gap of {report['rms_gap']:.2g}, above the "
             f"tolerance of {report['settings']['tolerance']:g}"
         )
-    states = report["targets_by_state"]
-    for state in (CONTRADICTED, MISSED, UNREACHABLE, NO_SUPPORT, THIN, ZERO):
-        if states.get(state):
-            lines.append(f"{states[state]} of {report['n_targets']} targets {state}")
+    verdicts = report["targets_by_verdict"]
+    for verdict in (CONTRADICTED, MISSED, UNREACHABLE, NO_SUPPORT, THIN, ZERO):
+        if verdicts.get(verdict):
+            lines.append(f"{verdicts[verdict]} of {report['n_targets']} targets {verdict}")
     lines += [
         f"{group_name(row)}: largest error {row['max']:.0%} in {row['count']} fitted targets"
         for row in report["errors"]
@@ -36,7 +36,7 @@ def findings(report: dict) -> list[str]:
     ]
     lines += [
         f"{group_name(row)}, held out: {row['finding']} (median error {row['median']:.0%}, "
-        f"{row['start_median']:.0%} at the start)"
+        f"{row['base_median']:.0%} by the base weights)"
         for row in report["errors"]
         if row["finding"] and row["median"] is not None
     ]

@@ -11,6 +11,7 @@
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,13 @@ import pandas as pd
 
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path, sha256_file, write_json
+from localcal.files.origins import record
+from localcal.targets.table import read_targets
 from localcal.weights.checkpoint import Checkpoint
 from localcal.weights.columns import Columns
-from localcal.weights.pose import as_columns, check_input
+from localcal.weights.l0.exchange import read_l0_weights
+from localcal.weights.l0.refit import describe_refit
+from localcal.weights.pose import check_input, content_of, open_matrix
 from localcal.weights.preparation import (
     Preparation,
     make_problem,
@@ -28,20 +33,17 @@ from localcal.weights.preparation import (
 )
 from localcal.weights.report import FitResult, describe_fit
 from localcal.weights.settings import Settings
-from localcal.weights.solver import WarmStart, solve
-from localcal.weights.trace import Trace, write_trace
+from localcal.weights.solver import Prior, solve
+from localcal.weights.trace import Trace, read_prior, write_trace
 
 
 def fit_weights(
     matrix,
     targets: pd.DataFrame,
-    design_weight: np.ndarray,
-    household: np.ndarray,
-    state: np.ndarray,
-    district: np.ndarray,
+    columns: Columns,
     settings: Settings,
     seed: int,
-    start: Trace | None = None,
+    prior: Trace | None = None,
     checkpoint: Checkpoint | None = None,
     support: np.ndarray | None = None,
 ) -> FitResult:
@@ -50,13 +52,10 @@ def fit_weights(
     Args:
         matrix: CSR (m x J), float32; its arrays may be memory maps.
         targets: targets.parquet, m rows in the order of the matrix.
-        design_weight: float64 (J,), households; columns with 0 keep weight 0.
-        household: int32 (J,), number of the column's household.
-        state: int32 (J,), FIPS.
-        district: int32 (J,), state * 100 + district.
+        columns: what is known about the J columns.
         settings: see `Settings`.
         seed: the run's seed; the same inputs and seed give the same bytes.
-        start: another fit of the same columns and number of records to begin from: its factors
+        prior: another fit of the same columns and number of records to begin from: its factors
             and its selection take the place of the first stages.
         checkpoint: where to keep, and perhaps find, how far the fit has come; the bytes are the
             same with and without.
@@ -66,19 +65,85 @@ def fit_weights(
     Raises:
         InputError: nothing that could be fitted, or input that contradicts itself.
     """
-    columns = as_columns(design_weight, household, state, district)
     check_input(matrix, targets, columns, settings)
     if support is not None:
-        if start is not None:
-            raise InputError("weights.start: a fit of given records has no other to begin from")
+        if prior is not None:
+            raise InputError("weights.prior: a fit of given records has no other to begin from")
         support = _checked_support(support, columns, settings)
     prepared = prepare(matrix, targets, columns, settings)
-    warm = None if start is None else _warm_start(start, prepared, settings)
+    known = None if prior is None else _as_prior(prior, prepared, settings)
     problem = make_problem(matrix, prepared, columns, settings)
     chosen = None if support is None else support[prepared.records]
-    fitted = solve(problem, settings, seed, warm, checkpoint, chosen)
+    fitted = solve(problem, settings, seed, known, checkpoint, chosen)
     del problem
     return describe_fit(matrix, targets, columns, settings, seed, prepared, fitted)
+
+
+@dataclass(frozen=True)
+class FitInputs:
+    """The files that a fit is made from."""
+
+    matrix: Path
+    targets: Path
+    geography: Path
+    l0: Path | None = None
+    """What l0-python made of the problem, where the settings ask for that."""
+    prior: Path | None = None
+    """The trace of another fit to begin from."""
+
+
+@dataclass(frozen=True)
+class FitOutputs:
+    """The files of a fit."""
+
+    fit: Path
+    diagnostics: Path
+    areas: Path
+    trace: Path
+    weights: Path
+    """Written last: area files depend on it."""
+
+
+def fit_from_files(
+    inputs: FitInputs, outputs: FitOutputs, settings: Settings, seed: int, made_from: object
+) -> None:
+    """Fit weights and write everything about them; goes on where an earlier try was cut off.
+
+    Args:
+        inputs: the files read.
+        outputs: the files written.
+        settings: see `Settings`.
+        seed: the run's.
+        made_from: JSON-ready description of all else that decides the result.
+
+    Raises:
+        InputError: see `fit_weights`; or files that do not belong together.
+    """
+    matrix, places = open_matrix(inputs.matrix, inputs.targets, inputs.geography)
+    raw = prior = None
+    if inputs.l0 is not None:
+        raw = read_l0_weights(inputs.l0, matrix.shape[1], content_of(matrix))
+    if inputs.prior is not None:
+        prior = read_prior(inputs.prior, str(matrix.attributes["geography"]), matrix.shape[1])
+    others = {name: path for name, path in vars(inputs).items() if name in ("l0", "prior") and path}
+    checkpoint = Checkpoint(
+        outputs.weights.with_name("checkpoint.npz"),
+        [made_from, matrix.attributes, record(others)],
+    )
+    result = fit_weights(
+        matrix=matrix,
+        targets=read_targets(inputs.targets),
+        columns=Columns.at(places),
+        settings=settings,
+        seed=seed,
+        prior=prior,
+        checkpoint=checkpoint,
+        support=raw.support if raw else None,
+    )
+    if raw:
+        result = describe_refit(result, matrix, raw)
+    write_fit(result, matrix.origins(), outputs)
+    checkpoint.remove()
 
 
 def _checked_support(support: np.ndarray, columns: Columns, settings: Settings) -> np.ndarray:
@@ -112,9 +177,7 @@ def _checked_support(support: np.ndarray, columns: Columns, settings: Settings) 
     return support
 
 
-def write_fit(
-    result: FitResult, origins: Mapping[str, object], outputs: Mapping[str, Path]
-) -> None:
+def write_fit(result: FitResult, origins: Mapping[str, object], outputs: FitOutputs) -> None:
     """Write everything about a fit, the weights last.
 
     Area files depend on the weights; the report holds their digest, that of the trace and those
@@ -123,29 +186,32 @@ def write_fit(
     Args:
         result: of `fit_weights`.
         origins: what the matrix was made from, by name.
-        outputs: the files to write: fit, diagnostics, areas, trace and weights.
+        outputs: the files to write.
     """
-    with atomic_path(outputs["weights"]) as part:
+    with atomic_path(outputs.weights) as part:
         # Through memory: NumPy's own writer does not say when the disk is full.
         content = io.BytesIO()
         np.save(content, result.weights)
         part.write_bytes(content.getvalue())
         digests = {**origins, "weights": sha256_file(part)}
-        write_trace(result.trace, digests, outputs["trace"])
-        digests["trace"] = sha256_file(outputs["trace"])
-        write_json(outputs["fit"], result.report | {"digests": digests})
-        for name in ("diagnostics", "areas"):
-            with atomic_path(outputs[name]) as table:
-                getattr(result, name).to_csv(table, index=False)
+        write_trace(result.trace, digests, outputs.trace)
+        digests["trace"] = sha256_file(outputs.trace)
+        write_json(outputs.fit, result.report | {"digests": digests})
+        for table, path in (
+            (result.diagnostics, outputs.diagnostics),
+            (result.areas, outputs.areas),
+        ):
+            with atomic_path(path) as table_part:
+                table.to_csv(table_part, index=False)
 
 
-def _warm_start(start: Trace, prepared: Preparation, settings: Settings) -> WarmStart:
+def _as_prior(trace: Trace, prepared: Preparation, settings: Settings) -> Prior:
     records = prepared.records
-    kept = int(np.count_nonzero(start.factor))
+    kept = int(np.count_nonzero(trace.factor))
     wanted = len(records) if settings.records is None else settings.records
-    if kept != wanted or np.count_nonzero(start.factor[records]) != kept:
+    if kept != wanted or np.count_nonzero(trace.factor[records]) != kept:
         raise InputError(
-            f"weights.start: that fit keeps {kept} columns, this one {wanted}; start from one "
-            "with as many, or set start to null"
+            f"weights.prior: that fit keeps {kept} columns, this one {wanted}; start from one "
+            "with as many, or set prior to null"
         )
-    return WarmStart(start.dense_factor[records], start.probability[records], start.factor[records])
+    return Prior(trace.dense_factor[records], trace.probability[records], trace.factor[records])

@@ -1,46 +1,58 @@
 """From a matrix and its targets to the problem that is solved."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from localcal.errors import InputError
+from localcal.files.csr import CHECKSUM, CsrFile, open_csr
+from localcal.files.origins import record, refuse_other
+from localcal.geography.geography import Geography, read_geography
 from localcal.weights.columns import Columns
 from localcal.weights.preparation import make_problem, prepare
 from localcal.weights.problem import Problem
 from localcal.weights.settings import Settings
 
 
+def open_matrix(path: Path, targets: Path, geography: Path) -> tuple[CsrFile, Geography]:
+    """Open a matrix with the places of its columns, and make sure that they belong together.
+
+    Raises:
+        InputError: the matrix is damaged, or was made from other targets or another geography.
+    """
+    matrix = open_csr(path)
+    refuse_other(path, matrix.attributes, record({"targets": targets, "geography": geography}))
+    matrix.verify()
+    return matrix, read_geography(geography)
+
+
+def content_of(matrix: CsrFile) -> dict[str, object]:
+    """Return what tells a matrix from any other, for a problem posed from it to carry."""
+    return {"matrix": matrix.attributes[CHECKSUM]}
+
+
 def pose_problem(
     matrix,
     targets: pd.DataFrame,
-    design_weight: np.ndarray,
-    household: np.ndarray,
-    state: np.ndarray,
-    district: np.ndarray,
+    columns: Columns,
     settings: Settings,
 ) -> tuple[Problem, np.ndarray]:
     """Return the problem that `fit_weights` solves, and its records' columns (int64 (n,)).
 
     The arguments are those of `fit_weights`; it raises the same errors.
     """
-    columns = as_columns(design_weight, household, state, district)
     check_input(matrix, targets, columns, settings)
     prepared = prepare(matrix, targets, columns, settings)
     return make_problem(matrix, prepared, columns, settings), prepared.records
 
 
-def as_columns(
-    design_weight: np.ndarray, household: np.ndarray, state: np.ndarray, district: np.ndarray
-) -> Columns:
-    return Columns(
-        np.asarray(design_weight, dtype=np.float64),
-        np.asarray(household, dtype=np.int32),
-        np.asarray(state, dtype=np.int32),
-        np.asarray(district, dtype=np.int32),
-    )
-
-
 def check_input(matrix, targets: pd.DataFrame, columns: Columns, settings: Settings) -> None:
+    """Refuse a matrix, targets and columns that do not belong together or cannot be fitted.
+
+    Raises:
+        InputError: lengths differ, or a weight, a number or a value makes no sense.
+    """
     n_rows, n_columns = matrix.shape
     if len(targets) != n_rows:
         raise InputError(

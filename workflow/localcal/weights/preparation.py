@@ -1,4 +1,4 @@
-"""What is decided before a fit: values that agree, the start, and which targets are fitted.
+"""What is decided before a fit: values that agree, the base weights, and which targets are fitted.
 
 A target is left out, and listed with the reason, where no column carries it, where no weights
 within the bounds reach it, where too few columns or households do, and where it is zero without
@@ -18,7 +18,7 @@ from localcal.errors import InputError
 from localcal.weights import verdicts
 from localcal.weights.columns import Columns
 from localcal.weights.harmonize import FAMILY, Harmonized, harmonize
-from localcal.weights.problem import Problem, build_problem
+from localcal.weights.problem import Problem, Records, build_problem
 from localcal.weights.rows import RowSummary, count_households, summarize_rows
 from localcal.weights.settings import GROUP_WEIGHTS, GroupRules, Settings, apply_rules
 
@@ -56,15 +56,15 @@ class Preparation:
     rules: GroupRules
     scale: np.ndarray
     """float64 (m,): |harmonized value|, or the floor of a zero target; NaN for other zeros."""
-    start_factor: float
+    base_factor: float
     """Scaled design weight / design weight."""
-    start: np.ndarray
+    base: np.ndarray
     """float64 (J,): scaled design weights."""
     summary: RowSummary
-    """Each target's sums under `start`."""
+    """Each target's sums under `base`."""
     households: np.ndarray
     """int64 (m,): distinct households that contribute to each target."""
-    target_state: np.ndarray
+    verdict: np.ndarray
     """str (m,): FITTED, MERGED or the reason for being left out."""
     equations: Equations
     records: np.ndarray
@@ -72,7 +72,7 @@ class Preparation:
 
 
 def prepare(matrix, targets: pd.DataFrame, columns: Columns, settings: Settings) -> Preparation:
-    """Settle the values, the start and which targets are fitted.
+    """Settle the values, the base weights and which targets are fitted.
 
     Raises:
         InputError: no target is left, a rule matches none, a target is negative where no column
@@ -91,30 +91,30 @@ def prepare(matrix, targets: pd.DataFrame, columns: Columns, settings: Settings)
     )
     value = harmonized.values
     scale = np.where(value == 0.0, rules.zero_floor, np.abs(value))
-    target_state = _supported(targets, scale, summary, households, settings, rules.hold_out)
-    _refuse_negative(targets, value, summary, target_state)
-    factor = _start_factor(value, summary.estimate, target_state == verdicts.FITTED)
+    verdict = _supported(targets, scale, summary, households, settings, rules.hold_out)
+    _refuse_negative(targets, value, summary, verdict)
+    factor = _base_factor(value, summary.estimate, verdict == verdicts.FITTED)
     summary = summary.scaled(factor)
-    slot = _slots(matrix, targets, columns, settings, rules.hold_out, summary, target_state)
-    _leave_out_unreachable(slot, target_state, value, scale, summary, settings)
+    slot = _slots(matrix, targets, columns, settings, rules.hold_out, summary, verdict)
+    _leave_out_unreachable(slot, verdict, value, scale, summary, settings)
     if settings.strict:
-        _refuse_unreachable(targets, target_state)
+        _refuse_unreachable(targets, verdict)
     if not (slot >= 0).any():
         raise InputError(
-            f"targets: none left to fit ({_count_text(target_state)}); look at the levels, the "
+            f"targets: none left to fit ({_count_text(verdict)}); look at the levels, the "
             "bounds and minimum_columns, or give targets the population can carry"
         )
-    logger.info("targets: %s; start factor %.4g", _count_text(target_state), factor)
+    logger.info("targets: %s; base factor %.4g", _count_text(verdict), factor)
     records = np.flatnonzero(columns.design_weight > 0)
     return Preparation(
         harmonized=harmonized,
         rules=rules,
         scale=scale,
-        start_factor=factor,
-        start=columns.design_weight * factor,
+        base_factor=factor,
+        base=columns.design_weight * factor,
         summary=summary,
         households=households,
-        target_state=target_state,
+        verdict=verdict,
         equations=_equations(targets, slot, value, scale, rules, settings.group_weight),
         records=records[np.argsort(columns.district[records], kind="stable")],
     )
@@ -130,10 +130,12 @@ def make_problem(matrix, prepared: Preparation, columns: Columns, settings: Sett
         scale=root / equations.scale,
         goal=root * equations.value / equations.scale,
         root=root,
-        records=prepared.records,
-        base=prepared.start[prepared.records],
+        records=Records(
+            prepared.records,
+            prepared.base[prepared.records],
+            columns.district[prepared.records],
+        ),
         bounds=settings.bounds,
-        district=columns.district[prepared.records],
     )
 
 
@@ -147,7 +149,7 @@ def _implausible(
     """
     value = targets["value"].to_numpy(np.float64)
     usable = targets["geo_level"].isin(settings.levels).to_numpy() & (summary.columns > 0)
-    factor = _start_factor(value, summary.estimate, usable)
+    factor = _base_factor(value, summary.estimate, usable)
     slack = np.where(value == 0.0, np.nan_to_num(rules.zero_floor), 0.0)
     scaled = summary.scaled(factor)
     return usable & _out_of_reach(
@@ -164,7 +166,7 @@ def _out_of_reach(
 ) -> np.ndarray:
     """Return as bool where no weights within the bounds add up to between `low` and `high`.
 
-    `positive` and `negative` are the sums of the contributions of either sign at the start.
+    `positive` and `negative` sum the contributions of either sign under the base weights.
     """
     smallest = bounds[0] * positive + bounds[1] * negative
     largest = bounds[1] * positive + bounds[0] * negative
@@ -201,9 +203,9 @@ def _supported(
 
 
 def _refuse_negative(
-    targets: pd.DataFrame, value: np.ndarray, summary: RowSummary, target_state: np.ndarray
+    targets: pd.DataFrame, value: np.ndarray, summary: RowSummary, verdict: np.ndarray
 ) -> None:
-    wrong = (target_state == verdicts.FITTED) & (value < 0) & (summary.negative == 0.0)
+    wrong = (verdict == verdicts.FITTED) & (value < 0) & (summary.negative == 0.0)
     if wrong.any():
         raise InputError(
             f"target {targets['name'].to_numpy()[wrong][0]}: its value is negative but no column "
@@ -212,7 +214,7 @@ def _refuse_negative(
         )
 
 
-def _start_factor(value: np.ndarray, estimate: np.ndarray, usable: np.ndarray) -> float:
+def _base_factor(value: np.ndarray, estimate: np.ndarray, usable: np.ndarray) -> float:
     """Return the factor on the design weights that makes the median value / estimate 1."""
     usable = usable & (value * estimate > 0)
     return float(np.median(value[usable] / estimate[usable])) if usable.any() else 1.0
@@ -225,21 +227,21 @@ def _slots(
     settings: Settings,
     held_out: np.ndarray,
     summary: RowSummary,
-    target_state: np.ndarray,
+    verdict: np.ndarray,
 ) -> np.ndarray:
     """Give every fitted target an equation, merged ones a common one; int64 (m,), -1 for none.
 
-    Marks the targets of merged sums in `target_state`.
+    Marks the targets of merged sums in `verdict`.
     """
     groups = []
     if settings.thin == "merge":
-        candidates = np.isin(target_state, [verdicts.FITTED, verdicts.THIN]) & ~held_out
+        candidates = np.isin(verdict, [verdicts.FITTED, verdicts.THIN]) & ~held_out
         for members in _siblings(targets, candidates):
-            merged = _merge(matrix, columns, settings, members, summary, target_state)
+            merged = _merge(matrix, columns, settings, members, summary, verdict)
             groups.append(merged)
-            target_state[merged] = verdicts.MERGED
+            verdict[merged] = verdicts.MERGED
     slot = np.full(len(targets), -1, dtype=np.int64)
-    single = np.flatnonzero(target_state == verdicts.FITTED)
+    single = np.flatnonzero(verdict == verdicts.FITTED)
     slot[single] = np.arange(len(single))
     for number, merged in enumerate(group for group in groups if len(group)):
         slot[merged] = len(single) + number
@@ -263,13 +265,13 @@ def _merge(
     settings: Settings,
     members: np.ndarray,
     summary: RowSummary,
-    target_state: np.ndarray,
+    verdict: np.ndarray,
 ) -> np.ndarray:
     """Return which of the `members` form a sum that is not thin; none if there is no such sum.
 
     All thin ones are in it, then those with the fewest columns, one after the other.
     """
-    is_thin = target_state[members] == verdicts.THIN
+    is_thin = verdict[members] == verdicts.THIN
     if not is_thin.any():
         return members[:0]
     order = np.lexsort((members, summary.columns[members], ~is_thin))
@@ -292,7 +294,7 @@ def _merge(
 
 def _leave_out_unreachable(
     slot: np.ndarray,
-    target_state: np.ndarray,
+    verdict: np.ndarray,
     value: np.ndarray,
     scale: np.ndarray,
     summary: RowSummary,
@@ -314,14 +316,14 @@ def _leave_out_unreachable(
     # Values of a sum may cancel, and a relative error from zero has no meaning.
     outside = _out_of_reach(*sums, settings.bounds) | ((sums[0] == 0.0) & (sums[1] == 0.0))
     lost = used & outside[slot]
-    target_state[lost] = verdicts.UNREACHABLE
+    verdict[lost] = verdicts.UNREACHABLE
     slot[lost] = -1
     number = np.cumsum(~outside) - 1
     slot[slot >= 0] = number[slot[slot >= 0]]
 
 
-def _refuse_unreachable(targets: pd.DataFrame, target_state: np.ndarray) -> None:
-    lost = np.isin(target_state, [verdicts.UNREACHABLE, verdicts.NO_SUPPORT])
+def _refuse_unreachable(targets: pd.DataFrame, verdict: np.ndarray) -> None:
+    lost = np.isin(verdict, [verdicts.UNREACHABLE, verdicts.NO_SUPPORT])
     if lost.any():
         names = targets["name"].to_numpy()[lost]
         raise InputError(
@@ -355,19 +357,19 @@ def _equations(
     )
 
 
-def count_states(target_state: np.ndarray) -> dict[str, int]:
+def count_verdicts(verdict: np.ndarray) -> dict[str, int]:
     """Return how many targets are in each state."""
-    names, counts = np.unique(target_state, return_counts=True)
+    names, counts = np.unique(verdict, return_counts=True)
     return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
 
 
-def _count_text(target_state: np.ndarray) -> str:
-    return ", ".join(f"{count} {name}" for name, count in count_states(target_state).items())
+def _count_text(verdict: np.ndarray) -> str:
+    return ", ".join(f"{count} {name}" for name, count in count_verdicts(verdict).items())
 
 
 def merged_sums(prepared: Preparation, names: np.ndarray) -> Iterator[tuple[int, list[str]]]:
     """Yield the equation and the names of the targets of every merged sum."""
     slot = prepared.equations.slot
-    merged = prepared.target_state == verdicts.MERGED
+    merged = prepared.verdict == verdicts.MERGED
     for number in np.unique(slot[merged]):
         yield int(number), [str(name) for name in names[slot == number]]

@@ -6,6 +6,7 @@ or a floor where t = 0); `localcal.weights.descent` has the objective.
 
 import dataclasses
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -132,16 +133,25 @@ class Problem:
         return records, self.indices[place].astype(np.int64)
 
 
+class Records(NamedTuple):
+    """The n records of a problem; columns of one district are neighbours."""
+
+    column: np.ndarray
+    """int64 (n,): where each is in the matrix."""
+    base: np.ndarray
+    """float64 (n,): base weights, all positive."""
+    district: np.ndarray
+    """int32 (n,)."""
+
+
 def build_problem(
     matrix,
     slot: np.ndarray,
     scale: np.ndarray,
     goal: np.ndarray,
     root: np.ndarray,
-    records: np.ndarray,
-    base: np.ndarray,
+    records: Records,
     bounds: tuple[float, float],
-    district: np.ndarray,
 ) -> Problem:
     """Turn the fitted rows of a CSR matrix into record-major order.
 
@@ -151,14 +161,12 @@ def build_problem(
         scale: float64 (m,), factor from the target's unit to A's.
         goal: float64 (m,), b.
         root: float64 (m,), sqrt(rho).
-        records: int64 (n,), columns of the matrix in the order of the records.
-        base: float64 (n,), base weights, all positive.
-        bounds: lower and upper factor on `base`.
-        district: int32 (n,), equal values adjacent.
+        records: the records, in order.
+        bounds: lower and upper factor on their base weights.
     """
     position = np.full(matrix.shape[1], -1, dtype=np.int32)
-    position[records] = np.arange(len(records), dtype=np.int32)
-    indptr = np.zeros(len(records) + 1, dtype=np.int64)
+    position[records.column] = np.arange(len(records.column), dtype=np.int32)
+    indptr = np.zeros(len(records.column) + 1, dtype=np.int64)
     for block in row_blocks(matrix):
         _count_entries(block.first, block.indptr, block.indices, block.data, slot, position, indptr)
     np.cumsum(indptr, out=indptr)
@@ -177,10 +185,10 @@ def build_problem(
         squared_norm=_squared_norms(indptr, data),
         goal=goal,
         root=root,
-        base=base,
-        lower=bounds[0] * base,
-        upper=bounds[1] * base,
-        district=district,
+        base=records.base,
+        lower=bounds[0] * records.base,
+        upper=bounds[1] * records.base,
+        district=records.district,
     )
 
 
@@ -196,7 +204,7 @@ def _count_entries(first, indptr, indices, data, slot, position, counts):
 
 
 @numba.njit
-def _place_entries(
+def _place_entries(  # noqa: PLR0913 - a compiled kernel takes arrays
     first, indptr, indices, data, slot, scale, position, free, record_indices, record_data
 ):
     for local in range(len(indptr) - 1):
@@ -259,7 +267,7 @@ def _transposed_product(indptr, indices, data, residual):
 
 
 @numba.njit
-def _admit(
+def _admit(  # noqa: PLR0913 - a compiled kernel takes arrays
     waiting, limit, indptr, indices, data, squared_norm, base, lower, upper, ridge, weights,
     residual,
 ):  # fmt: skip

@@ -10,7 +10,7 @@ from localcal.errors import InputError
 from localcal.weights import diagnostics, verdicts
 from localcal.weights.columns import Columns
 from localcal.weights.findings import findings
-from localcal.weights.preparation import Preparation, count_states, merged_sums
+from localcal.weights.preparation import Preparation, count_verdicts, merged_sums
 from localcal.weights.rows import RowSummary, summarize_rows
 from localcal.weights.settings import Settings
 from localcal.weights.solver import Fitted
@@ -57,16 +57,8 @@ def describe_fit(
     final = summarize_rows(matrix, weights)
     dense = final
     if fitted.selection is not None:
-        dense = summarize_rows(matrix, prepared.start * trace.dense_factor)
-    single = prepared.target_state == verdicts.FITTED
-    slot = prepared.equations.slot[single]
-    rho, huber_weight = np.full((2, len(targets)), np.nan)
-    rho[single], huber_weight[single] = prepared.equations.rho[slot], fitted.huber_weight[slot]
-    table = diagnostics.target_table(
-        targets, prepared.harmonized.values, prepared.scale, prepared.rules.tolerance,
-        prepared.target_state, rho, huber_weight, prepared.summary, prepared.households,
-        dense.estimate, final,
-    )  # fmt: skip
+        dense = summarize_rows(matrix, prepared.base * trace.dense_factor)
+    table = diagnostics.target_table(targets, prepared, fitted.huber_weight, dense.estimate, final)
     areas = diagnostics.area_table(table, columns, weights.astype(np.float64))
     report = _report(table, areas, columns, settings, seed, prepared, fitted, trace)
     report["merged"] = _merged(targets, prepared, fitted, final)
@@ -77,13 +69,13 @@ def describe_fit(
 
 def _trace(prepared: Preparation, fitted: Fitted) -> Trace:
     """Take the weights apart, in the columns' order."""
-    records, start = prepared.records, prepared.start
-    probability = np.ones(len(start))
+    records, base = prepared.records, prepared.base
+    probability = np.ones(len(base))
     probability[records] = fitted.probability
-    factor, dense_factor = np.zeros((2, len(start)))
-    factor[records] = fitted.weights * fitted.probability / start[records]
-    dense_factor[records] = fitted.dense / start[records]
-    return Trace(start, probability, dense_factor, factor)
+    factor, dense_factor = np.zeros((2, len(base)))
+    factor[records] = fitted.weights * fitted.probability / base[records]
+    dense_factor[records] = fitted.dense / base[records]
+    return Trace(base, probability, dense_factor, factor)
 
 
 def _report(
@@ -101,7 +93,7 @@ def _report(
     is_fitted = (table["role"] == "fitted").to_numpy()
     weights = trace.weights().astype(np.float64)
     quality = diagnostics.weight_quality(
-        columns, prepared.start, trace.probability, weights, settings.bounds
+        columns, prepared.base, trace.probability, weights, settings.bounds
     )
     few = is_fitted & (table["effective_n"] < diagnostics.FEW_EFFECTIVE)
     unpublishable = areas[~areas["is_publishable"]]
@@ -112,9 +104,9 @@ def _report(
         "n_targets": len(table),
         "n_fitted": n_equations,
         "records_per_target": quality["records"] / n_equations,
-        "targets_by_state": count_states(table["state"].to_numpy(str)),
-        "state_meanings": verdicts.MEANING,
-        "start_factor": prepared.start_factor,
+        "targets_by_verdict": count_verdicts(table["verdict"].to_numpy(str)),
+        "verdict_meanings": verdicts.MEANING,
+        "base_factor": prepared.base_factor,
         "loss": float(np.sum(table["rel_error"].to_numpy()[is_fitted] ** 2)),
         "objective": certificate.objective,
         "gap": certificate.gap,
@@ -157,7 +149,7 @@ def _merged(
             {
                 "targets": names,
                 "value": value,
-                "start_estimate": float(np.sum(prepared.summary.estimate[members])),
+                "base_estimate": float(np.sum(prepared.summary.estimate[members])),
                 "final_estimate": estimate,
                 "rel_error": (estimate - value) / scale,
                 "rho": float(equations.rho[number]),
@@ -173,7 +165,7 @@ def _log_summary(report: dict) -> None:
         "fit: %d records, loss %.4g, rms gap %.3g after %d sweeps (ended by %s), design effect "
         "%.3g; targets: %s", weights["records"], report["loss"], report["rms_gap"],
         report["sweeps"], report["stopped_by"], weights["design_effect"],
-        ", ".join(f"{count} {name}" for name, count in report["targets_by_state"].items()),
+        ", ".join(f"{count} {name}" for name, count in report["targets_by_verdict"].items()),
     )  # fmt: skip
     for line in report["findings"]:
         logger.info("note: %s", line)

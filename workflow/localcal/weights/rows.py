@@ -118,7 +118,7 @@ def summarize_rows(matrix, weights: np.ndarray, check: bool = False) -> RowSumma
 
 
 @numba.njit
-def _summarize_block(
+def _summarize_block(  # noqa: PLR0913 - a compiled kernel takes arrays
     first, indptr, indices, data, weights, positive, negative, square, largest, columns
 ):
     for local in range(len(indptr) - 1):

@@ -10,6 +10,7 @@
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from localcal.errors import InputError
 from localcal.jobs.progress import Progress
 from localcal.weights.checkpoint import Checkpoint, Result
-from localcal.weights.descent import Certificate, Shuffler, descend
+from localcal.weights.descent import Certificate, Position, Shuffler, Watch, descend
 from localcal.weights.newton import MOST_TARGETS, products, solve_newton
 from localcal.weights.problem import Problem
 from localcal.weights.selection import Draw, district_shares, draw_records, exchange_records
@@ -61,7 +62,7 @@ INDEPENDENT = 1e-8
 
 
 @dataclass(frozen=True)
-class WarmStart:
+class Prior:
     """Where another fit with as many records ended; n records."""
 
     dense_factor: np.ndarray
@@ -95,7 +96,7 @@ def solve(
     problem: Problem,
     settings: Settings,
     seed: int,
-    warm: WarmStart | None = None,
+    prior: Prior | None = None,
     checkpoint: Checkpoint | None = None,
     chosen: np.ndarray | None = None,
 ) -> Fitted:
@@ -110,11 +111,11 @@ def solve(
     solver = _Solver(problem, settings, Shuffler(int(words[0])), checkpoint)
     rng = np.random.default_rng(int(words[1]))
     if chosen is not None and not chosen.all():
-        return solver.fit_selected(rng, warm, chosen)
+        return solver.fit_selected(rng, prior, chosen)
     if settings.records is None or settings.records == len(problem.base):
-        return solver.fit_all(warm)
+        return solver.fit_all(prior)
     refuse_too_few(problem, settings.records)
-    return solver.fit_selected(rng, warm, None)
+    return solver.fit_selected(rng, prior, None)
 
 
 def refuse_too_few(problem: Problem, records: int) -> None:
@@ -169,13 +170,13 @@ class _Solver:
     shuffler: Shuffler
     checkpoint: Checkpoint | None
 
-    def fit_all(self, warm: WarmStart | None) -> Fitted:
+    def fit_all(self, prior: Prior | None) -> Fitted:
         """Fit every record."""
         problem, settings = self.problem, self.settings
         weights = problem.base.copy()
-        if warm is not None:
-            weights = np.clip(problem.base * warm.factor, problem.lower, problem.upper)
-        path = () if warm is not None else _lighter(PREFIT_PATH + REFIT_PATH, settings.penalty)
+        if prior is not None:
+            weights = np.clip(problem.base * prior.factor, problem.lower, problem.upper)
+        path = () if prior is not None else _lighter(PREFIT_PATH + REFIT_PATH, settings.penalty)
         certificate, sweeps = self.follow(problem, weights, path, "fit")
         contradicted = self._contradicted(problem, weights)
         certificate, made, huber, rounds = self.soften(problem, weights, contradicted, certificate)
@@ -184,7 +185,7 @@ class _Solver:
         )
 
     def fit_selected(
-        self, rng: np.random.Generator, warm: WarmStart | None, chosen: np.ndarray | None
+        self, rng: np.random.Generator, prior: Prior | None, chosen: np.ndarray | None
     ) -> Fitted:
         """Fit all records, take the chosen ones or draw as many as asked for, and fit those.
 
@@ -193,17 +194,20 @@ class _Solver:
         design weight to the final one stays inside the bounds, however many fits are made.
         """
         problem = self.problem
-        dense, prefit_sweeps, draw = self._prefit(rng, chosen) if warm is None else self._take(warm)
+        if prior is None:
+            dense, prefit_sweeps, draw = self._prefit(rng, chosen)
+        else:
+            dense, prefit_sweeps, draw = self._take(prior)
         contradicted = self._contradicted(problem, dense)
         problem = problem.with_base(
             dense / draw.probability,
             problem.lower / draw.probability,
             problem.upper / draw.probability,
         )
-        if warm is None:
+        if prior is None:
             weights, certificate, sweeps, swaps = self._fit_drawn(problem, draw, chosen is None)
         else:
-            weights = self.problem.base * warm.factor / draw.probability
+            weights = self.problem.base * prior.factor / draw.probability
             certificate, sweeps = self._refine_kept(problem, weights, self.settings.max_sweeps)
             swaps = 0
         kept = np.flatnonzero(weights)
@@ -259,11 +263,11 @@ class _Solver:
         share = district_shares(dense, problem.district, chosen)
         return dense, sweeps, Draw(share, chosen, forced=0)
 
-    def _take(self, warm: WarmStart) -> tuple[np.ndarray, int, Draw]:
+    def _take(self, prior: Prior) -> tuple[np.ndarray, int, Draw]:
         """Return what another fit had in place of a prefit."""
         problem = self.problem
-        dense = np.clip(problem.base * warm.dense_factor, problem.lower, problem.upper)
-        return dense, 0, Draw(warm.probability, warm.factor > 0, 0)
+        dense = np.clip(problem.base * prior.dense_factor, problem.lower, problem.upper)
+        return dense, 0, Draw(prior.probability, prior.factor > 0, 0)
 
     def follow(
         self, problem: Problem, weights: np.ndarray, path: tuple, label: str
@@ -301,7 +305,7 @@ class _Solver:
             last = stage == len(path) - 1
             certificate = descend(
                 problem, weights, *path[stage], self.shuffler, tolerance if last else None,
-                progress, self._watch(stage), position,
+                Watch(progress, self._offer(stage), position),
             )  # fmt: skip
             made += certificate.sweeps
             position = None
@@ -309,11 +313,12 @@ class _Solver:
             self.checkpoint.finish(Result(weights.copy(), certificate, made))
         return certificate, made
 
-    def _watch(self, stage: int):
+    def _offer(self, stage: int) -> Callable[[Position], None] | None:
         """Return what a descent calls before each look at the gap; None without a checkpoint."""
-        if self.checkpoint is None:
+        checkpoint = self.checkpoint
+        if checkpoint is None:
             return None
-        return lambda position: self.checkpoint.offer(stage, position)
+        return lambda position: checkpoint.offer(stage, position)
 
     def _contradicted(self, problem: Problem, weights: np.ndarray) -> np.ndarray:
         """Return as bool (p,) which equations the fit of all records misses by far."""

@@ -1,6 +1,6 @@
-"""How every weight came about: scaled design weight, selection probability and factor.
+"""How every weight came about: base weight, selection probability and factor.
 
-    weight = float32(start / probability * factor)
+    weight = float32(base / probability * factor)
 
 holds to the last bit, in 64-bit arithmetic in this order.
 """
@@ -13,26 +13,27 @@ import numpy as np
 
 from localcal.errors import InputError
 from localcal.files.hdf5 import create_h5, open_h5
+from localcal.files.origins import refuse_other
 
-ARRAYS = ("start", "probability", "dense_factor", "factor")
+ARRAYS = ("base", "probability", "dense_factor", "factor")
 
 
 @dataclass(frozen=True)
 class Trace:
     """The parts of the weights of J columns."""
 
-    start: np.ndarray
-    """float64 (J,), households: design weight times the fit's start factor."""
+    base: np.ndarray
+    """float64 (J,), households: design weight times the fit's base factor."""
     probability: np.ndarray
     """float64 (J,): of being kept; 1 where all columns are, and without design weight."""
     dense_factor: np.ndarray
-    """float64 (J,): weight in the fit of all columns / start."""
+    """float64 (J,): weight in the fit of all columns / base."""
     factor: np.ndarray
-    """float64 (J,): weight * probability / start; 0 for columns not kept."""
+    """float64 (J,): weight * probability / base; 0 for columns not kept."""
 
     def weights(self) -> np.ndarray:
         """Return the final weights, float32 (J,)."""
-        return (self.start / self.probability * self.factor).astype(np.float32)
+        return (self.base / self.probability * self.factor).astype(np.float32)
 
 
 def write_trace(trace: Trace, origins: Mapping[str, object], path: str | Path) -> None:
@@ -57,7 +58,7 @@ def read_trace(path: str | Path) -> tuple[Trace, dict[str, object]]:
         return Trace(*(file[name][:] for name in ARRAYS)), dict(file.attrs)
 
 
-def read_start(path: str | Path, geography: str, n_columns: int) -> Trace:
+def read_prior(path: str | Path, geography: str, n_columns: int) -> Trace:
     """Return the trace of another fit to begin from.
 
     Args:
@@ -69,14 +70,16 @@ def read_start(path: str | Path, geography: str, n_columns: int) -> Trace:
         InputError: it is about other columns.
     """
     trace, origins = read_trace(path)
-    if len(trace.start) != n_columns:
+    if len(trace.base) != n_columns:
         raise InputError(
-            f"{path}: has {len(trace.start)} columns and the matrix {n_columns}; start from a fit "
-            "of the same columns or set weights.*.start to null"
+            f"{path}: has {len(trace.base)} columns and the matrix {n_columns}; start from a fit "
+            "of the same columns or set weights.*.prior to null"
         )
-    if origins.get("geography") != geography:
-        raise InputError(
-            f"{path}: made with another geography, so its columns are others; start from a fit of "
-            "the same columns or set weights.*.start to null"
-        )
+    refuse_other(
+        path,
+        origins,
+        {"geography": geography},
+        "its columns are others; start from a fit of the same columns or set weights.*.prior to "
+        "null",
+    )
     return trace

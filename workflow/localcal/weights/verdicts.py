@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# States of a target. FITTED is what the rows of the fit are called until their errors are known.
+# Verdicts on a target. FITTED is what the rows of the fit are called until their errors are known.
 NOT_FITTED = "not_fitted"
 HELD_OUT = "held_out"
 ZERO = "zero"
@@ -41,8 +41,8 @@ def scaled_error(estimate: np.ndarray, value: np.ndarray, scale: np.ndarray) -> 
     return (estimate - value) / scale
 
 
-def settle_states(
-    target_state: np.ndarray,
+def settle_verdicts(
+    verdict: np.ndarray,
     dense_error: np.ndarray,
     final_error: np.ndarray,
     tolerance: np.ndarray,
@@ -52,14 +52,18 @@ def settle_states(
     allowed = np.maximum(MISSED_ABOVE, tolerance) * (1 + AT_BOUND)
     missed = np.abs(final_error) > allowed
     contradicted = missed & (np.abs(dense_error) > allowed)
-    verdict = np.where(contradicted, CONTRADICTED, np.where(missed, MISSED, MET))
-    return np.where(target_state == FITTED, verdict, target_state)
+    of_fitted = np.where(contradicted, CONTRADICTED, np.where(missed, MISSED, MET))
+    return np.where(verdict == FITTED, of_fitted, verdict)
 
 
-def role_of(state: np.ndarray) -> np.ndarray:
-    """Return the role, out of ROLES, that each state means; arrays of str (m,)."""
+def role_of(verdict: np.ndarray) -> np.ndarray:
+    """Return the role, out of ROLES, that each verdict means; arrays of str (m,)."""
     return np.select(
-        [np.isin(state, [FITTED, MET, MISSED, CONTRADICTED]), state == MERGED, state == HELD_OUT],
+        [
+            np.isin(verdict, [FITTED, MET, MISSED, CONTRADICTED]),
+            verdict == MERGED,
+            verdict == HELD_OUT,
+        ],
         ROLES[:3],
         ROLES[3],
     )

@@ -50,16 +50,17 @@ def main() -> None:
     if settings["device"] == "cuda" and not torch.cuda.is_available():
         sys.exit("torch finds no GPU; give the job one, or ask for none (gpu=0)")
     with h5py.File(problem_path) as file:
-        goal, start, columns = file["goal"][:], file["start"][:], file["columns"][:]
+        origins = dict(file.attrs)
+        goal, base, columns = file["goal"][:], file["base"][:], file["columns"][:]
         record_major = scipy.sparse.csr_matrix(
-            (file["data"][:], file["indices"][:], file["indptr"][:]), shape=(len(start), len(goal))
+            (file["data"][:], file["indices"][:], file["indptr"][:]), shape=(len(base), len(goal))
         )
     began = time.monotonic()
     model = Logged(
-        n_features=len(start),
+        n_features=len(base),
         beta=settings["beta"],
         init_keep_prob=KEEP_PROBABILITY,
-        init_weights=start,
+        init_weights=base,
         log_weight_jitter_sd=LOG_WEIGHT_JITTER,
         log_alpha_jitter_sd=LOG_ALPHA_JITTER,
         device=settings["device"],
@@ -79,6 +80,7 @@ def main() -> None:
     with h5py.File(weights_path, "w") as file:
         file["weights"], file["columns"] = weights.astype(np.float32), columns
         file.attrs.update(
+            **origins,
             seed=settings["seed"],
             device=settings["device"],
             epochs=model.epoch,

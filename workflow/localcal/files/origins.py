@@ -1,0 +1,36 @@
+"""Was this made from that? The digests that a product carries of what it was made from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from localcal.errors import InputError
+from localcal.files.atomic import sha256_file
+
+
+def record(inputs: Mapping[str, str | Path]) -> dict[str, str]:
+    """Return the SHA-256 of each input's file, by name, for a product to carry."""
+    return {name: sha256_file(path) for name, path in sorted(inputs.items())}
+
+
+def refuse_other(
+    path: str | Path,
+    recorded: Mapping[str, object],
+    expected: Mapping[str, object],
+    remedy: str = "remove it and run the same command again",
+) -> None:
+    """Refuse a product that was made from something else.
+
+    Args:
+        path: the product.
+        recorded: what it says it was made from; more than is expected is allowed.
+        expected: the digests of what it should have been made from.
+        remedy: what to do about it.
+
+    Raises:
+        InputError: a digest differs or is missing.
+    """
+    for name, digest in sorted(expected.items()):
+        if name not in recorded:
+            raise InputError(f"{path}: does not say which {name} it was made from; {remedy}")
+        if recorded[name] != digest:
+            raise InputError(f"{path}: made from another {name} than the run has now; {remedy}")
