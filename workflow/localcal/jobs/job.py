@@ -106,7 +106,7 @@ def _label(log_path: Path) -> str:
 def _logging_to(path: Path) -> Iterator[None]:
     """Send log lines and warnings to a file and to stderr."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handlers = [logging.FileHandler(path, mode="w"), logging.StreamHandler()]
+    handlers: list[logging.Handler] = [logging.FileHandler(path, mode="w"), logging.StreamHandler()]
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.INFO)
