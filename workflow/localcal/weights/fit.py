@@ -18,6 +18,7 @@ import pandas as pd
 
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path, sha256_file, write_json
+from localcal.files.csr import CsrLike
 from localcal.weights.checkpoint import Checkpoint
 from localcal.weights.columns import Columns
 from localcal.weights.pose import as_columns, check_input
@@ -33,7 +34,7 @@ from localcal.weights.trace import Trace, write_trace
 
 
 def fit_weights(
-    matrix,
+    matrix: CsrLike,
     targets: pd.DataFrame,
     design_weight: np.ndarray,
     household: np.ndarray,

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from localcal.errors import InputError
+from localcal.files.csr import CsrLike
 from localcal.weights.columns import Columns
 from localcal.weights.preparation import make_problem, prepare
 from localcal.weights.problem import Problem
@@ -11,7 +12,7 @@ from localcal.weights.settings import Settings
 
 
 def pose_problem(
-    matrix,
+    matrix: CsrLike,
     targets: pd.DataFrame,
     design_weight: np.ndarray,
     household: np.ndarray,
@@ -40,7 +41,9 @@ def as_columns(
     )
 
 
-def check_input(matrix, targets: pd.DataFrame, columns: Columns, settings: Settings) -> None:
+def check_input(
+    matrix: CsrLike, targets: pd.DataFrame, columns: Columns, settings: Settings
+) -> None:
     n_rows, n_columns = matrix.shape
     if len(targets) != n_rows:
         raise InputError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from localcal.files.csr import CsrLike
 from localcal.weights.rows import row_blocks
 
 
@@ -133,7 +134,7 @@ class Problem:
 
 
 def build_problem(
-    matrix,
+    matrix: CsrLike,
     slot: np.ndarray,
     scale: np.ndarray,
     goal: np.ndarray,

@@ -10,6 +10,7 @@
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from localcal.errors import InputError
 from localcal.jobs.progress import Progress
 from localcal.weights.checkpoint import Checkpoint, Result
-from localcal.weights.descent import Certificate, Shuffler, descend
+from localcal.weights.descent import Certificate, Position, Shuffler, descend
 from localcal.weights.newton import MOST_TARGETS, products, solve_newton
 from localcal.weights.problem import Problem
 from localcal.weights.selection import Draw, district_shares, draw_records, exchange_records
@@ -239,7 +240,8 @@ class _Solver:
         weights = np.zeros(len(problem.base))
         weights[kept] = part_weights
         enough = SWAP_BELOW_RECORDS_PER_TARGET * len(problem.goal)
-        if not may_swap or self.settings.records >= enough:
+        records = self.settings.records
+        if not may_swap or records is None or records >= enough:
             return weights, certificate, sweeps, 0
         weights, certificate, made, accepted = self._swap(
             problem, weights, draw.probability < 1.0, certificate
@@ -255,6 +257,7 @@ class _Solver:
         path = _lighter(PREFIT_PATH, penalty) or ((penalty, PREFIT_SWEEPS),)
         _, sweeps = self._descend(problem, dense, path, None, "prefit")
         if chosen is None:
+            assert self.settings.records is not None  # or all would be fitted
             return dense, sweeps, draw_records(problem, dense, self.settings.records, rng)
         share = district_shares(dense, problem.district, chosen)
         return dense, sweeps, Draw(share, chosen, forced=0)
@@ -299,9 +302,10 @@ class _Solver:
         made = sum(sweeps for _, sweeps in path[:first])
         for stage in range(first, len(path)):
             last = stage == len(path) - 1
+            penalty, most_sweeps = path[stage]
             certificate = descend(
-                problem, weights, *path[stage], self.shuffler, tolerance if last else None,
-                progress, self._watch(stage), position,
+                problem, weights, penalty, most_sweeps, self.shuffler,
+                tolerance if last else None, progress, self._watch(stage), position,
             )  # fmt: skip
             made += certificate.sweeps
             position = None
@@ -309,11 +313,12 @@ class _Solver:
             self.checkpoint.finish(Result(weights.copy(), certificate, made))
         return certificate, made
 
-    def _watch(self, stage: int):
+    def _watch(self, stage: int) -> Callable[[Position], None] | None:
         """Return what a descent calls before each look at the gap; None without a checkpoint."""
-        if self.checkpoint is None:
+        checkpoint = self.checkpoint
+        if checkpoint is None:
             return None
-        return lambda position: self.checkpoint.offer(stage, position)
+        return lambda position: checkpoint.offer(stage, position)
 
     def _contradicted(self, problem: Problem, weights: np.ndarray) -> np.ndarray:
         """Return as bool (p,) which equations the fit of all records misses by far."""
@@ -373,6 +378,7 @@ class _Solver:
         where not kept), their certificate, the sweeps made and the rounds that helped.
         """
         share, smallest, sweeps = SWAP_SHARE, SMALLEST_SWAP_SHARE, SWAP_SWEEPS
+        assert self.settings.records is not None  # or none would be swapped
         if self.settings.records >= REPAIR_FROM_RECORDS_PER_TARGET * len(problem.goal):
             share, smallest, sweeps = REPAIR_SHARE, SMALLEST_REPAIR_SHARE, REPAIR_SWEEPS
         made, accepted = 0, 0
