@@ -91,7 +91,7 @@ def build_matrix(  # noqa: PLR0913 - keywords that notebooks use
     return open_csr(folder / "matrix.h5")
 
 
-def _as_file(given: object, path: Path, write: Callable[[Path, object], None]) -> Path:
+def _as_file[T](given: T | str | Path, path: Path, write: Callable[[Path, T], None]) -> Path:
     if isinstance(given, str | Path):
         return Path(given)
     write(path, given)

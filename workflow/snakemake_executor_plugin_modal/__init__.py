@@ -1,5 +1,7 @@
 """Snakemake executor for Modal: one call of a deployed function per job, files on a Volume."""
 
+from typing import Any, Self
+
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 from snakemake_executor_plugin_modal.settings import COMMON_SETTINGS, ExecutorSettings
@@ -16,7 +18,7 @@ class Executor(RemoteExecutor):
     takes a third of a second.
     """
 
-    def __new__(cls, *_):
+    def __new__(cls, *_: Any) -> Self:
         from snakemake_executor_plugin_modal.executor import ModalExecutor
 
         return object.__new__(ModalExecutor)

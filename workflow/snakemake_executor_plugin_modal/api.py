@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import modal.exception
 from grpclib.exceptions import StreamTerminatedError
@@ -36,20 +37,28 @@ def require_token() -> None:
         )
 
 
+class Log(Protocol):
+    """The part of Snakemake's logger that says what goes on."""
+
+    def info(self, msg: str) -> None: ...
+
+    def warning(self, msg: str) -> None: ...
+
+
 class Patience:
     """Repeats calls that fail for a passing reason, for at most so many seconds without success.
 
     Shared by all calls of a run: an answer to any of them is an answer. `lost` says that it ended.
     """
 
-    def __init__(self, seconds: float, logger):
+    def __init__(self, seconds: float, logger: Log) -> None:
         self._seconds, self._logger = seconds, logger
         self._failing_since: float | None = None
-        self._warned = -WARN_EVERY
+        self._warned: float = -WARN_EVERY
         self.errors = 0
         self.lost = False
 
-    async def ask(self, call: Callable[[], Awaitable], what: str):
+    async def ask[T](self, call: Callable[[], Awaitable[T]], what: str) -> T:
         """What `call()` gives, tried again while it fails for a passing reason.
 
         Raises:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import modal
 
+from snakemake_executor_plugin_modal.api import Log
 from snakemake_executor_plugin_modal.classes import MOST_SECONDS, Class
 from snakemake_executor_plugin_modal.errors import ModalPluginError
+from snakemake_executor_plugin_modal.settings import ExecutorSettings
 
 IMAGE = Path(__file__).parent / "image"
 STORAGE_PLUGIN = "snakemake_storage_plugin_modal"
@@ -25,7 +27,7 @@ from snakemake_modal_worker.main import CHECKED, run  # noqa: E402  (found in th
 class Deployment:
     """What shall be deployed; `digest` changes with anything that containers depend on."""
 
-    def __init__(self, settings, classes: list[Class]):
+    def __init__(self, settings: ExecutorSettings, classes: list[Class]) -> None:
         self.settings, self.classes = settings, classes
         self.app_name = settings.app or f"snakemake-{settings.volume}"
         self.python = settings.python or ".".join(platform.python_version_tuple()[:2])
@@ -35,7 +37,7 @@ class Deployment:
     def function_name(self, one: Class) -> str:
         return f"job-{one.name}-{self.digest}"
 
-    async def functions(self, logger) -> dict[Class, modal.Function]:
+    async def functions(self, logger: Log) -> dict[Class, modal.Function]:
         """The deployed functions, after a deployment if there was none with these settings.
 
         Raises:
@@ -58,7 +60,7 @@ class Deployment:
 
     async def _deploy(self) -> None:
         settings = self.settings
-        volume = modal.Volume.from_name(settings.volume, environment_name=settings.environment)
+        volume = modal.Volume.from_name(settings.volume_name, environment_name=settings.environment)
         image = self._image()
         app = modal.App(self.app_name)
         for one in self.classes:
@@ -96,7 +98,12 @@ class Deployment:
     def _digest(self) -> str:
         settings = self.settings
         digest = hashlib.sha256()
-        facts = [settings.volume, settings.mount, settings.base_image, settings.scaledown_window]
+        facts: list[object] = [
+            settings.volume,
+            settings.mount,
+            settings.base_image,
+            settings.scaledown_window,
+        ]
         facts += [self.python, self.classes, settings.start_timeout, modal.__version__]
         digest.update(repr(facts).encode())
         if settings.requirements:

@@ -7,7 +7,9 @@ import shlex
 import signal
 import sys
 import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import modal
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
@@ -23,6 +25,7 @@ from snakemake_executor_plugin_modal.classes import choose, parse_classes
 from snakemake_executor_plugin_modal.deployment import STORAGE_PLUGIN, Deployment
 from snakemake_executor_plugin_modal.errors import ModalPluginError
 from snakemake_executor_plugin_modal.records import Record, short_hash
+from snakemake_executor_plugin_modal.settings import ExecutorSettings
 
 DEFAULT_CLASSES = ["4000", "16000"]
 
@@ -43,12 +46,12 @@ class Sent:
     key: str
     call: modal.FunctionCall
     inherited: bool
-    result: asyncio.Task | None = None
+    result: asyncio.Task[dict] | None = None
 
 
 class ModalExecutor(Executor):
-    def __post_init__(self):
-        settings = self.workflow.executor_settings
+    def __post_init__(self) -> None:
+        settings: ExecutorSettings = self.workflow.executor_settings
         if settings.volume is None:
             settings = replace(settings, volume=default_volume(self.workflow.storage_settings))
         self.settings = settings
@@ -61,8 +64,10 @@ class ModalExecutor(Executor):
         planned = [job for job in self.workflow.dag.needrun_jobs() if not job.is_local]
         jobs.refuse_impossible(planned, lambda asked: choose(self.classes, asked))
         self.deployment = Deployment(settings, self.classes)
-        self.volume = modal.Volume.from_name(settings.volume, environment_name=settings.environment)
-        outputs = [path for job in planned for path in jobs.outputs(job, settings.volume)]
+        self.volume = modal.Volume.from_name(
+            settings.volume_name, environment_name=settings.environment
+        )
+        outputs = [path for job in planned for path in jobs.outputs(job, settings.volume_name)]
         self.record = Record(self.volume, outputs, self.patience)
         self.outside = jobs.files_outside(self.workflow.configfiles)
         asyncio.run(self._prepare())
@@ -132,24 +137,24 @@ class ModalExecutor(Executor):
 
     # Sending
 
-    def get_job_args(self, job, **kwargs):
+    def get_job_args(self, job: jobs.Job, **kwargs: Any) -> str:
         # Cores of the container, not of the coordinator.
         return RealExecutor.get_job_args(self, job, cores=max(job.threads, 1))
 
-    def run_job(self, job):
+    def run_job(self, job: jobs.Job) -> None:
         self.run_jobs([job])
 
-    def run_jobs(self, jobs_to_run):
+    def run_jobs(self, jobs_to_run: list[jobs.Job]) -> None:
         for job in jobs_to_run:
             self.run_job_pre(job)
         infos = asyncio.run(self._send_all(jobs_to_run))
         for info in infos:
             self.report_job_submission(info)
 
-    async def _send_all(self, jobs_to_run) -> list[SubmittedJobInfo]:
+    async def _send_all(self, jobs_to_run: list[jobs.Job]) -> list[SubmittedJobInfo]:
         return await asyncio.gather(*(self._send(job) for job in jobs_to_run))
 
-    async def _send(self, job) -> SubmittedJobInfo:
+    async def _send(self, job: jobs.Job) -> SubmittedJobInfo:
         key = self._key(job)
         call_id = self.record.inherited.get(key)
         if call_id is None:
@@ -159,7 +164,7 @@ class ModalExecutor(Executor):
         self.sent[call_id] = Sent(key, modal.FunctionCall.from_id(call_id), inherited=True)
         return SubmittedJobInfo(job, external_jobid=call_id)
 
-    async def _spawn(self, job, key: str) -> str:
+    async def _spawn(self, job: jobs.Job, key: str) -> str:
         """Send a job in a new call, whose id is given."""
         one = choose(self.classes, jobs.needs(job))
         env = {**self.env, **self.envvars()}
@@ -171,9 +176,9 @@ class ModalExecutor(Executor):
         self.sent[call.object_id] = Sent(key, call, inherited=False)
         return call.object_id
 
-    def _key(self, job) -> str:
+    def _key(self, job: jobs.Job) -> str:
         """The same for the same job of the same workflow, whatever the attempt."""
-        names = jobs.outputs(job, self.settings.volume) or [str(job.get_target_spec())]
+        names = jobs.outputs(job, self.settings.volume_name) or [str(job.get_target_spec())]
         return short_hash("\0".join([self._workflow_digest, *sorted(names)]))
 
     @functools.cached_property
@@ -193,7 +198,9 @@ class ModalExecutor(Executor):
 
     # Waiting
 
-    async def check_active_jobs(self, active_jobs):
+    async def check_active_jobs(
+        self, active_jobs: list[SubmittedJobInfo]
+    ) -> AsyncIterator[SubmittedJobInfo]:
         if not active_jobs:
             if getattr(self, "record", None):
                 await self.record.beat()
@@ -205,13 +212,13 @@ class ModalExecutor(Executor):
                 yield info
         await self.record.beat()
 
-    def _result(self, info) -> asyncio.Task:
+    def _result(self, info: SubmittedJobInfo) -> asyncio.Task[dict]:
         sent = self.sent[info.external_jobid]
         if sent.result is None:
             sent.result = asyncio.create_task(self._wait_for(sent.call))
         return sent.result
 
-    async def _wait_for(self, call) -> dict:
+    async def _wait_for(self, call: modal.FunctionCall) -> dict:
         """What the call returned; a failure outside of the job in the same form."""
         while True:
             try:
@@ -222,13 +229,13 @@ class ModalExecutor(Executor):
                 text = f"Modal ended the call: {type(error).__name__}: {error}"
                 return {"ok": False, "failure": "call", "log": text, "stored": []}
 
-    async def _finished(self, info, task) -> bool:
+    async def _finished(self, info: SubmittedJobInfo, task: asyncio.Task[dict]) -> bool:
         """Report a job whose call ended; False if it was sent again instead."""
         result = task.result()
         sent = self.sent.pop(info.external_jobid)
         self.record.forget(sent.key)
         # After a failure outputs may also have been removed: then it has to look again.
-        note_stored(self.settings.volume, result["stored"] if result["ok"] else None)
+        note_stored(self.settings.volume_name, result["stored"] if result["ok"] else None)
         if result["ok"]:
             self.report_job_success(info)
         elif sent.inherited:
@@ -241,7 +248,7 @@ class ModalExecutor(Executor):
 
     # The end
 
-    def cancel_jobs(self, active_jobs):
+    def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         calls = [sent.call for sent in list(self.sent.values())]
         calls += [modal.FunctionCall.from_id(one) for one in self.record.inherited.values()]
         if not calls or self.patience.lost:
@@ -251,10 +258,10 @@ class ModalExecutor(Executor):
         with interrupts_ignored():
             self._in_thread(self._cancel(calls))
 
-    async def _cancel(self, calls) -> None:
+    async def _cancel(self, calls: list[modal.FunctionCall]) -> None:
         patience = Patience(CANCEL_PATIENCE, self.logger)
         ask = [
-            patience.ask(lambda call=call: call.cancel.aio(terminate_containers=True), "an end")
+            patience.ask(functools.partial(call.cancel.aio, terminate_containers=True), "an end")
             for call in calls
         ]
         answers = await asyncio.gather(*ask, return_exceptions=True)
@@ -265,7 +272,7 @@ class ModalExecutor(Executor):
                 f"`modal app stop {self.deployment.app_name}`"
             )
 
-    def shutdown(self):
+    def shutdown(self) -> None:
         super().shutdown()
         if self.patience.lost:
             # Calls may be running; whoever runs the same command again finds them by the record.
@@ -277,11 +284,11 @@ class ModalExecutor(Executor):
         except (*PASSING, ModalPluginError) as error:
             self.logger.warning(f"the record of this run stays on the volume: {error}")
 
-    def _in_thread(self, coroutine) -> None:
+    def _in_thread(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run to the end in a thread that the interpreter waits for; pass on what it raises."""
         failure: list[BaseException] = []
 
-        def work():
+        def work() -> None:
             try:
                 asyncio.run(coroutine)
             except Exception as error:  # noqa: BLE001  (raised again below)
@@ -294,7 +301,7 @@ class ModalExecutor(Executor):
             raise failure[0]
 
 
-def default_volume(storage_settings) -> str:
+def default_volume(storage_settings: Any) -> str:
     """The volume of the default storage.
 
     Raises:
@@ -310,7 +317,7 @@ def default_volume(storage_settings) -> str:
 
 
 @contextlib.contextmanager
-def interrupts_ignored():
+def interrupts_ignored() -> Iterator[None]:
     """Ctrl-C does nothing inside, if this is the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -3,13 +3,31 @@
 import hashlib
 import os
 import shlex
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 from snakemake_executor_plugin_modal.classes import MOST_SECONDS, Class, Needs
 from snakemake_executor_plugin_modal.errors import ModalPluginError
+from snakemake_executor_plugin_modal.settings import ExecutorSettings
 
 
-def needs(job) -> Needs:
+class Job(Protocol):
+    """The part of a job, or of a group of jobs, of Snakemake that is used here."""
+
+    name: str
+    threads: int
+    resources: Mapping[str, Any]
+    output: Iterable[Any]
+    log: Iterable[Any]
+    is_local: bool
+
+    def is_group(self) -> bool: ...
+
+    def get_target_spec(self) -> object: ...
+
+
+def needs(job: Job) -> Needs:
     """What a job asks for, as far as its resources are known yet."""
     resources = job.resources
     minutes = resources.get("runtime")
@@ -35,7 +53,7 @@ def commands(shell_command: str) -> list[list[str]]:
     return [command for command in found if command]
 
 
-def digest_of_files(paths) -> str:
+def digest_of_files(paths: Iterable[str | Path]) -> str:
     """SHA-256 of the names and contents of files, in whatever order they are named."""
     digest = hashlib.sha256()
     for path in sorted(set(paths)):
@@ -45,7 +63,7 @@ def digest_of_files(paths) -> str:
     return digest.hexdigest()
 
 
-def files_outside(paths) -> dict[str, str]:
+def files_outside(paths: Iterable[str | Path]) -> dict[str, str]:
     """The contents of text files that are not below this folder, by their names in commands.
 
     Snakemake sends jobs what is below it, and names config files relative to it.
@@ -60,24 +78,29 @@ def files_outside(paths) -> dict[str, str]:
     return found
 
 
-def single_jobs(job) -> list:
+def single_jobs(job: Any) -> list[Any]:
     return list(job.jobs) if job.is_group() else [job]
 
 
-def volume_paths(files, volume: str) -> list[str]:
+def volume_paths(files: Iterable[Any], volume: str) -> list[str]:
     """Paths on the volume of those files that are stored there."""
     prefix = f"modal://{volume}/"
     queries = [file.storage_object.query for file in files if getattr(file, "is_storage", False)]
     return [query.removeprefix(prefix) for query in queries if query.startswith(prefix)]
 
 
-def outputs(job, volume: str) -> list[str]:
+def outputs(job: Job, volume: str) -> list[str]:
     """Paths on the volume of what a job makes."""
     return [path for one in single_jobs(job) for path in volume_paths(one.output, volume)]
 
 
 def payload(
-    job, shell_command: str, env: dict[str, str], one: Class, settings, outside: dict[str, str]
+    job: Job,
+    shell_command: str,
+    env: dict[str, str],
+    one: Class,
+    settings: ExecutorSettings,
+    outside: dict[str, str],
 ) -> dict:
     """What the function in the container gets, see snakemake_modal_worker.main."""
     asked = needs(job)
@@ -95,12 +118,13 @@ def payload(
         "memory_mb": asked.memory_mb or one.memory_mb,
         "hard_limit_mb": one.hard_limit_mb,
         "seconds": asked.seconds,
-        "files": outputs(job, settings.volume) + volume_paths(benchmarks, settings.volume),
-        "logs": [path for part in parts for path in volume_paths(part.log, settings.volume)],
+        "files": outputs(job, settings.volume_name)
+        + volume_paths(benchmarks, settings.volume_name),
+        "logs": [path for part in parts for path in volume_paths(part.log, settings.volume_name)],
     }
 
 
-def explain(result: dict, job) -> str:
+def explain(result: dict, job: Job) -> str:
     """Why a job failed, and the end of its log."""
     if result["failure"] == "memory":
         asked = needs(job).memory_mb
@@ -126,7 +150,7 @@ def version_differences(image: dict[str, str], here: dict[str, str]) -> list[str
     ]
 
 
-def refuse_impossible(jobs, choose) -> None:
+def refuse_impossible(jobs: Iterable[Job], choose: Callable[[Needs], object]) -> None:
     """Raises ModalPluginError if a job asks for what no container has, before any is sent."""
     for job in jobs:
         if job.is_local:

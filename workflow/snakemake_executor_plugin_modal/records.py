@@ -5,6 +5,7 @@ the first died takes up the calls that it left running. The same is kept in a lo
 there even if the coordinator died before the volume had it.
 """
 
+import functools
 import hashlib
 import io
 import json
@@ -15,8 +16,9 @@ import uuid
 from pathlib import Path
 
 import modal
-from modal.volume import FileEntryType
+from modal.types import FileEntryType
 
+from snakemake_executor_plugin_modal.api import Patience
 from snakemake_executor_plugin_modal.errors import ModalPluginError
 
 FOLDER = ".smk-modal/coordinators"
@@ -36,7 +38,7 @@ STALE = 180
 class Record:
     """The record of this coordinator; `inherited` are calls of dead ones, by the job's key."""
 
-    def __init__(self, volume: modal.Volume, outputs: list[str], patience):
+    def __init__(self, volume: modal.Volume, outputs: list[str], patience: Patience) -> None:
         self._volume, self._patience = volume, patience
         self._id = uuid.uuid4().hex
         self._outputs = sorted({short_hash(path) for path in outputs})
@@ -147,21 +149,21 @@ class Record:
         await self._upload(f"{FOLDER}/{self._id}.json", self._text().encode())
 
     async def _upload(self, name: str, content: bytes) -> None:
-        async def upload():
+        async def upload() -> None:
             async with self._volume.batch_upload(force=True) as batch:
                 batch.put_file(io.BytesIO(content), f"/{name}")
 
         await self._patience.ask(upload, "the coordinator's record")
 
     async def _names(self) -> set[str]:
-        async def names():
+        async def names() -> set[str]:
             entries = await self._volume.listdir.aio("/.smk-modal", recursive=True)
             return {entry.path.strip("/") for entry in entries if entry.type == FileEntryType.FILE}
 
         return await self._patience.ask(names, "a listing")
 
     async def _read(self, name: str) -> dict | None:
-        async def read():
+        async def read() -> bytes:
             return b"".join([block async for block in self._volume.read_file.aio(name)])
 
         try:
@@ -179,7 +181,7 @@ class Record:
         for name in names:
             try:
                 await self._patience.ask(
-                    lambda name=name: self._volume.remove_file.aio(f"/{name}", recursive=True),
+                    functools.partial(self._volume.remove_file.aio, f"/{name}", recursive=True),
                     "a removal",
                 )
             except (FileNotFoundError, modal.exception.NotFoundError):

@@ -1,6 +1,7 @@
 """The settings of the executor, as Snakemake offers them on the command line and in profiles."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
@@ -17,7 +18,7 @@ COMMON_SETTINGS = CommonSettings(
 )
 
 
-def _setting(help: str, default=None, **metadata):
+def _setting(help: str, default: Any = None, **metadata: Any) -> Any:
     if isinstance(default, list):
         return field(default_factory=list, metadata={"help": help, "nargs": "+", **metadata})
     return field(default=default, metadata={"help": help, **metadata})
@@ -84,8 +85,14 @@ class ExecutorSettings(ExecutorSettingsBase):
         "Seconds that the first container may take to start and import everything.", 300
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # Here, because the storage is asked before there is an executor, and says it in many lines.
         from snakemake_executor_plugin_modal.api import require_token
 
         require_token()
+
+    @property
+    def volume_name(self) -> str:
+        """The name of the volume, once the executor has filled in what was left out."""
+        assert self.volume is not None
+        return self.volume

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_storage_plugins.common import Operation
 from snakemake_interface_storage_plugins.io import (
     IOCacheStorageInterface,
     Mtime,
@@ -48,7 +49,9 @@ def note_stored(volume: str, entries: Iterable[tuple[str, int, int]] | None) -> 
     """
     for (name, _), remote in _remote_volumes.items():
         if name == volume:
-            remote.note(None if entries is None else [tuple(entry) for entry in entries])
+            remote.note(
+                None if entries is None else [(path, size, mtime) for path, size, mtime in entries]
+            )
 
 
 def forget_volumes() -> None:
@@ -91,7 +94,9 @@ class StorageProviderSettings(StorageProviderSettingsBase):
 
 
 class StorageProvider(StorageProviderBase):
-    def __post_init__(self):
+    settings: StorageProviderSettings | None
+
+    def __post_init__(self) -> None:
         self._mounted = {name: MountedVolume(folder) for name, folder in mounted_folders().items()}
 
     @classmethod
@@ -116,8 +121,10 @@ class StorageProvider(StorageProviderBase):
             return query
         return f"{SCHEME}{match['volume']}/{posixpath.normpath(match['path']).lstrip('/')}"
 
-    def rate_limiter_key(self, query: str, operation) -> str:
-        return QUERY.fullmatch(query)["volume"]
+    def rate_limiter_key(self, query: str, operation: Operation) -> str:
+        match = QUERY.fullmatch(query)
+        assert match is not None  # it was found valid before
+        return match["volume"]
 
     def default_max_requests_per_second(self) -> float:
         return 100.0
@@ -144,7 +151,9 @@ class StorageProvider(StorageProviderBase):
 
 
 class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob):
-    def __post_init__(self):
+    provider: StorageProvider
+
+    def __post_init__(self) -> None:
         match = QUERY.fullmatch(self.query)
         self.volume_name, self.path = match.groups() if match else ("", "")
 

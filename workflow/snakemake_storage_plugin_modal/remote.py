@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from logging import Logger
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_storage_plugin_modal.entry import Entry, is_temporary, temporary_name
 from snakemake_storage_plugin_modal.mounted import remove
+
+if TYPE_CHECKING:
+    import modal
 
 T = TypeVar("T")
 
@@ -57,7 +60,7 @@ class RemoteVolume:
         self.snapshot_seconds = snapshot_seconds
         self.patience = patience
         self.logger = logger
-        self._volume = None
+        self._volume: modal.Volume | None = None
         self._files: dict[str, Entry] | None = None
         self._folders: dict[str, Entry] = {}
         self._known_at = float("-inf")
@@ -108,6 +111,7 @@ class RemoteVolume:
         if entry.is_directory:
             self._folders[path] = entry
         elif not is_temporary(path):
+            assert self._files is not None  # the caller has a listing
             self._files[path] = entry
         folder = posixpath.dirname(path)
         while folder and folder not in self._folders:
@@ -153,7 +157,7 @@ class RemoteVolume:
     def _download(self, path: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
 
-        def download(volume):
+        def download(volume: "modal.Volume") -> None:
             with target.open("wb") as file:
                 for block in volume.read_file(path):
                     file.write(block)
@@ -166,7 +170,7 @@ class RemoteVolume:
         if is_directory and self.entry(path) is not None:
             self.remove(path)
 
-        def upload(volume):
+        def upload(volume: "modal.Volume") -> None:
             with volume.batch_upload(force=True) as batch:
                 put = batch.put_directory if is_directory else batch.put_file
                 put(local, f"/{path}")
@@ -189,8 +193,8 @@ class RemoteVolume:
                 lambda volume: volume.remove_file(path, recursive=entry.is_directory),
             )
         with self._lock:
-            for known in (self._files, self._folders):
-                for name in [n for n in known or () if n == path or n.startswith(path + "/")]:
+            for known in (self._files or {}, self._folders):
+                for name in [n for n in known if n == path or n.startswith(path + "/")]:
                     del known[name]
 
     # Asking Modal
@@ -230,7 +234,7 @@ class RemoteVolume:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _connected(self):
+    def _connected(self) -> "modal.Volume":
         import modal
 
         if self._volume is None:

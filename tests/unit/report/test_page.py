@@ -11,7 +11,7 @@ import pytest
 from localcal.report.fits import read_fit
 from localcal.report.page import write_report
 from localcal.report.tables import errors_by_area, families, worst_targets
-from localcal.weights.fit import write_fit
+from localcal.weights.fit import FitOutputs, write_fit
 from tests.fit_case import make_case
 
 
@@ -25,7 +25,7 @@ def fit(tmp_path):
     result = replace(case, targets=targets).fit(groups=(held_out,), records=150, harmonize=False)
     names = ("fit.json", "diagnostics.csv", "areas.csv", "trace.h5", "weights.npy")
     outputs = {Path(name).stem: tmp_path / name for name in names}
-    write_fit(result, {}, outputs)
+    write_fit(result, {}, FitOutputs(**outputs))
     return read_fit("local", tmp_path)
 
 

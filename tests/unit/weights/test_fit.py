@@ -12,7 +12,7 @@ import scipy.sparse
 
 from localcal.errors import InputError
 from localcal.weights import solver
-from localcal.weights.fit import write_fit
+from localcal.weights.fit import FitOutputs, write_fit
 from localcal.weights.trace import read_trace
 from tests.fit_case import Case, make_case, make_planted_case, with_rows
 
@@ -387,7 +387,7 @@ def test_a_written_fit_says_which_weights_it_is_about(tmp_path):
             ("weights", "weights.npy"),
         )
     }
-    write_fit(result, {"targets": "abc"}, outputs)
+    write_fit(result, {"targets": "abc"}, FitOutputs(**outputs))
     digest = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in outputs.items()}
     report = json.loads(outputs["fit"].read_text())
     assert report["digests"] == {
@@ -398,5 +398,5 @@ def test_a_written_fit_says_which_weights_it_is_about(tmp_path):
     trace, origins = read_trace(outputs["trace"])
     assert origins == {"targets": "abc", "weights": digest["weights"]}
     assert trace.weights().tobytes() == result.weights.tobytes()
-    write_fit(result, {"targets": "abc"}, outputs)
+    write_fit(result, {"targets": "abc"}, FitOutputs(**outputs))
     assert digest["trace"] == hashlib.sha256(outputs["trace"].read_bytes()).hexdigest()

@@ -124,7 +124,7 @@ def holds(constraint: Constraint, values: np.ndarray) -> np.ndarray:
     kind = _kind_of(constraint, values)
     value = parse_value(constraint, kind)
     compare = OPERATIONS[constraint.operation]
-    if kind == "text":
+    if isinstance(value, str):
         if values.dtype.kind == "S":
             return compare(values, value.encode())
         return compare(values, value)

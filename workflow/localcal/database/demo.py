@@ -168,7 +168,9 @@ def write_demo_database(published: Path, areas: Path, path: Path) -> None:
             raise OSError(errno.ENOSPC, str(error)) from error
 
 
-def _read_rows(path: Path, delimiter: str, columns: tuple[str, ...]) -> Iterator[tuple[str, dict]]:
+def _read_rows(
+    path: Path, delimiter: str, columns: tuple[str, ...]
+) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield every row with the words that say where it stands."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -182,7 +184,7 @@ def _read_rows(path: Path, delimiter: str, columns: tuple[str, ...]) -> Iterator
                 place = f"{path}, line {reader.line_num}"
                 if None in row or None in row.values():
                     raise InputError(
-                        f"{place}: not {len(reader.fieldnames)} fields as in its first line; "
+                        f"{place}: not {len(reader.fieldnames or ())} fields as in its first line; "
                         "mend the row"
                     )
                 yield place, row
@@ -193,7 +195,7 @@ def _read_rows(path: Path, delimiter: str, columns: tuple[str, ...]) -> Iterator
 def _read_codes(areas: Path) -> dict[str, dict[str, str]]:
     """Return, by level of the published tables, the name of every area by its code."""
     known = {level: plural for level, (plural, _) in LEVELS.items()}
-    codes = {plural: {} for plural in known.values()}
+    codes: dict[str, dict[str, str]] = {plural: {} for plural in known.values()}
     for place, row in _read_rows(areas, "\t", ("level", "name", "code")):
         level, code = row["level"], row["code"]
         if level not in codes:
@@ -259,7 +261,7 @@ def _parse(place: str, row: dict[str, str], codes: dict[str, dict[str, str]]) ->
 
 def _parse_constraints(place: str, text: str) -> tuple[Constraint, ...]:
     """Return the conditions in `text`, which are separated by semicolons."""
-    constraints = []
+    constraints: list[Constraint] = []
     for part in text.split(";") if text else []:
         match = CONSTRAINT.fullmatch(part)
         if match is None:

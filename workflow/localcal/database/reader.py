@@ -12,9 +12,9 @@ import shutil
 import sqlite3
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -58,6 +58,44 @@ class _Target(NamedTuple):
     value: float
     tolerance: float
     source: str
+
+
+class TargetRow(Protocol):
+    """One row of what `read_targets_table` returns."""
+
+    @property
+    def target_id(self) -> int: ...
+
+    @property
+    def stratum_id(self) -> int: ...
+
+    @property
+    def variable(self) -> str: ...
+
+    @property
+    def reform_id(self) -> int: ...
+
+    @property
+    def period(self) -> int: ...
+
+    @property
+    def value(self) -> float: ...
+
+    @property
+    def geo_level(self) -> str: ...
+
+    @property
+    def geographic_id(self) -> str: ...
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]: ...
+
+
+def target_rows(table: pd.DataFrame) -> Iterator[TargetRow]:
+    """Yield the rows of a table that `read_targets_table` returned, or of a part of it."""
+    # A data frame does not know its columns' types.
+    rows: Iterator[Any] = iter(table.itertuples())
+    return rows
 
 
 def read_targets_table(path: str | Path) -> pd.DataFrame:
@@ -167,7 +205,7 @@ def district_income(path: str | Path, period: int) -> AreaIncome:
     table = best_period(table, period)
     by_level: dict[str, dict[int, float]] = {"district": {}, "state": {}}
     unfiltered: dict[tuple[str, int], bool] = {}
-    for row in table.itertuples():
+    for row in target_rows(table):
         if row.geo_level == "national":
             continue
         area = int(row.geographic_id)
@@ -276,8 +314,8 @@ def _active_targets(path: Path, connection: sqlite3.Connection) -> Iterator[_Tar
             yield _checked_target(label, cells)
 
 
-def _checked_target(label: str, cells: dict[str, object]) -> _Target:
-    integers = {}
+def _checked_target(label: str, cells: Mapping[str, Any]) -> _Target:
+    integers: dict[str, int] = {}
     for name in ("target_id", "period", "stratum_id", "reform_id"):
         if not isinstance(cells[name], int):
             raise InputError(f"{label}: {name} is {cells[name]!r}; give an integer")

@@ -3,12 +3,15 @@
 import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from localcal.engine.model import ModelVariable
 
 # How formulas get at stored values without `calculate`.
 STORAGE_ACCESS = frozenset({"get_array", "get_holder", "_get_array_from_storage"})
 
 
-def codes_of(function: object, seen: set[types.CodeType]) -> Iterator[types.CodeType]:
+def codes_of(function: Any, seen: set[types.CodeType]) -> Iterator[types.CodeType]:
     """Yield the code of a function and of the policyengine-us helpers it calls."""
     code = getattr(function, "__code__", None)
     # By file: policyengine-core gives the modules of variables names of its own.
@@ -34,7 +37,7 @@ def texts_of(function: types.FunctionType) -> Iterator[str]:
                 yield from (item for item in constant if isinstance(item, str))
 
 
-def calls_rank(variable: object) -> bool:
+def calls_rank(variable: ModelVariable) -> bool:
     return any(
         "rank" in name
         for formula in variable.formulas.values()

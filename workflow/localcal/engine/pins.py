@@ -1,8 +1,10 @@
 """Copies of the model's rules that many simulations share."""
 
 import contextlib
-import types
 from collections.abc import Callable, Iterator
+from typing import Any
+
+from localcal.engine.model import ModelSystem, ModelVariable
 
 
 class Pins:
@@ -17,11 +19,11 @@ class Pins:
         system: the model's rules. Copies of any others, such as a reform's, are not kept.
     """
 
-    def __init__(self, module: types.ModuleType, system: object) -> None:
+    def __init__(self, module: Any, system: ModelSystem) -> None:
         self._module = module
         self._make = module._get_pinned_tbs
         self._parameters = system.parameters
-        self._made: dict[str, tuple[object, object]] = {}
+        self._made: dict[str, tuple[ModelSystem, ModelSystem]] = {}
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
@@ -32,7 +34,9 @@ class Pins:
         finally:
             self._module._get_pinned_tbs = before
 
-    def _get(self, system: object, name: str, pin: Callable[[object], None]) -> object:
+    def _get(
+        self, system: ModelSystem, name: str, pin: Callable[[ModelSystem], None]
+    ) -> ModelSystem:
         if system.parameters is not self._parameters:
             return self._make(system, name, pin)
         if name not in self._made or not _same_variables(self._made[name][0], system):
@@ -40,7 +44,7 @@ class Pins:
         return self._made[name][1]
 
 
-def _same_variables(one: object, other: object) -> bool:
+def _same_variables(one: ModelSystem, other: ModelSystem) -> bool:
     """Say whether two tax-benefit systems calculate every variable by the same formulas."""
     pairs = [(variable, other.variables.get(name)) for name, variable in one.variables.items()]
     return len(one.variables) == len(other.variables) and all(
@@ -48,7 +52,7 @@ def _same_variables(one: object, other: object) -> bool:
     )
 
 
-def _definition(variable: object) -> tuple | None:
+def _definition(variable: ModelVariable | None) -> tuple | None:
     """Return what makes a variable's values, for those that a simulation registers anew."""
     if variable is None:
         return None

@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from localcal.engine.formulas import STORAGE_ACCESS, calls_rank, codes_of, texts_of
+from localcal.engine.model import ModelSimulation, ModelSystem, ModelVariable
 from localcal.engine.pins import Pins
 from localcal.engine.protocol import Variable
 from localcal.engine.reads import Reads
@@ -19,6 +20,11 @@ from localcal.errors import InputError
 from localcal.geography.codes import STATES
 from localcal.population.dataset import id_columns
 from localcal.population.population import ENTITIES, Population, one_person_per_state
+
+if TYPE_CHECKING:
+    from policyengine_core.simulations import Simulation as _ModelSimulation
+else:
+    _ModelSimulation = object
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +54,7 @@ class PolicyEngineUS:
         self._refused = importlib.import_module("policyengine_us.spm").REJECTED_DATASET_INPUTS
         self._simulation = type("ReadingSimulation", (_NotesReads, system.Simulation), {})
         self._microsimulation = system.Microsimulation
-        self._system = system.system
+        self._system: ModelSystem = system.system
         self.pins = Pins(importlib.import_module("policyengine_us.tools.pinned_tbs"), self._system)
         self.version = version("policyengine-us")
         logger.info("policyengine-us %s is loaded", self.version)
@@ -170,7 +176,7 @@ class PolicyEngineUS:
             }
         )
 
-    def _read_by(self, variable: object) -> Iterator[str]:
+    def _read_by(self, variable: ModelVariable) -> Iterator[str]:
         for formula in variable.formulas.values():
             yield from texts_of(formula)
         for parts in (getattr(variable, "adds", None), getattr(variable, "subtracts", None)):
@@ -195,7 +201,7 @@ class _InMemoryDataset:
 
     def __init__(self, population: Population) -> None:
         self.time_period = str(population.period)
-        columns = id_columns(population) | population.values
+        columns = {**id_columns(population), **population.values}
         self._data = {name: {self.time_period: array} for name, array in columns.items()}
 
     def load(self) -> dict[str, dict[str, np.ndarray]]:
@@ -203,7 +209,7 @@ class _InMemoryDataset:
         return self._data
 
 
-class _NotesReads:
+class _NotesReads(_ModelSimulation):
     """A simulation of policyengine-us that notes what is read; comes before its class.
 
     Branches, which formulas create, are copies and write to the same notes.
@@ -241,10 +247,15 @@ class CommonValues(NamedTuple):
 class _Run:
     """A simulation of policyengine-us for one year."""
 
-    def __init__(self, engine: PolicyEngineUS, simulation: object, period: int) -> None:
+    def __init__(self, engine: PolicyEngineUS, simulation: ModelSimulation, period: int) -> None:
         self._engine = engine
-        self._simulation = simulation
+        self._open: ModelSimulation | None = simulation
         self._period = str(period)
+
+    @property
+    def _simulation(self) -> ModelSimulation:
+        assert self._open is not None, "closed"
+        return self._open
 
     def calculate(self, variable: str) -> np.ndarray:
         """Return a variable's values, one per unit of its entity; enums as their names.
@@ -272,7 +283,7 @@ class _Run:
 
     def close(self) -> None:
         """Give the memory back; reference cycles inside the model keep it otherwise."""
-        self._simulation = None
+        self._open = None
         self._engine._system.simulation = None
         gc.collect()
 
@@ -357,9 +368,10 @@ class PopulationRun(_Run):
         holder = self._simulation.get_holder(name)
         stored = holder.get_known_branch_periods()
         own = {
-            period: holder.get_array(period, branch)
+            period: array
             for branch, period in stored
             if branch == self._simulation.branch_name
+            and (array := holder.get_array(period, branch)) is not None
         }
         return self._shared(name) | own
 
@@ -367,6 +379,7 @@ class PopulationRun(_Run):
         """Return the values that another simulation shares, for the units of this one."""
         if self._common is None or name not in self._common.values:
             return {}
+        assert self._units is not None, "common values without units"
         units = self._units[self._engine.variables()[name].entity]
         return {period: values[units] for period, values in self._common.values[name].items()}
 

@@ -163,10 +163,7 @@ def _work(
     try:
         if engine is None:
             raise InputError(failure)
-        if isinstance(function, str):
-            module, _, name = function.partition(":")
-            function = getattr(import_module(module), name)
-        result = function(engine=engine, **arguments)
+        result = _named(function)(engine=engine, **arguments)
         used = resource.getrusage(resource.RUSAGE_SELF)
         cpu_seconds = used.ru_utime + used.ru_stime
         # In kibibytes, and with what it shares with this server.
@@ -184,6 +181,14 @@ def _work(
         os._exit(status)
 
 
+def _named(function: str | Callable) -> Callable:
+    """Return the function that `module:name` says, or the one that is given."""
+    if not isinstance(function, str):
+        return function
+    module, _, name = function.partition(":")
+    return getattr(import_module(module), name)
+
+
 class _SendingHandler(logging.Handler):
     """Sends log lines to the client, whose log file and terminal they belong to."""
 
@@ -196,6 +201,7 @@ class _SendingHandler(logging.Handler):
 
     def send(self, message: tuple[str, object]) -> None:
         """Send the job's outcome, never in the middle of a log line."""
+        assert self.lock is not None  # logging.Handler makes one
         with self.lock:
             self._connection.send(message)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import h5py
 import numpy as np
@@ -30,6 +31,22 @@ CHECKSUM = "content_sha256"
 BLOCK = 1 << 20
 
 Attributes = Mapping[str, str | int | float]
+
+
+class CsrLike(Protocol):
+    """A matrix of sparse rows, in memory or in a file: scipy's `csr_array` and `CsrFile`."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def indptr(self) -> np.ndarray: ...
+
+    @property
+    def indices(self) -> np.ndarray: ...
+
+    @property
+    def data(self) -> np.ndarray: ...
 
 
 def index_dtype(n_columns: int) -> np.dtype:
@@ -220,7 +237,11 @@ def _read(path: Path, file: h5py.File) -> CsrFile:
     shape = tuple(int(size) for size in group.attrs["shape"])
     indptr = group["indptr"][:]
     data, indices = group["data"], group["indices"]
-    if indptr.size != shape[0] + 1 or not data.size == indices.size == indptr[-1]:
+    if (
+        len(shape) != 2
+        or indptr.size != shape[0] + 1
+        or not data.size == indices.size == indptr[-1]
+    ):
         raise InputError(f"{path}: the lengths of data, indices and indptr disagree")
     return CsrFile(path, shape, indptr, _map(path, data), _map(path, indices), dict(file.attrs))
 

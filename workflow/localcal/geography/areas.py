@@ -60,7 +60,7 @@ def read_areas(path: str | Path) -> list[Area]:
     return areas
 
 
-def _area(line: str, row: Mapping[str, str | None]) -> Area:
+def _area(line: str, row: Mapping[str, str]) -> Area:
     if None in row or None in row.values():
         raise InputError(f"{line} does not have {len(COLUMNS)} fields; separate them by tabs")
     if row["level"] not in LEVELS:

@@ -235,7 +235,8 @@ def _income_share(
     published: AreaIncome,
 ) -> np.ndarray:
     """Return each district's share of adjusted gross income, (D,)."""
-    by_district = {int(at_large_as_01(code)): value for code, value in published.districts.items()}
+    codes = at_large_as_01(np.array(list(published.districts), dtype=np.int64))
+    by_district = dict(zip(codes.tolist(), published.districts.values(), strict=True))
     states = district // 100
     if all(code in by_district for code in district.tolist()):
         basis, income = "district", np.array([by_district[code] for code in district.tolist()])

@@ -7,9 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from localcal.errors import InputError
 from localcal.files.atomic import is_disk_full
@@ -78,7 +78,14 @@ def job(log_path: str | Path) -> Iterator[None]:
             raise SystemExit(1) from error
 
 
-def paths(named: object) -> dict[str, Path]:
+class Named(Protocol):
+    """Files by name, as Snakemake hands them to scripts."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Return names and files."""
+
+
+def paths(named: Named) -> dict[str, Path]:
     """Return the files that a script's input or output names, by name."""
     return {name: Path(path) for name, path in named.items()}
 
@@ -111,7 +118,7 @@ def _label(log_path: Path) -> str:
 def _logging_to(path: Path) -> Iterator[None]:
     """Send log lines and warnings to a file and to stderr."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handlers = [logging.FileHandler(path, mode="w"), logging.StreamHandler()]
+    handlers: list[logging.Handler] = [logging.FileHandler(path, mode="w"), logging.StreamHandler()]
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.INFO)

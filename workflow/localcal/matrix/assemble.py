@@ -71,7 +71,8 @@ def open_shards(plan: Plan, paths: list[Path], n_targets: int) -> tuple[list[Csr
     Raises:
         InputError: names every shard that cannot be used and the command that rebuilds it.
     """
-    shards, refused = [], {}
+    shards: list[CsrFile] = []
+    refused: dict[str, str] = {}
     progress = Progress("shards checked", len(paths))
     for chunk, path in enumerate(paths):
         try:

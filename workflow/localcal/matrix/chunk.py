@@ -48,7 +48,8 @@ def build_chunk(
     population = read_population(inputs["population"])
     logger.info("columns %d to %d of %d targets", start, stop - 1, len(targets))
     matrix = evaluate_columns(population, places, read_frozen(inputs["frozen"]), targets, engine)
-    attributes = plan.digests | {
+    attributes: dict[str, str | int | float] = {
+        **plan.digests,
         "chunk": chunk,
         "column_start": start,
         "column_stop": stop,

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_population(
-    section: Mapping[str, object],
+    section: Mapping[str, Any],
     period: int,
     seed: int,
     engine: Engine,
@@ -64,7 +65,7 @@ def build_population(
 
 
 def _load(
-    section: Mapping[str, object], period: int, seed: int, download: Path
+    section: Mapping[str, Any], period: int, seed: int, download: Path
 ) -> tuple[str, dict[str, np.ndarray]]:
     if section["source"] == "synthetic":
         from localcal.microdata.synthetic.households import synthetic_households

@@ -81,7 +81,8 @@ def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], int]:
 
 
 def _read_arrays(path: Path, file: h5py.File) -> tuple[dict[str, np.ndarray], int]:
-    arrays, periods = {}, {}
+    arrays: dict[str, np.ndarray] = {}
+    periods: dict[str, str] = {}
     for name, group in file.items():
         if not isinstance(group, h5py.Group) or len(group) == 0:
             raise InputError(

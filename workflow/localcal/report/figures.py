@@ -67,7 +67,11 @@ def _draw_group(axes: Axes, place: int, row: Mapping) -> None:
 
 
 def _error_legend(groups: Sequence[Sequence[Mapping]]) -> list[Line2D]:
-    roles = [role for role in ROLE_COLOURS if any(row["role"] == role for row in sum(groups, []))]
+    roles = [
+        role
+        for role in ROLE_COLOURS
+        if any(row["role"] == role for group in groups for row in group)
+    ]
     handles = [
         Line2D([], [], marker="o", color=ROLE_COLOURS[role], linewidth=3,
                label=f"{role.replace('_', ' ')}: median, 90 %, largest")

@@ -232,7 +232,9 @@ def _named_beside(tree: ast.AST) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and _called(node) == "with_name"
         for argument in node.args[:1]
-        if isinstance(argument, ast.Constant) and str(argument.value).endswith(".py")
+        if isinstance(argument, ast.Constant)
+        and isinstance(argument.value, str)
+        and argument.value.endswith(".py")
     }
 
 

@@ -12,7 +12,7 @@ unit of household weight:
 A constraint is asked of persons; a variable of a unit holds for all its members.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Evaluation:
         self,
         simulation: Simulation,
         population: Population,
-        variables: dict[str, Variable],
+        variables: Mapping[str, Variable],
     ) -> None:
         self._simulation = simulation
         self._population = population

@@ -16,7 +16,7 @@ from localcal.database.constraints import (
     check_constraints,
     parse_value,
 )
-from localcal.database.reader import best_period, read_targets_table
+from localcal.database.reader import TargetRow, best_period, read_targets_table, target_rows
 from localcal.engine.protocol import Engine, Variable
 from localcal.errors import InputError
 from localcal.targets.measures import COUNTED
@@ -78,11 +78,11 @@ def resolve_targets(
     table = read_targets_table(database)
     table = choose_targets(table, include, exclude)
     table = best_period(table, period)
-    for stratum in table.drop_duplicates("stratum_id").itertuples():
+    for stratum in target_rows(table.drop_duplicates("stratum_id")):
         check_constraints(f"{database}: stratum {stratum.stratum_id}", stratum.constraints)
     _check_against_model(table, engine.variables(), database)
     table = _in_order(table)
-    table["name"] = [_name(row) for row in table.itertuples()]
+    table["name"] = [_name(row) for row in target_rows(table)]
     _check_distinct(table, database)
     table = _uprated(table, period, engine)
     table["constraints"] = [
@@ -124,7 +124,7 @@ def _check_against_model(
 ) -> None:
     """Refuse, before anything expensive, what the model could not compute."""
     remedy = "exclude it with targets.exclude or fix the database"
-    for row in table.itertuples():
+    for row in target_rows(table):
         label = f"{database}: target {row.target_id}"
         _check_target_variable(row, variables, label, remedy)
         for constraint in row.constraints:
@@ -140,7 +140,7 @@ def _check_against_model(
 
 
 def _check_target_variable(
-    row: NamedTuple, variables: Mapping[str, Variable], label: str, remedy: str
+    row: TargetRow, variables: Mapping[str, Variable], label: str, remedy: str
 ) -> None:
     if row.reform_id < 0:
         raise InputError(f"{label} ({row.variable}): reform_id is {row.reform_id}; {remedy}")
@@ -160,13 +160,13 @@ def _check_target_variable(
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     keys = [
         (LEVELS.index(row.geo_level), row.variable, row.reform_id, row.geographic_id)
-        for row in table.itertuples()
+        for row in target_rows(table)
     ]
     # The sort is stable, so ties stay in the order of target_id, in which they were read.
     return table.iloc[sorted(range(len(keys)), key=keys.__getitem__)].copy()
 
 
-def _name(row: NamedTuple) -> str:
+def _name(row: TargetRow) -> str:
     place = (
         NAME_PREFIXES[row.geo_level] + row.geographic_id
         if row.geo_level in NAME_PREFIXES
@@ -182,14 +182,14 @@ def _name(row: NamedTuple) -> str:
 
 def _check_distinct(table: pd.DataFrame, database: str | Path) -> None:
     known: dict[_Signature | str, int] = {}
-    for row in table.itertuples():
+    for row, name in zip(target_rows(table), table["name"], strict=True):
         signature = _Signature(
             row.geographic_id, row.variable, row.reform_id > 0, _meaning(row.constraints)
         )
-        for key in (signature, row.name):
+        for key in (signature, name):
             if key in known:
                 raise InputError(
-                    f"{database}: targets {known[key]} and {row.target_id} are both {row.name}; "
+                    f"{database}: targets {known[key]} and {row.target_id} are both {name}; "
                     "set active to 0 for one of them"
                 )
             known[key] = row.target_id
@@ -212,7 +212,7 @@ def _canonical(value: str) -> str:
 def _uprated(table: pd.DataFrame, period: int, engine: Engine) -> pd.DataFrame:
     known: dict[tuple[str, int], float] = {}
     factors = []
-    for row in table.itertuples():
+    for row in target_rows(table):
         series = "population" if row.variable.endswith("_count") else "prices"
         key = (series, row.period)
         if key not in known:

@@ -13,6 +13,7 @@ import time
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,15 +87,14 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
     def _write(self, stage: int, position: Position) -> None:
-        content = {
+        content: dict[str, Any] = {
             "weights": position.weights, "order": position.order, "shuffle": position.shuffle
         }  # fmt: skip
-        about = {"stage": stage, "done": position.done, "results": []}
+        results = []
         for number, result in enumerate(self._results):
             content[f"weights{number}"] = result.weights
-            about["results"].append(
-                {"certificate": asdict(result.certificate), "sweeps": result.sweeps}
-            )
+            results.append({"certificate": asdict(result.certificate), "sweeps": result.sweeps})
+        about = {"stage": stage, "done": position.done, "results": results}
         # Through memory: NumPy's own writer does not say when the disk is full.
         memory = io.BytesIO()
         np.savez(memory, key=self.key, about=json.dumps(about), **content)

@@ -6,6 +6,7 @@ or not.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -174,7 +175,7 @@ def error_groups(table: pd.DataFrame) -> list[dict]:
     """
     keys = ["geo_level", "variable", "domain_variable", "role"]
     return [
-        dict(zip(keys, map(_plain, key), strict=True)) | _error_statistics(group, key[-1])
+        dict(zip(keys, map(_plain, key), strict=True)) | _error_statistics(group, str(key[-1]))
         for key, group in table.groupby(keys, sort=True, dropna=False)
     ]
 
@@ -235,10 +236,10 @@ def area_table(table: pd.DataFrame, columns: "Columns", weights: np.ndarray) -> 
     area = [area if area == "US" else str(int(area)) for area in labelled["area"]]
     labelled = labelled.assign(area=area, size=labelled["rel_error"].abs())
     fitted = labelled[labelled["role"] == "fitted"].groupby(keys)
-    held_out = labelled[labelled["role"] == "held_out"].assign(
+    others = labelled[labelled["role"] == "held_out"].assign(
         base=lambda rows: rows["base_error"].abs()
     )
-    held_out = held_out.groupby(keys)
+    held_out = others.groupby(keys)
     found = [
         fitted["size"].agg(
             fitted="size", median="median", p90=lambda sizes: sizes.quantile(0.9), max="max"
@@ -293,7 +294,7 @@ def group_name(row: dict) -> str:
     return " / ".join(row[key] for key in ("geo_level", "variable", "domain_variable") if row[key])
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """Return a value JSON can hold: Python's own type, None for NaN."""
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -19,6 +19,7 @@ import pandas as pd
 
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path, sha256_file, write_json
+from localcal.files.csr import CsrLike
 from localcal.files.origins import record
 from localcal.targets.table import read_targets
 from localcal.weights.checkpoint import Checkpoint
@@ -38,7 +39,7 @@ from localcal.weights.trace import Trace, read_prior, write_trace
 
 
 def fit_weights(
-    matrix,
+    matrix: CsrLike,
     targets: pd.DataFrame,
     columns: Columns,
     settings: Settings,

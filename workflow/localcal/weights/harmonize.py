@@ -72,8 +72,8 @@ def harmonize(
         switched_off: bool (m,), a family with such a row is looked at, but its values stay; none
             by default.
     """
-    states = {int(area) for area in np.unique(states)}
-    districts = {int(area) for area in np.unique(districts)}
+    all_states = {int(area) for area in np.unique(states)}
+    all_districts = {int(area) for area in np.unique(districts)}
     factors = np.ones(len(targets))
     published = targets["value"].to_numpy(np.float64)
     rows = targets.reset_index(drop=True)
@@ -83,7 +83,7 @@ def harmonize(
     for key, family in rows.groupby(FAMILY, sort=True, dropna=False):
         is_applied = switched_off is None or not switched_off[family.index].any()
         filled = factors if is_applied else np.ones(len(targets))
-        for step in _scale_family(family, published, filled, states, districts):
+        for step in _scale_family(family, published, filled, all_states, all_districts):
             row = _describe(key, step) | {"applied": is_applied}
             families.append(row)
             if row["contradiction"]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from localcal.errors import InputError
-from localcal.files.csr import CHECKSUM, CsrFile, open_csr
+from localcal.files.csr import CHECKSUM, CsrFile, CsrLike, open_csr
 from localcal.files.origins import record, refuse_other
 from localcal.geography.geography import Geography, read_geography
 from localcal.weights.columns import Columns
@@ -33,7 +33,7 @@ def content_of(matrix: CsrFile) -> dict[str, object]:
 
 
 def pose_problem(
-    matrix,
+    matrix: CsrLike,
     targets: pd.DataFrame,
     columns: Columns,
     settings: Settings,
@@ -47,7 +47,9 @@ def pose_problem(
     return make_problem(matrix, prepared, columns, settings), prepared.records
 
 
-def check_input(matrix, targets: pd.DataFrame, columns: Columns, settings: Settings) -> None:
+def check_input(
+    matrix: CsrLike, targets: pd.DataFrame, columns: Columns, settings: Settings
+) -> None:
     """Refuse a matrix, targets and columns that do not belong together or cannot be fitted.
 
     Raises:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from localcal.errors import InputError
+from localcal.files.csr import CsrLike
 from localcal.weights import verdicts
 from localcal.weights.columns import Columns
 from localcal.weights.harmonize import FAMILY, Harmonized, harmonize
@@ -71,7 +72,9 @@ class Preparation:
     """int64 (n,): columns with a design weight, sorted by district."""
 
 
-def prepare(matrix, targets: pd.DataFrame, columns: Columns, settings: Settings) -> Preparation:
+def prepare(
+    matrix: CsrLike, targets: pd.DataFrame, columns: Columns, settings: Settings
+) -> Preparation:
     """Settle the values, the base weights and which targets are fitted.
 
     Raises:
@@ -120,7 +123,9 @@ def prepare(matrix, targets: pd.DataFrame, columns: Columns, settings: Settings)
     )
 
 
-def make_problem(matrix, prepared: Preparation, columns: Columns, settings: Settings) -> Problem:
+def make_problem(
+    matrix: CsrLike, prepared: Preparation, columns: Columns, settings: Settings
+) -> Problem:
     """Return the fitted equations in record-major order."""
     equations = prepared.equations
     root = np.sqrt(equations.rho)
@@ -221,7 +226,7 @@ def _base_factor(value: np.ndarray, estimate: np.ndarray, usable: np.ndarray) ->
 
 
 def _slots(
-    matrix,
+    matrix: CsrLike,
     targets: pd.DataFrame,
     columns: Columns,
     settings: Settings,
@@ -260,7 +265,7 @@ def _siblings(targets: pd.DataFrame, candidates: np.ndarray) -> Iterator[np.ndar
 
 
 def _merge(
-    matrix,
+    matrix: CsrLike,
     columns: Columns,
     settings: Settings,
     members: np.ndarray,
@@ -309,12 +314,13 @@ def _leave_out_unreachable(
     used = slot >= 0
     if not used.any():
         return
-    sums = [
+    low, high, positive, negative = (
         np.bincount(slot[used], part[used])
         for part in (value - slack, value + slack, summary.positive, summary.negative)
-    ]
+    )
     # Values of a sum may cancel, and a relative error from zero has no meaning.
-    outside = _out_of_reach(*sums, settings.bounds) | ((sums[0] == 0.0) & (sums[1] == 0.0))
+    outside = _out_of_reach(low, high, positive, negative, settings.bounds)
+    outside |= (low == 0.0) & (high == 0.0)
     lost = used & outside[slot]
     verdict[lost] = verdicts.UNREACHABLE
     slot[lost] = -1

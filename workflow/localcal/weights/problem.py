@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from localcal.files.csr import CsrLike
 from localcal.weights.rows import row_blocks
 
 
@@ -145,7 +146,7 @@ class Records(NamedTuple):
 
 
 def build_problem(
-    matrix,
+    matrix: CsrLike,
     slot: np.ndarray,
     scale: np.ndarray,
     goal: np.ndarray,

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from localcal.errors import InputError
+from localcal.files.csr import CsrLike
 from localcal.weights import diagnostics, verdicts
 from localcal.weights.columns import Columns
 from localcal.weights.findings import findings
@@ -36,7 +37,7 @@ class FitResult:
 
 
 def describe_fit(
-    matrix,
+    matrix: CsrLike,
     targets: pd.DataFrame,
     columns: Columns,
     settings: Settings,

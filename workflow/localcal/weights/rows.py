@@ -7,7 +7,7 @@ import numba
 import numpy as np
 
 from localcal.errors import InputError
-from localcal.files.csr import row_ranges
+from localcal.files.csr import CsrLike, row_ranges
 
 # 16 MB of values and as much of indices: large enough to be fast, small beside the matrix.
 BLOCK_NONZEROS = 4_000_000
@@ -27,7 +27,7 @@ class Block:
     """float32 entries."""
 
 
-def row_blocks(matrix, check: bool = False) -> Iterator[Block]:
+def row_blocks(matrix: CsrLike, check: bool = False) -> Iterator[Block]:
     """Yield a CSR matrix in blocks of whole rows, so that a memory-mapped one is never loaded.
 
     `matrix` is anything with CSR's `shape`, `indptr`, `indices` and `data`.
@@ -101,20 +101,21 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator != 0.0)
 
 
-def summarize_rows(matrix, weights: np.ndarray, check: bool = False) -> RowSummary:
+def summarize_rows(matrix: CsrLike, weights: np.ndarray, check: bool = False) -> RowSummary:
     """Return every row's sums under `weights` (J,), accumulated in float64.
 
     Columns without weight count nowhere. With `check`, entries are checked as in `row_blocks`.
     """
     n_rows = matrix.shape[0]
-    sums = [np.zeros(n_rows) for _ in range(4)]
+    positive, negative, square, largest = (np.zeros(n_rows) for _ in range(4))
     columns = np.zeros(n_rows, dtype=np.int64)
     weights = np.array(weights, dtype=np.float64)
     for block in row_blocks(matrix, check):
         _summarize_block(
-            block.first, block.indptr, block.indices, block.data, weights, *sums, columns
-        )
-    return RowSummary(*sums, columns)
+            block.first, block.indptr, block.indices, block.data, weights,
+            positive, negative, square, largest, columns,
+        )  # fmt: skip
+    return RowSummary(positive, negative, square, largest, columns)
 
 
 @numba.njit
@@ -136,7 +137,7 @@ def _summarize_block(  # noqa: PLR0913 - a compiled kernel takes arrays
             largest[row] = max(largest[row], abs(part))
 
 
-def count_households(matrix, weights: np.ndarray, household: np.ndarray) -> np.ndarray:
+def count_households(matrix: CsrLike, weights: np.ndarray, household: np.ndarray) -> np.ndarray:
     """Return how many distinct households contribute to each row, int64 (m,).
 
     `household` is int (J,), zero or above; columns without weight count nowhere.

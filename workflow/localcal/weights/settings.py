@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from numbers import Real
 
@@ -18,7 +18,7 @@ THIN_RULES = ("drop", "keep", "merge")
 
 # A target's weight by the size of its group. Roots and quotients are exact to the last bit on
 # every processor; powers are not.
-GROUP_WEIGHTS = {
+GROUP_WEIGHTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sqrt": lambda size: 1.0 / np.sqrt(size),
     "equal": np.ones_like,
     "group": lambda size: 1.0 / size,
@@ -127,7 +127,7 @@ class Settings:
         for rule in self.groups:
             _check_rule(rule)
 
-    def _check_choice(self, key: str, choices) -> None:
+    def _check_choice(self, key: str, choices: Collection[str]) -> None:
         if getattr(self, key) not in choices:
             raise InputError(
                 f"weights.{key}: {getattr(self, key)!r} is not known; choose one of "

@@ -243,7 +243,8 @@ class _Solver:
         weights = np.zeros(len(problem.base))
         weights[kept] = part_weights
         enough = SWAP_BELOW_RECORDS_PER_TARGET * len(problem.goal)
-        if not may_swap or self.settings.records >= enough:
+        records = self.settings.records
+        if not may_swap or records is None or records >= enough:
             return weights, certificate, sweeps, 0
         weights, certificate, made, accepted = self._swap(
             problem, weights, draw.probability < 1.0, certificate
@@ -259,6 +260,7 @@ class _Solver:
         path = _lighter(PREFIT_PATH, penalty) or ((penalty, PREFIT_SWEEPS),)
         _, sweeps = self._descend(problem, dense, path, None, "prefit")
         if chosen is None:
+            assert self.settings.records is not None  # or all would be fitted
             return dense, sweeps, draw_records(problem, dense, self.settings.records, rng)
         share = district_shares(dense, problem.district, chosen)
         return dense, sweeps, Draw(share, chosen, forced=0)
@@ -303,9 +305,10 @@ class _Solver:
         made = sum(sweeps for _, sweeps in path[:first])
         for stage in range(first, len(path)):
             last = stage == len(path) - 1
+            penalty, most_sweeps = path[stage]
             certificate = descend(
-                problem, weights, *path[stage], self.shuffler, tolerance if last else None,
-                Watch(progress, self._offer(stage), position),
+                problem, weights, penalty, most_sweeps, self.shuffler,
+                tolerance if last else None, Watch(progress, self._offer(stage), position),
             )  # fmt: skip
             made += certificate.sweeps
             position = None
@@ -378,6 +381,7 @@ class _Solver:
         where not kept), their certificate, the sweeps made and the rounds that helped.
         """
         share, smallest, sweeps = SWAP_SHARE, SMALLEST_SWAP_SHARE, SWAP_SWEEPS
+        assert self.settings.records is not None  # or none would be swapped
         if self.settings.records >= REPAIR_FROM_RECORDS_PER_TARGET * len(problem.goal):
             share, smallest, sweeps = REPAIR_SHARE, SMALLEST_REPAIR_SHARE, REPAIR_SWEEPS
         made, accepted = 0, 0

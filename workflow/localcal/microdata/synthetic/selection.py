@@ -1,6 +1,7 @@
 """Which candidates are taken, where they live and what they weigh."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from localcal.microdata.synthetic.incomes import money_income
 from localcal.microdata.synthetic.people import HEAD, People
@@ -101,12 +102,12 @@ def choose_households(
     return np.concatenate(chosen), np.repeat(np.arange(len(STRATA)), takes)
 
 
-def _apportion(total: int, shares: list[float], minimum: int) -> np.ndarray:
+def _apportion(total: int, shares: ArrayLike, minimum: int) -> np.ndarray:
     """Split `total` by `shares` into whole numbers of at least `minimum`, largest remainder."""
-    shares = np.asarray(shares, dtype=np.float64)
-    ideal = (total - minimum * len(shares)) * shares / shares.sum()
+    share = np.asarray(shares, dtype=np.float64)
+    ideal = (total - minimum * len(share)) * share / share.sum()
     parts = np.floor(ideal).astype(np.int64)
-    short = total - minimum * len(shares) - parts.sum()
+    short = total - minimum * len(share) - parts.sum()
     parts[np.argsort(parts - ideal, kind="stable")[:short]] += 1
     return parts + minimum
 

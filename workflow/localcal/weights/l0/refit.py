@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from localcal.files.csr import CsrLike
 from localcal.weights.l0.exchange import L0Weights
 from localcal.weights.report import FitResult
 from localcal.weights.rows import summarize_rows
 from localcal.weights.verdicts import scaled_error
 
 
-def describe_refit(result: FitResult, matrix, raw: L0Weights) -> FitResult:
+def describe_refit(result: FitResult, matrix: CsrLike, raw: L0Weights) -> FitResult:
     """Add to a fit on l0-python's support what l0-python's own weights come to.
 
     The losses are sums of squared relative errors of the fitted targets.

@@ -56,6 +56,7 @@ def run_l0(
             preexec_fn=die_with_parent,
         )
         with process:
+            assert process.stdout is not None  # a pipe, as asked for
             last = ""
             for line in process.stdout:
                 last = line.strip() or last

@@ -29,7 +29,7 @@ class Logged(SparseCalibrationWeights):
 
     epoch = 0
 
-    def forward(self, matrix, deterministic=False):
+    def forward(self, matrix: torch.Tensor, deterministic: bool = False) -> torch.Tensor:
         if not deterministic and self.epoch % EPOCHS_BETWEEN_LINES == 0:
             kept = int((self.get_deterministic_gates() > 0).sum())
             write_line(f"epoch {self.epoch}: {kept} records")

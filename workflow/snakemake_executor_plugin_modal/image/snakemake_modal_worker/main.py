@@ -34,6 +34,12 @@ def run(payload: dict) -> dict:
     return check(payload) if payload["kind"] == "check" else run_job(payload)
 
 
+def made_zygote() -> Zygote:
+    """The zygote that `run` has made."""
+    assert zygote is not None
+    return zygote
+
+
 def versions() -> dict[str, str]:
     """Versions that must agree between coordinator and image; a missing one is ""."""
     found = {"python": ".".join(platform.python_version_tuple()[:2])}
@@ -53,7 +59,7 @@ def check(payload: dict) -> dict:
     """
     error = None
     try:
-        zygote.start()
+        made_zygote().start()
         if payload["command"]:
             error = check_command(payload)
     except CannotStart as reason:
@@ -69,8 +75,9 @@ def check_command(payload: dict) -> str | None:
         code, log = run_commands([payload["command"]], payload["env"], Path(folder), limits)
     if not code:
         return None
-    reason = {"memory": "it ran out of memory", "time": "it took too long"}
-    return f"{' '.join(payload['command'])}: {reason.get(limits.exceeded, 'it failed')}\n{log}"
+    reasons = {"memory": "it ran out of memory", "time": "it took too long"}
+    reason = reasons.get(limits.exceeded or "", "it failed")
+    return f"{' '.join(payload['command'])}: {reason}\n{log}"
 
 
 def run_job(payload: dict) -> dict:
@@ -86,7 +93,9 @@ def run_job(payload: dict) -> dict:
     mount = Path(payload["mount"])
     volume = mounted_volume(payload["volume"], payload["environment"])
     volume.reload()
-    starts = Starts(mount, modal.current_function_call_id(), volume.commit)
+    call_id = modal.current_function_call_id()
+    assert call_id is not None  # this runs in a call
+    starts = Starts(mount, call_id, volume.commit)
     if not starts.enter():
         text = f"the container died {MAX_STARTS} times while it ran this job"
         return {"ok": False, "failure": "died", "log": text, "stored": []}
@@ -100,7 +109,7 @@ def run_job(payload: dict) -> dict:
         volume.commit()
     except BaseException:
         # A preemption or a cancellation, or an error of ours; not the container's death.
-        zygote.kill()
+        made_zygote().kill()
         starts.take_back()
         raise
     failure = limits.exceeded or ("error" if code else None)
@@ -113,7 +122,7 @@ def run_job(payload: dict) -> dict:
         "stored": stored(mount, payload["files"] + payload["logs"]),
         "seconds": time.monotonic() - started,
         "peak_mb": limits.peak_mb,
-        "imports": zygote.imports,
+        "imports": made_zygote().imports,
     }
 
 
@@ -132,7 +141,7 @@ def run_commands(
     env = python_environment() | env | {MARK: "1"}
     code = 0
     for command in commands:
-        code = zygote.run(command, str(work), env, log, limits)
+        code = made_zygote().run(command, str(work), env, log, limits)
         if code:
             break
     text = tail(log)

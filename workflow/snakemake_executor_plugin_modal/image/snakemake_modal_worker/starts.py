@@ -5,6 +5,7 @@ that has been started too often is given up; a start that ended in good order is
 """
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 MAX_STARTS = 3
@@ -14,7 +15,7 @@ MAX_STARTS = 3
 class Starts:
     """The mark of one call below `folder`, a mounted volume; `commit` publishes it."""
 
-    def __init__(self, folder: Path, call_id: str, commit):
+    def __init__(self, folder: Path, call_id: str, commit: Callable[[], object]) -> None:
         self._folder = folder / ".smk-modal" / "calls" / call_id
         self._counter = self._folder / "n"
         self._commit = commit

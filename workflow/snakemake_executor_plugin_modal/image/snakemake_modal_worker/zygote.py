@@ -13,6 +13,7 @@ import shlex
 import socket
 import sys
 import traceback
+from typing import TextIO
 
 SNAKEMAKE = ["python", "-m", "snakemake"]
 
@@ -72,7 +73,7 @@ def run(request: dict) -> None:
         os._exit(code)
 
 
-def say(channel, **message) -> None:
+def say(channel: TextIO, **message: object) -> None:
     channel.write(json.dumps(message) + "\n")
     channel.flush()
 
