@@ -10,11 +10,7 @@ import pytest
 from localcal.errors import InputError
 from localcal.weights.fit import fit_weights
 from localcal.weights.l0 import run as l0
-from localcal.weights.l0.exchange import (
-    L0Weights,
-    read_l0_weights,
-    write_l0_problem,
-)
+from localcal.weights.l0.exchange import L0Weights, read_l0_weights, write_l0_problem
 from localcal.weights.l0.refit import describe_refit
 from localcal.weights.l0.run import check_interpreter, run_l0
 from localcal.weights.pose import pose_problem
