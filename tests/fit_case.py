@@ -7,6 +7,8 @@ import pandas as pd
 import scipy.sparse
 
 from localcal.weights.fit import fit_weights
+from localcal.weights.l0.exchange import write_l0_problem
+from localcal.weights.pose import pose_problem
 from localcal.weights.report import FitResult
 from localcal.weights.settings import Settings
 
@@ -137,3 +139,10 @@ def make_planted_case(seed: int, n: int = 20_000) -> tuple[Case, np.ndarray]:
     matrix.eliminate_zeros()
     household = np.arange(n, dtype=np.int32)
     return Case(matrix, targets, design, household, state, district), planted
+
+
+def pose(case: Case, path) -> np.ndarray:
+    """Write a case's problem; return its columns."""
+    problem, columns = pose_problem(**vars(case), settings=Settings())
+    write_l0_problem(path, problem, columns)
+    return columns
