@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from localcal.clones import freeze
 from localcal.clones.freeze import freeze_values
 from localcal.clones.locate import locate
 from localcal.errors import InputError
 from localcal.geography.geography import take_columns
+from localcal.population.population import one_person_per_state
+from tests.households import random_places
 from tests.standin_engine import StandIn
 
 
@@ -69,3 +72,20 @@ def test_a_state_without_anybody_to_sum_over_is_refused_when_needed(located):
     with pytest.raises(InputError, match="nobody in state"):
         freeze_values(population, places, ["medicaid"], None, 0, StandIn())
     assert not freeze_values(population, places, ["age"], None, 0, StandIn()).variables
+
+
+def test_columns_that_stand_for_their_state_weigh_as_much_as_all_of_it(monkeypatch):
+    """Or a state's Medicaid dollars would be spread over too few enrollees."""
+    monkeypatch.setattr(freeze, "COLUMNS_PER_STATE", 7)
+    weight = np.random.default_rng(3).gamma(1.0, 900.0, 60).astype(np.float32)
+    population = one_person_per_state(2024, [1] * 60)
+    population = population.with_values("household", {"household_weight": weight})
+    places = random_places(population, 4, seed=33)
+    # All live alone and without income, so the enrollees are the households.
+    frozen = freeze_values(population, places, ["medicaid"], None, 0, StandIn())
+    for state in np.unique(places.state):
+        here = places.state == state
+        assert np.count_nonzero(here) > 40
+        assert frozen.variables["medicaid_denominator"][state] == pytest.approx(
+            places.design_weight[here].sum(), rel=1e-5
+        )

@@ -2,15 +2,17 @@
 
 import os
 import re
+import shutil
 import socket
 import tempfile
+from types import SimpleNamespace
 
 import pytest
 
 import localcal.engine.client
 from localcal.engine.client import WorkerError, run_with_engine, server_key
 from localcal.errors import InputError
-from tests.served_work import ENGINE, hoard, refuse, stumble, talk, who
+from tests.served_work import ENGINE, REPOSITORY, hoard, refuse, stumble, talk, who
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -35,6 +37,32 @@ def test_other_code_gets_another_server(monkeypatch):
     before = server_key(ENGINE)
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     assert server_key(ENGINE) != before
+
+
+def test_an_upgraded_library_gets_another_server(monkeypatch):
+    """Or jobs would go on with the model that was there before."""
+
+    def key(*versions):
+        found = [SimpleNamespace(name="policyengine-us", version=version) for version in versions]
+        monkeypatch.setattr(localcal.engine.client, "distributions", lambda: found)
+        return server_key(ENGINE)
+
+    assert key("2.68.0") != key("2.69.0")
+    # A folder may be on the path several times.
+    assert key("2.68.0", "2.68.0") == key("2.68.0")
+
+
+def test_an_edited_module_gets_another_server_however_deep_it_lies(monkeypatch, tmp_path):
+    package = tmp_path / "localcal"
+    shutil.copytree(REPOSITORY / "workflow" / "localcal", package)
+    monkeypatch.setattr(localcal.engine.client, "__file__", str(package / "engine" / "client.py"))
+    keys = [server_key(ENGINE)]
+    for module in ("errors.py", "targets/evaluate.py", "weights/l0/run.py"):
+        with (package / module).open("a") as file:
+            file.write("EDITED = True\n")
+        keys.append(server_key(ENGINE))
+    (package / "targets" / "evaluate.py").touch()
+    assert len(set(keys)) == 4 and server_key(ENGINE) == keys[-1]
 
 
 def test_every_job_of_a_scheduler_has_a_server_of_its_own(own_folder, monkeypatch):

@@ -1,6 +1,7 @@
 """Households as arrays."""
 
 import numpy as np
+import pytest
 
 from localcal.population.dataset import assemble, id_columns
 from localcal.population.population import ENTITIES, GROUPS, clone_households
@@ -46,3 +47,36 @@ def test_references_follow_their_persons():
         assert ours == theirs
         named = set(columns["parent_1_id"][own]) - {0}
         assert named <= set(columns["person_id"][own])
+
+
+@pytest.mark.parametrize(
+    ("variable", "entity", "value"),
+    [
+        ("parent_1_id", "person", "employment_income"),
+        ("parent_2_id", "person", "employment_income"),
+        ("medicaid_claiming_tax_unit_id", "tax_unit", "charitable_deduction"),
+    ],
+)
+def test_whoever_points_to_a_unit_points_to_its_clone_in_the_clone(variable, entity, value):
+    """An id that is copied like a number leads into somebody else's household."""
+    data = random_dataset(12, seed=8, shuffle=True)
+    pointing = np.zeros(data["person_id"].size, dtype=np.int32)
+    links = data["person_id"] if entity == "person" else data[f"person_{entity}_id"]
+    for household in np.unique(data["person_household_id"]):
+        members = np.flatnonzero(data["person_household_id"] == household)
+        pointing[members[1:]] = links[members[0]]
+    population = assemble("test", data | {variable: pointing}, 2024, ENTITY)
+    # Ids far from the old ones, and households that come in another order.
+    households = np.array([9, 2, 9, 5])
+    clones = clone_households(population, households, dict.fromkeys(ENTITIES, 50_000))
+    columns = id_columns(clones)
+    of_unit = dict(zip(columns[f"{entity}_id"], clones.values[value], strict=True))
+    of_original = dict(zip(data[f"{entity}_id"], data[value], strict=True))
+    for number, household in enumerate(households):
+        own = clones.membership["household"] == number
+        theirs = data["person_household_id"] == population.ids["household"][household]
+        found = sorted(of_unit[unit] for unit in columns[variable][own] if unit)
+        assert found == sorted(of_original[unit] for unit in pointing[theirs] if unit)
+        assert np.count_nonzero(columns[variable][own] == 0) == 1
+        inside = clones.household_of[entity] == number
+        assert set(columns[variable][own]) - {0} <= set(columns[f"{entity}_id"][inside])

@@ -7,7 +7,7 @@ import pytest
 import localcal.areas.write
 from localcal.errors import InputError
 from localcal.targets.table import read_targets
-from localcal.validation.compare import summarize_validation, validate_area
+from localcal.validation.compare import is_sane, summarize_validation, validate_area
 from localcal.validation.totals import rows_of_area
 from tests.areas_case import ALABAMA, CITY, FIRST, NATION, validated
 
@@ -67,3 +67,39 @@ def test_the_summary_counts_rows_and_refuses_a_missing_one(run, tmp_path):
     tables["districts/AL-01"].write_text("".join(lines[:-1]))
     with pytest.raises(InputError, match=r"AL-01\.csv: has 17 rows for 18 targets"):
         summarize_validation(tables, [NATION, FIRST], run["targets"], summary)
+
+
+@pytest.mark.parametrize(
+    ("level", "variable", "possible", "impossible"),
+    [
+        # The nation: 340 million persons in 131 million households, wages of 11 trillion dollars.
+        ("national", "person_count", 340e6, 380e6),
+        ("national", "household_count", 131e6, 201e6),
+        ("national", "employment_income", 11e12, 31e12),
+        # California, the largest state, as possible; what belongs to the nation as impossible.
+        ("states", "person_count", 39.5e6, 340e6),
+        ("states", "tax_unit_count", 19e6, 131e6),
+        ("states", "employment_income", 1.5e12, 11e12),
+        ("cities", "person_count", 8.3e6, 340e6),
+        ("cities", "household_count", 3.3e6, 131e6),
+        ("cities", "employment_income", 0.6e12, 11e12),
+        # Montana's districts are large; what belongs to a middling state is too much for one.
+        ("districts", "person_count", 0.8e6, 5e6),
+        ("districts", "household_count", 0.4e6, 2e6),
+        ("districts", "employment_income", 60e9, 600e9),
+    ],
+)
+def test_the_largest_area_is_possible_and_a_total_of_the_level_above_is_not(
+    level, variable, possible, impossible
+):
+    totals = np.array([possible, impossible, -possible, -impossible, np.nan, np.inf])
+    sane = is_sane(level, np.full(6, variable), totals)
+    assert sane.tolist() == [True, False, True, False, False, False]
+
+
+def test_the_ceilings_of_states_are_those_of_the_reference_pipeline():
+    """Up to and including them: 5 trillion dollars, 44 million persons, 25 million other units."""
+    variable = np.array(["snap", "person_count", "spm_unit_count"])
+    ceiling = np.array([5e12, 40e6 * 1.1, 25e6])
+    assert is_sane("states", variable, ceiling).all()
+    assert not is_sane("states", variable, ceiling * (1 + 1e-9)).any()
