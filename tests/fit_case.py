@@ -8,11 +8,16 @@ import scipy.sparse
 
 from localcal.weights.columns import Columns
 from localcal.weights.fit import fit_weights
+from localcal.weights.l0.exchange import write_l0_problem
+from localcal.weights.pose import pose_problem
 from localcal.weights.report import FitResult
 from localcal.weights.settings import Settings
 
 # Targets are those of a later year than what was published.
 UPRATING = 1.25
+
+# What a problem for l0-python was made from.
+MATRIX = {"matrix": "0" * 64}
 
 DISTRICTS = np.array([101, 102, 201, 202, 203, 301], dtype=np.int32)
 
@@ -147,3 +152,10 @@ def make_planted_case(seed: int, n: int = 20_000) -> tuple[Case, np.ndarray]:
     matrix.eliminate_zeros()
     household = np.arange(n, dtype=np.int32)
     return Case(matrix, targets, design, household, state, district), planted
+
+
+def pose(case: Case, path) -> np.ndarray:
+    """Write a case's problem; return its columns."""
+    problem, columns = pose_problem(**case.arguments(), settings=Settings())
+    write_l0_problem(path, problem, columns, MATRIX)
+    return columns

@@ -10,6 +10,7 @@ from localcal.population.dataset import assemble
 from localcal.population.population import GROUPS, Population
 
 STATES = (1, 6, 36, 56)
+RATES_HEADER = "variable,entity,state,rate,reported,source\n"
 
 
 def random_dataset(n_households: int, seed: int, shuffle: bool = False) -> dict[str, np.ndarray]:
@@ -137,6 +138,12 @@ def targets_for(places: Geography, measures: list = MEASURES) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def as_targets(measures: list) -> pd.DataFrame:
+    """Return measures as targets that have nothing else."""
+    rows = [(variable, reform, json.dumps(list(c))) for variable, reform, c in measures]
+    return pd.DataFrame(rows, columns=["variable", "reform_id", "constraints"])
 
 
 assert set(GROUPS) == {"household", "tax_unit", "spm_unit", "family", "marital_unit"}

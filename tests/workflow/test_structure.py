@@ -14,6 +14,28 @@ REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "workflow" / "localcal"
 RULE_FILES = sorted((REPOSITORY / "workflow" / "rules").glob("*.smk"))
 SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))
+UNIT_TESTS = REPOSITORY / "tests" / "unit"
+# Modules without a test file of their own, and where they are tested instead.
+TESTED_ELSEWHERE = {
+    "__init__.py": "unit/test_facade.py",
+    "engine/__init__.py": "unit/engine/test_protocol.py",
+    # They are about policyengine-us itself.
+    "engine/formulas.py": "model/test_policyengine.py",
+    "engine/policyengine.py": "model/test_policyengine.py",
+    "engine/model.py": "model/test_policyengine.py",
+    # A command of the Modal profile.
+    "load_model.py": "modal/test_localcal.py",
+    # One draw after the other makes a household; what comes out is tested as a whole.
+    "microdata/synthetic/incomes.py": "unit/microdata/synthetic/test_households.py",
+    "microdata/synthetic/people.py": "unit/microdata/synthetic/test_households.py",
+    "microdata/synthetic/selection.py": "unit/microdata/synthetic/test_households.py",
+    "microdata/synthetic/units.py": "unit/microdata/synthetic/test_households.py",
+    # Only fields.
+    "weights/columns.py": "unit/weights/test_pose.py",
+    # Runs where l0-python is.
+    "weights/l0/prepare.py": "workflow/test_l0.py",
+    "weights/l0/runner.py": "workflow/test_l0.py",
+}
 SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
 
 
@@ -101,6 +123,19 @@ def test_every_rule_writes_only_into_its_run():
 def test_the_package_knows_neither_snakemake_nor_modal():
     for path in PACKAGE.rglob("*.py"):
         assert not imported(path) & {"snakemake", "modal"}, path
+
+
+def test_every_module_that_does_something_has_its_test_file():
+    defines = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    lacking = set()
+    for path in PACKAGE.rglob("*.py"):
+        module = path.relative_to(PACKAGE)
+        has_tests = (UNIT_TESTS / module.with_name(f"test_{module.name}")).is_file()
+        if any(isinstance(node, defines) for node in ast.parse(path.read_text()).body):
+            lacking |= set() if has_tests else {module.as_posix()}
+    assert lacking == set(TESTED_ELSEWHERE)
+    for elsewhere in TESTED_ELSEWHERE.values():
+        assert (REPOSITORY / "tests" / elsewhere).is_file(), elsewhere
 
 
 def test_nothing_slow_is_imported_while_the_workflow_is_parsed():

@@ -3,21 +3,14 @@
 import numpy as np
 import pytest
 
+from localcal.clones import freeze
 from localcal.clones.freeze import freeze_values
-from localcal.clones.frozen import read_frozen, write_frozen
 from localcal.clones.locate import locate
 from localcal.errors import InputError
 from localcal.geography.geography import take_columns
-from tests.households import random_places, random_population
+from localcal.population.population import one_person_per_state
+from tests.households import random_places
 from tests.standin_engine import StandIn
-
-HEADER = "variable,entity,state,rate,reported,source\n"
-
-
-@pytest.fixture
-def located():
-    population = random_population(80, seed=31)
-    return population, random_places(population, 4, seed=31)
 
 
 def test_parts_of_a_population_get_the_same_bits_as_the_whole(located):
@@ -81,51 +74,18 @@ def test_a_state_without_anybody_to_sum_over_is_refused_when_needed(located):
     assert not freeze_values(population, places, ["age"], None, 0, StandIn()).variables
 
 
-def test_frozen_values_survive_their_file(tmp_path, located):
-    population, places = located
-    (tmp_path / "rates.csv").write_text(
-        HEADER + "takes_up_snap_if_eligible,spm_unit,,0.7,,x\n"
-        "takes_up_medicaid_if_eligible,person,36,0.9,,x\n"
-        "takes_up_medicaid_if_eligible,person,,0.4,,x\n"
-    )
-    frozen = freeze_values(population, places, [], tmp_path / "rates.csv", 5, StandIn())
-    write_frozen(tmp_path / "frozen.h5", frozen)
-    again = read_frozen(tmp_path / "frozen.h5")
-    assert again.seed == 5
-    rates = {rate.variable: rate.rate for rate in again.take_up}
-    assert rates["takes_up_medicaid_if_eligible"][36] == 0.9
-    assert rates["takes_up_medicaid_if_eligible"][35] == 0.4
-    assert again.entity == {"medicaid_denominator": "person"}
-    assert np.array_equal(
-        again.variables["medicaid_denominator"], frozen.variables["medicaid_denominator"]
-    )
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("takes_up_nothing,person,,0.5,,x", "no take-up variable 'takes_up_nothing'"),
-        ("takes_up_snap_if_eligible,spm_unit,,1.5,,x", "1.5 is not between 0 and 1"),
-        ("takes_up_snap_if_eligible,spm_unit,,many,,x", "'many' is not a number"),
-        ("takes_up_snap_if_eligible,spm_unit,99,0.5,,x", "state '99'"),
-        ("takes_up_snap_if_eligible,spm_unit,6,0.5,,x", "no rate for state 1"),
-        ("takes_up_snap_if_eligible,person,,0.5,,x", "belongs to a spm_unit, not person"),
-    ],
-)
-def test_wrong_rates_are_refused_by_name(tmp_path, located, row, message):
-    population, places = located
-    (tmp_path / "rates.csv").write_text(HEADER + row + "\n")
-    with pytest.raises(InputError, match=message):
-        freeze_values(population, places, [], tmp_path / "rates.csv", 0, StandIn())
-
-
-def test_a_table_of_rates_without_a_column_is_refused(tmp_path, located):
-    (tmp_path / "rates.csv").write_text("variable,rate\nx,0.1\n")
-    with pytest.raises(InputError, match=r"rates\.csv: lacks the column"):
-        freeze_values(*located, [], tmp_path / "rates.csv", 0, StandIn())
-
-
-def test_something_else_is_not_taken_for_frozen_values(tmp_path):
-    (tmp_path / "frozen.h5").write_text("x")
-    with pytest.raises(InputError, match=r"frozen\.h5"):
-        read_frozen(tmp_path / "frozen.h5")
+def test_columns_that_stand_for_their_state_weigh_as_much_as_all_of_it(monkeypatch):
+    """Or a state's Medicaid dollars would be spread over too few enrollees."""
+    monkeypatch.setattr(freeze, "COLUMNS_PER_STATE", 7)
+    weight = np.random.default_rng(3).gamma(1.0, 900.0, 60).astype(np.float32)
+    population = one_person_per_state(2024, [1] * 60)
+    population = population.with_values("household", {"household_weight": weight})
+    places = random_places(population, 4, seed=33)
+    # All live alone and without income, so the enrollees are the households.
+    frozen = freeze_values(population, places, ["medicaid"], None, 0, StandIn())
+    for state in np.unique(places.state):
+        here = places.state == state
+        assert np.count_nonzero(here) > 40
+        assert frozen.variables["medicaid_denominator"][state] == pytest.approx(
+            places.design_weight[here].sum(), rel=1e-5
+        )

@@ -1,11 +1,15 @@
 """Take-up draws and rates."""
 
 import numpy as np
+import pytest
 
+from localcal.clones.freeze import freeze_values
 from localcal.clones.take_up import STATE_CODES, TakeUpRate, anchored_rate, keyed_uniform, takes_up
+from localcal.errors import InputError
 from localcal.geography.geography import take_columns
 from localcal.population.population import ENTITIES, clone_households
-from tests.households import random_places, random_population
+from tests.households import RATES_HEADER, random_places, random_population
+from tests.standin_engine import StandIn
 
 REPORTED = "has_medicaid_health_coverage_at_interview"
 
@@ -76,3 +80,27 @@ def test_anchoring_reaches_the_rate_with_reporters_always_in():
 def test_more_reporters_than_the_rate_leave_nobody_else():
     assert anchored_rate(np.array([0.2]), 0.3)[0] == 0.0
     assert anchored_rate(np.array([0.2]), 1.0)[0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("takes_up_nothing,person,,0.5,,x", "no take-up variable 'takes_up_nothing'"),
+        ("takes_up_snap_if_eligible,spm_unit,,1.5,,x", "1.5 is not between 0 and 1"),
+        ("takes_up_snap_if_eligible,spm_unit,,many,,x", "'many' is not a number"),
+        ("takes_up_snap_if_eligible,spm_unit,99,0.5,,x", "state '99'"),
+        ("takes_up_snap_if_eligible,spm_unit,6,0.5,,x", "no rate for state 1"),
+        ("takes_up_snap_if_eligible,person,,0.5,,x", "belongs to a spm_unit, not person"),
+    ],
+)
+def test_wrong_rates_are_refused_by_name(tmp_path, located, row, message):
+    population, places = located
+    (tmp_path / "rates.csv").write_text(RATES_HEADER + row + "\n")
+    with pytest.raises(InputError, match=message):
+        freeze_values(population, places, [], tmp_path / "rates.csv", 0, StandIn())
+
+
+def test_a_table_of_rates_without_a_column_is_refused(tmp_path, located):
+    (tmp_path / "rates.csv").write_text("variable,rate\nx,0.1\n")
+    with pytest.raises(InputError, match=r"rates\.csv: lacks the column"):
+        freeze_values(*located, [], tmp_path / "rates.csv", 0, StandIn())

@@ -11,7 +11,6 @@ import scipy.sparse
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path, write_json
 from localcal.files.csr import write_csr
-from localcal.files.hdf5 import create_h5
 from localcal.geography.geography import write_geography
 from localcal.population.dataset import write_population
 from tests.households import random_places, random_population
@@ -82,13 +81,6 @@ def test_what_will_not_fit_is_refused_before_it_is_begun(tmp_path, monkeypatch, 
     with pytest.raises(InputError, match="no space left on the disk: it needs"):
         write(tmp_path / "full")
     assert [path.name for path in tmp_path.iterdir()] == ["fits"]
-
-
-def test_an_hdf5_file_is_not_begun_on_a_full_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, 1000))
-    with pytest.raises(InputError, match="no space left"), create_h5(tmp_path / "x"):
-        raise AssertionError("begun")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_is_written_in_one_order_and_without_nan(tmp_path):

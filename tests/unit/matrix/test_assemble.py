@@ -4,40 +4,17 @@ import json
 import random
 
 import h5py
-import numpy as np
 import pytest
 import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import localcal.matrix.assemble
-from localcal.clones.freeze import freeze_values
-from localcal.clones.frozen import write_frozen
-from localcal.clones.locate import locate
 from localcal.errors import InputError
 from localcal.files.csr import open_csr
-from localcal.geography.geography import take_columns, write_geography
 from localcal.matrix.assemble import assemble_matrix
-from localcal.matrix.chunk import build_chunk
-from localcal.matrix.plan import read_plan, write_plan
-from localcal.population.dataset import write_population
-from localcal.targets.evaluate import Evaluation
-from localcal.targets.measures import distinct_measures, needed_variables
 from localcal.targets.table import write_targets
-from tests.households import random_places, random_population, targets_for
-from tests.standin_engine import StandIn
-
-RATES = """variable,entity,state,rate,reported,source
-takes_up_snap_if_eligible,spm_unit,,0.7,,test
-takes_up_medicaid_if_eligible,person,,0.8,has_medicaid_health_coverage_at_interview,test
-takes_up_medicaid_if_eligible,person,6,0.5,has_medicaid_health_coverage_at_interview,test
-"""
-
-
-@pytest.fixture
-def inputs(tmp_path):
-    """Return the files that chunks are made from: 30 households, 7 clones."""
-    return make_inputs(tmp_path)
+from tests.matrix_case import build, make_inputs
 
 
 @pytest.fixture(scope="module")
@@ -50,35 +27,6 @@ def inputs_once(tmp_path_factory):
 def whole(inputs_once, tmp_path_factory):
     """Return the bytes of the matrix in one piece."""
     return build(tmp_path_factory.mktemp("whole") / "m", inputs_once, 210).read_bytes()
-
-
-def make_inputs(tmp_path):
-    (tmp_path / "rates.csv").write_text(RATES)
-    population = random_population(30, seed=21)
-    places = random_places(population, 7, seed=21)
-    targets = targets_for(places)
-    needed = needed_variables(distinct_measures(targets)[0])
-    frozen = freeze_values(population, places, needed, tmp_path / "rates.csv", 3, StandIn())
-    names = ("population", "geography", "frozen", "targets")
-    files = {name: tmp_path / f"{name}.file" for name in names}
-    write_population(files["population"], population)
-    write_geography(files["geography"], places, {})
-    write_frozen(files["frozen"], frozen)
-    write_targets(targets, files["targets"])
-    return files
-
-
-def build(folder, inputs, chunk_columns, order=None):
-    """Plan, build all chunks in some order and assemble; return the matrix's path."""
-    folder.mkdir()
-    plan = folder / "plan.json"
-    write_plan(plan, inputs, 210, chunk_columns)
-    chunks = list(range(read_plan(plan).n_chunks))
-    shards = [folder / f"chunk_{chunk:06}.h5" for chunk in chunks]
-    for chunk in order(chunks) if order else chunks:
-        build_chunk(chunk, plan, inputs, StandIn(), shards[chunk])
-    assemble_matrix(plan, shards, inputs["targets"], folder / "matrix.h5", folder / "summary.json")
-    return folder / "matrix.h5"
 
 
 def shuffled(items):
@@ -119,34 +67,6 @@ def test_the_assembled_matrix_is_what_scipy_stacks(tmp_path, inputs):
     assert ours.has_sorted_indices
     assert (ours != stacked).nnz == 0
     assert ours.nnz == stacked.nnz > 1_000
-
-
-def test_an_entry_is_its_clone_s_value_where_the_place_matches(tmp_path, inputs):
-    """One column at a time, simulated alone, against the whole matrix."""
-    from localcal.clones.frozen import read_frozen
-    from localcal.geography.geography import read_geography
-    from localcal.population.dataset import read_population
-    from localcal.targets.table import read_targets
-
-    matrix = open_csr(build(tmp_path / "m", inputs, 64)).matrix().toarray()
-    targets = read_targets(inputs["targets"])
-    places = read_geography(inputs["geography"])
-    population, frozen = read_population(inputs["population"]), read_frozen(inputs["frozen"])
-    engine = StandIn()
-    measures, of_target = distinct_measures(targets)
-    for column in range(0, 210, 17):
-        place = take_columns(places, np.array([column]))
-        clone = locate(population, place, frozen, np.ones(1))
-        evaluation = Evaluation(engine.simulate(clone), clone, engine.variables())
-        values = {number: value[0] for number, value in evaluation.measure(measures)}
-        for row, target in enumerate(targets.itertuples()):
-            here = {
-                "national": "US",
-                "state": str(places.state[column]),
-                "district": str(places.district[column]),
-            }[target.geo_level]
-            expected = values[of_target[row]] if here == target.geographic_id else 0.0
-            assert matrix[row, column] == np.float32(expected)
 
 
 def test_the_summary_lists_impossible_and_hardest_targets(tmp_path, inputs):
@@ -207,16 +127,3 @@ def test_an_unusable_shard_is_named_with_the_command_that_rebuilds_it(tmp_path, 
             folder / "plan.json", shards, inputs["targets"], folder / "matrix.h5", folder / "s.json"
         )
     assert (folder / "matrix.h5").read_bytes() == before
-
-
-def test_a_chunk_refuses_inputs_it_was_not_planned_for(tmp_path, inputs):
-    write_plan(tmp_path / "plan.json", inputs, 210, 50)
-    inputs["frozen"].write_bytes(inputs["frozen"].read_bytes() + b"x")
-    with pytest.raises(InputError, match=r"frozen\.file: is not the file the plan was made for"):
-        build_chunk(0, tmp_path / "plan.json", inputs, StandIn(), tmp_path / "shard.h5")
-    assert not (tmp_path / "shard.h5").exists()
-
-
-def test_a_plan_refuses_a_geography_of_another_length(tmp_path, inputs):
-    with pytest.raises(InputError, match="has 210 columns, the config asks for 240"):
-        write_plan(tmp_path / "plan.json", inputs, 240, 50)

@@ -1,71 +1,11 @@
-"""The report's tables and pictures."""
+"""The report's page, with its pictures and tables."""
 
 import html
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pytest
 
-from localcal.report.fits import read_fit
 from localcal.report.page import write_report
-from localcal.report.tables import errors_by_area, families, worst_targets
-from localcal.weights.fit import FitOutputs, write_fit
-from tests.fit_case import make_case
-
-
-@pytest.fixture
-def fit(tmp_path):
-    """A fit whose worst state target is 90 % off, with a group held out."""
-    case = make_case()
-    targets = case.targets.assign(tolerance=np.nan)
-    targets.loc[0, "value"] *= 1.9
-    held_out = {"geo_level": "district", "variable": "adjusted_gross_income", "hold_out": True}
-    result = replace(case, targets=targets).fit(groups=(held_out,), records=150, harmonize=False)
-    names = ("fit.json", "diagnostics.csv", "areas.csv", "trace.h5", "weights.npy")
-    outputs = {Path(name).stem: tmp_path / name for name in names}
-    write_fit(result, {}, FitOutputs(**outputs))
-    return read_fit("local", tmp_path)
-
-
-@pytest.fixture
-def simulated():
-    """Two areas; the city has no targets of its own."""
-    return pd.DataFrame(
-        {
-            "level": ["states", "states", "cities"],
-            "area": ["CA", "CA", "NYC"],
-            "target": [10.0, 20.0, np.nan],
-            "simulated": [11.0, 15.0, 3.0],
-            "rel_error": [0.1, -0.25, np.nan],
-            "sane": [True, False, True],
-        }
-    )
-
-
-def test_the_worst_are_the_fitted_targets_missed_most(fit):
-    table = worst_targets([fit])
-    assert len(table) == 20 and set(table["scope"]) == {"local"}
-    assert table["rel_error"].abs().is_monotonic_decreasing
-    fitted = fit.targets[fit.targets["role"] == "fitted"]
-    assert table["rel_error"].abs().max() == fitted["rel_error"].abs().max() > 0.05
-
-
-def test_families_show_held_out_targets_beside_fitted_ones_and_the_start(fit):
-    table = families([fit])
-    assert set(table["role"]) == {"fitted", "held_out"}
-    row = table[table["role"] == "held_out"].iloc[0]
-    assert row["geo_level"] == "district" and row["count"] == 6
-    assert row["median"] > 0 and row["base_median"] > 0
-
-
-def test_errors_are_summed_up_by_area(simulated):
-    table = errors_by_area(simulated).set_index("area")
-    assert table.loc["CA", "median_abs_rel_error"] == pytest.approx(0.175)
-    assert table.loc["CA", "largest_abs_rel_error"] == pytest.approx(0.25)
-    assert list(table["targets"]) == [2, 0]
-    assert list(table["insane"]) == [1, 0]
 
 
 def write(folder: Path, fit, simulated: pd.DataFrame) -> dict[str, Path]:

@@ -1,23 +1,15 @@
 """What a household adds to a target, against a plain statement of the same."""
 
-import json
-
 import numpy as np
-import pandas as pd
 import pytest
 
 from localcal.errors import InputError
 from localcal.population.population import GROUPS
 from localcal.targets.evaluate import Evaluation
-from localcal.targets.measures import distinct_measures, needed_variables
-from tests.households import MEASURES, random_population
+from localcal.targets.measures import distinct_measures
+from tests.households import MEASURES, as_targets, random_population
 from tests.oracle import household_value
 from tests.standin_engine import StandIn
-
-
-def as_targets(measures):
-    rows = [(variable, reform, json.dumps(list(c))) for variable, reform, c in measures]
-    return pd.DataFrame(rows, columns=["variable", "reform_id", "constraints"])
 
 
 def evaluated(population, measures):
@@ -73,12 +65,6 @@ def test_every_kind_of_target_means_what_the_plain_statement_says(measure):
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-6)
 
 
-def test_targets_that_mean_the_same_share_one_measure():
-    measures, of_target = distinct_measures(as_targets([MEASURES[0], MEASURES[1], MEASURES[0]]))
-    assert len(measures) == 2
-    assert of_target.tolist() == [0, 1, 0]
-
-
 def test_only_one_reformed_population_is_alive_at_a_time():
     population = random_population(5, seed=12)
     engine = StandIn()
@@ -95,13 +81,6 @@ def test_only_one_reformed_population_is_alive_at_a_time():
     evaluation = Evaluation(Counted(engine, population), population, engine.variables())
     most = max(len(alive) for _ in evaluation.measure(measures))
     assert most == 0
-
-
-def test_the_variables_of_targets_and_constraints_are_all_needed():
-    measures, _ = distinct_measures(as_targets(MEASURES))
-    needed = needed_variables(measures)
-    assert {"snap", "age", "medicaid_enrolled", "income_tax", "salt_deduction"} <= needed
-    assert "person_count" not in needed
 
 
 @pytest.mark.parametrize(

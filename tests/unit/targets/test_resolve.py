@@ -1,61 +1,14 @@
+"""From a database to the rows of the matrix."""
+
 import json
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from localcal.engine.protocol import Variable
 from localcal.errors import InputError
-from localcal.targets.resolve import resolve_targets
-from localcal.targets.table import SCHEMA, read_targets, write_targets
+from localcal.targets.table import SCHEMA
 from tests.database_factory import NATION, change_database, district, state, write_database
-
-VARIABLES = {
-    "age": ("person", "int"),
-    "snap": ("spm_unit", "float"),
-    "rent": ("household", "float"),
-    "adjusted_gross_income": ("tax_unit", "float"),
-    "salt_deduction": ("tax_unit", "float"),
-    "tax_unit_is_filer": ("tax_unit", "float"),
-    "medicaid_enrolled": ("person", "bool"),
-    "ssn_card_type": ("person", "enum"),
-    "county_name": ("household", "text"),
-}
-
-
-class Engine:
-    """Knows a few variables; people grow by 1% a year and prices by 10%."""
-
-    def __init__(self, growth=None):
-        self.asked = []
-        self.ratios = growth or {"population": 1.01, "prices": 1.1}
-
-    def variables(self):
-        return {
-            name: Variable(name, entity, kind, computed=True)
-            for name, (entity, kind) in VARIABLES.items()
-        }
-
-    def growth(self, index, start, end):
-        self.asked.append((index, start, end))
-        return self.ratios[index] ** (end - start)
-
-
-def target(variable="snap", value=1.0, constraints=NATION, **cells):
-    return {"variable": variable, "value": value, "constraints": constraints, **cells}
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "policy_data.db"
-
-
-def resolve(path, targets=None, include=(), exclude=(), engine=None, period=2024):
-    if targets is not None:
-        write_database(path, targets)
-    return resolve_targets(path, period, list(include), list(exclude), engine or Engine())
+from tests.targets_case import FOUR, Engine, resolve, target
 
 
 def test_a_resolved_row_says_everything_about_its_target(path):
@@ -171,14 +124,6 @@ def test_of_several_years_one_is_used(path):
     targets += [target("rent", 1.0, period=2027), target("rent", 1.0, period=2026)]
     frame = resolve(path, targets).set_index("variable")
     assert frame["period"].to_dict() == {"snap": 2023, "rent": 2026}
-
-
-FOUR = [
-    target("snap", constraints=NATION, target_id=1),
-    target("snap", constraints=state(6), target_id=2),
-    target("household_count", constraints=(*state(6), ("snap", ">", "0")), target_id=3),
-    target("rent", constraints=(("age", ">", "4"), ("snap", ">", "0")), target_id=4),
-]
 
 
 @pytest.mark.parametrize(
@@ -362,56 +307,6 @@ def test_row_order_does_not_depend_on_the_databases_order(path, tmp_path):
     backwards = write_database(tmp_path / "backwards.db", FOUR[::-1])
     columns = ["target_id", "name", "value"]
     pd.testing.assert_frame_equal(forwards[columns], resolve(backwards)[columns])
-
-
-def test_written_targets_read_back_the_same(path, tmp_path):
-    frame = resolve(path, FOUR)
-    write_targets(frame, tmp_path / "run" / "targets.parquet")
-    found = read_targets(tmp_path / "run" / "targets.parquet")
-    pd.testing.assert_frame_equal(found, frame)
-    assert np.isnan(found["tolerance"]).all()
-    assert [p.name for p in (tmp_path / "run").iterdir()] == ["targets.parquet"]
-
-
-def test_the_same_targets_give_the_same_bytes(path, tmp_path):
-    frame = resolve(path, FOUR)
-    write_targets(frame, tmp_path / "one.parquet")
-    # Neither the index nor anything else pandas remembers gets into the file.
-    write_targets(frame.set_index(pd.Index([9, 8, 7, 6])), tmp_path / "two.parquet")
-    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
-    assert pq.read_schema(tmp_path / "one.parquet").metadata is None
-
-
-def test_a_missing_targets_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"targets\.parquet: no such file"):
-        read_targets(tmp_path / "targets.parquet")
-
-
-@pytest.mark.parametrize("keep", [0, 3, 400, -1])
-def test_a_truncated_targets_file_is_named(path, tmp_path, keep):
-    file = tmp_path / "targets.parquet"
-    write_targets(resolve(path, FOUR), file)
-    file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(InputError, match=r"targets\.parquet: not a readable Parquet file"):
-        read_targets(file)
-
-
-def test_a_foreign_table_is_named(path, tmp_path):
-    file = tmp_path / "targets.parquet"
-    resolve(path, FOUR).drop(columns="name").to_parquet(file, index=False)
-    with pytest.raises(InputError, match="not those of resolved targets"):
-        read_targets(file)
-
-
-def test_empty_cells_are_refused(path, tmp_path):
-    file = tmp_path / "targets.parquet"
-    write_targets(resolve(path, FOUR), file)
-    names = pa.array([None, "b", "c", "d"])
-    table = pq.read_table(file)
-    table = table.set_column(SCHEMA.names.index("name"), SCHEMA.field("name"), names)
-    pq.write_table(table, file)
-    with pytest.raises(InputError, match="column name has empty cells"):
-        read_targets(file)
 
 
 def test_two_strata_that_differ_only_in_their_parents_count_as_one(path):

@@ -8,8 +8,8 @@ from localcal.errors import InputError
 from localcal.weights import newton
 from localcal.weights.descent import Shuffler, certify, descend
 from localcal.weights.newton import products, solve_newton
+from tests.descent_case import objective, oracle, small_problem
 from tests.fit_case import make_case
-from tests.unit.weights.test_descent import objective, oracle, small_problem
 
 
 @pytest.mark.parametrize("penalty", [50.0, 0.5, 0.01])

@@ -6,6 +6,7 @@ import pytest
 from localcal.weights.problem import Problem
 from localcal.weights.selection import (
     EXPECTED_COLUMNS,
+    district_shares,
     draw_records,
     inclusion_probabilities,
     systematic_sample,
@@ -105,3 +106,12 @@ def test_a_rare_target_gets_records_for_certain_within_a_share_of_the_budget():
         assert draw.probability[members].sum() == pytest.approx(EXPECTED_COLUMNS, abs=1.0)
     tight = draw_records(problem, ones, 20, np.random.default_rng(0))
     assert tight.forced <= 1 and tight.chosen.sum() == 20
+
+
+def test_given_records_stand_for_their_district():
+    weights = np.array([1.0, 3.0, 2.0, 2.0, 5.0])
+    district = np.array([101, 101, 102, 102, 201], dtype=np.int32)
+    chosen = np.array([True, False, True, True, False])
+    np.testing.assert_allclose(
+        district_shares(weights, district, chosen), [0.25, 1.0, 1.0, 1.0, 1.0]
+    )

@@ -110,3 +110,13 @@ def test_a_rule_that_matches_no_target_is_refused_by_name(targets, rule, levels,
 def test_a_negative_tolerance_is_refused_with_its_target(targets):
     with pytest.raises(InputError, match="target 3: its tolerance is negative"):
         apply_rules(targets.assign(tolerance=[0, 0, 0, -1.0, 0, 0]), (), LEVELS)
+
+
+def test_a_number_of_records_cannot_be_asked_of_l0():
+    with pytest.raises(InputError, match="weights.records: 100 with method: l0"):
+        Settings(method="l0", records=100)
+    with pytest.raises(InputError, match="weights.method: 'l1' is not known"):
+        Settings(method="l1")
+    section = {"method": "descent", "l0": {"epochs": 3}}
+    assert Settings.from_config(section).l0 is None
+    assert Settings.from_config(section | {"method": "l0"}).l0 == {"epochs": 3}

@@ -1,5 +1,6 @@
 """Rank of the equations, and bytes that do not depend on the number of threads."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -12,8 +13,8 @@ from localcal.errors import InputError
 from localcal.weights import solver
 from localcal.weights.problem import Records, build_problem
 from localcal.weights.solver import count_independent
+from tests.descent_case import sparse_matrix
 from tests.fit_case import make_case
-from tests.unit.weights.test_descent import sparse_matrix
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -77,3 +78,28 @@ def test_the_bytes_are_the_same_with_other_thread_counts():
         )  # fmt: skip
         outputs.add(done.stdout)
     assert len(outputs) == 1 and len(outputs.pop().split()) == 2
+
+
+def test_swapping_records_lowers_the_objective(monkeypatch):
+    case = make_case(7)
+    swapped = case.fit(records=60, max_sweeps=500)
+    monkeypatch.setattr(solver, "SWAP_ROUNDS", 0)
+    drawn = case.fit(records=60, max_sweeps=500)
+    assert swapped.report["selection"]["swaps_accepted"] > 0
+    assert swapped.report["objective"] < 0.8 * drawn.report["objective"]
+    assert np.count_nonzero(swapped.weights) == np.count_nonzero(drawn.weights) == 60
+
+
+def test_another_round_of_swaps_never_makes_the_fit_worse(monkeypatch):
+    case = make_case(8)
+    objectives = []
+    for rounds in range(solver.SWAP_ROUNDS + 1):
+        monkeypatch.setattr(solver, "SWAP_ROUNDS", rounds)
+        objectives.append(case.fit(records=100).report["objective"])
+    assert (np.diff(objectives) <= 0).all() and objectives[-1] < objectives[0]
+
+
+def test_fewer_records_than_targets_is_warned_about(caplog):
+    with caplog.at_level(logging.WARNING):
+        make_case(13).fit(records=30)
+    assert "30 records for 50 fitted targets" in caplog.text

@@ -1,0 +1,100 @@
+"""Work for a process that has the model loaded, and a look at such processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import psutil
+
+from localcal.errors import InputError
+from tests.standin_engine import StandIn
+
+ENGINE = "tests.standin_engine:StandIn"
+REPOSITORY = Path(__file__).parents[1]
+
+
+def servers(folder):
+    """Return the processes that serve from a folder, forked children not among them."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "ppid", "status"]):
+        line = process.info["cmdline"] or []
+        if any(str(folder) in part for part in line) and "localcal.engine.server" in line:
+            found.append(process)
+    pids = {process.pid for process in found}
+    return [process for process in found if process.info["ppid"] not in pids]
+
+
+def who(engine, note=""):
+    """Return the child's and its server's process numbers and what it was told."""
+    return os.getpid(), os.getppid(), engine.version, note
+
+
+def refuse(engine):
+    raise InputError("given.h5: is wrong; mend it")
+
+
+def stumble(engine):
+    raise KeyError("something nobody thought of")
+
+
+def vanish(engine, number=signal.SIGKILL):
+    os.kill(os.getpid(), number)
+
+
+def fall_silent(engine):
+    os._exit(0)
+
+
+def hoard(engine):
+    raise MemoryError("no more")
+
+
+def wait(engine, path):
+    path.write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def talk(engine):
+    import logging
+
+    logging.getLogger("localcal.somewhere").info("halfway")
+
+
+def client(path):
+    """Start a client whose job never ends and return it and the child that works for it."""
+    code = (
+        "from pathlib import Path; from localcal.engine.client import run_with_engine;"
+        f"from tests.served_work import wait; run_with_engine({ENGINE!r}, wait, path="
+        f"Path({str(path)!r}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)
+    for _ in range(300):
+        if path.exists() and path.read_text():
+            return process, psutil.Process(int(path.read_text()))
+        time.sleep(0.1)
+    raise AssertionError("the job never began")
+
+
+class SlowToLoad(StandIn):
+    def __init__(self):
+        time.sleep(600)
+
+
+class SlowToWarmUp(StandIn):
+    def warm_up(self, variables):
+        time.sleep(600)
+
+
+class Remembering(StandIn):
+    warmed_up: ClassVar[list] = []
+
+    def warm_up(self, variables):
+        self.warmed_up.append(sorted(variables))
+
+
+def warmed_up(engine):
+    return engine.warmed_up

@@ -1,0 +1,77 @@
+"""Area files, on the stand-in model."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+import localcal.areas.write
+from localcal.areas.write import write_area
+from localcal.errors import InputError
+from localcal.files.atomic import sha256_file
+from localcal.geography.areas import Area
+from localcal.geography.geography import columns_in_area
+from localcal.population.dataset import read_population
+from tests.areas_case import ALABAMA, CITY, FIRST, NATION, area_inputs, written
+
+
+def test_an_area_s_file_has_its_columns_and_nobody_else(run, tmp_path):
+    population = read_population(written(run, tmp_path, ALABAMA))
+    from localcal.geography.geography import read_geography
+
+    places, weights = read_geography(run["geography"]), np.load(run["weights"])
+    chosen = np.flatnonzero((places.state == 1) & (weights > 0))
+    assert np.array_equal(population.values["household_weight"], weights[chosen])
+    assert (population.values["state_fips"] == 1).all()
+    assert (population.values["county_fips"] == b"01001").all()
+    base = read_population(run["population"])
+    sizes = np.diff(base.starts["person"])[places.household[chosen]]
+    assert np.array_equal(np.diff(population.starts["person"]), sizes)
+
+
+def test_the_block_size_of_the_writer_does_not_show(run, tmp_path, monkeypatch):
+    whole = written(run, tmp_path, NATION).read_bytes()
+    (tmp_path / "US.h5").unlink()
+    monkeypatch.setattr(localcal.areas.write, "BLOCK_COLUMNS", 7)
+    assert written(run, tmp_path, NATION).read_bytes() == whole
+
+
+def test_an_area_without_weight_is_refused(run, tmp_path):
+    nowhere = Area("districts", "AL-07", "Alabama 7", "107", 1, ())
+    with pytest.raises(InputError, match="districts/AL-07: no household has a positive weight"):
+        written(run, tmp_path, nowhere)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["population", "geography", "frozen", "weights"])
+def test_files_that_the_weights_were_not_fitted_to_are_refused(run, tmp_path, name):
+    other = tmp_path / run[name].name
+    other.write_bytes(run[name].read_bytes() + b"x")
+    inputs = area_inputs(run) | {name: other}
+    with pytest.raises(InputError, match=f"{other}: is not the {name} that"):
+        write_area(NATION, run["fit"], inputs, tmp_path / "US.h5")
+
+
+def test_weights_of_another_length_are_refused(run, tmp_path):
+    np.save(tmp_path / "short.npy", np.ones(100, np.float32))
+    inputs = area_inputs(run) | {"weights": tmp_path / "short.npy"}
+    fit = json.loads(run["fit"].read_text())
+    fit["digests"]["weights"] = sha256_file(inputs["weights"])
+    (tmp_path / "fit.json").write_text(json.dumps(fit))
+    with pytest.raises(InputError, match=r"short\.npy: has another length"):
+        write_area(NATION, tmp_path / "fit.json", inputs, tmp_path / "US.h5")
+
+
+def test_an_area_file_says_what_it_was_made_from(run, tmp_path):
+    with h5py.File(written(run, tmp_path, CITY)) as file:
+        assert file.attrs["weights"] == sha256_file(run["weights"])
+        assert file.attrs["area"] == "NYC"
+
+
+def test_an_area_knows_its_columns(run):
+    from localcal.geography.geography import read_geography
+
+    places = read_geography(run["geography"])
+    assert np.array_equal(columns_in_area(CITY, places), places.county == b"36001")
+    assert np.array_equal(columns_in_area(FIRST, places), places.district == 101)

@@ -1,0 +1,120 @@
+"""Finding or starting the process that has the model, and what comes back from it."""
+
+import os
+import re
+import shutil
+import socket
+import tempfile
+from types import SimpleNamespace
+
+import pytest
+
+import localcal.engine.client
+from localcal.engine.client import WorkerError, run_with_engine, server_key
+from localcal.errors import InputError
+from tests.served_work import ENGINE, REPOSITORY, hoard, refuse, stumble, talk, who
+
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+def test_errors_arrive_as_what_they_are():
+    with pytest.raises(InputError, match=r"^given\.h5: is wrong; mend it$"):
+        run_with_engine(ENGINE, refuse)
+    with pytest.raises(WorkerError, match=r"Traceback(.|\n)*something nobody thought of"):
+        run_with_engine(ENGINE, stumble)
+    with pytest.raises(MemoryError, match="no more"):
+        run_with_engine(ENGINE, hoard)
+
+
+def test_log_lines_come_to_the_client(caplog):
+    caplog.set_level("INFO")
+    run_with_engine(ENGINE, talk)
+    assert ("localcal.somewhere", 20, "halfway") in caplog.record_tuples
+    assert re.search(r"the work took \d+\.\d s .* at most \d+ MB", caplog.text)
+
+
+def test_other_code_gets_another_server(monkeypatch):
+    before = server_key(ENGINE)
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    assert server_key(ENGINE) != before
+
+
+def test_an_upgraded_library_gets_another_server(monkeypatch):
+    """Or jobs would go on with the model that was there before."""
+
+    def key(*versions):
+        found = [SimpleNamespace(name="policyengine-us", version=version) for version in versions]
+        monkeypatch.setattr(localcal.engine.client, "distributions", lambda: found)
+        return server_key(ENGINE)
+
+    assert key("2.68.0") != key("2.69.0")
+    # A folder may be on the path several times.
+    assert key("2.68.0", "2.68.0") == key("2.68.0")
+
+
+def test_an_edited_module_gets_another_server_however_deep_it_lies(monkeypatch, tmp_path):
+    package = tmp_path / "localcal"
+    shutil.copytree(REPOSITORY / "workflow" / "localcal", package)
+    monkeypatch.setattr(localcal.engine.client, "__file__", str(package / "engine" / "client.py"))
+    keys = [server_key(ENGINE)]
+    for module in ("errors.py", "targets/evaluate.py", "weights/l0/run.py"):
+        with (package / module).open("a") as file:
+            file.write("EDITED = True\n")
+        keys.append(server_key(ENGINE))
+    (package / "targets" / "evaluate.py").touch()
+    assert len(set(keys)) == 4 and server_key(ENGINE) == keys[-1]
+
+
+def test_every_job_of_a_scheduler_has_a_server_of_its_own(own_folder, monkeypatch):
+    found = set()
+    for number in ("7", "8", "7"):
+        monkeypatch.setenv("SLURM_JOB_ID", number)
+        found.add(run_with_engine(ENGINE, who)[1])
+    assert len(found) == 2
+
+
+def test_hosts_that_share_a_folder_do_not_share_a_server(monkeypatch):
+    before = server_key(ENGINE)
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    assert server_key(ENGINE) != before
+
+
+def test_sockets_have_a_place_where_the_environment_names_none(own_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(own_folder))
+    name = f"localcal-{os.getuid()}"
+    for runtime in ("", str(tmp_path / "of-another-machine")):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        assert run_with_engine(ENGINE, who)[2] == "stand-in 1"
+        assert (own_folder / name).exists()
+    # Where not even the temporary folder's path is short enough.
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    monkeypatch.setattr(localcal.engine.client, "LAST_RESORT", str(own_folder))
+    assert localcal.engine.client._folder() == own_folder / name
+
+
+def test_a_server_does_not_answer_a_client_of_another_version(monkeypatch):
+    run_with_engine(ENGINE, who)
+    key = server_key(ENGINE)
+    original = localcal.engine.client._connect
+    monkeypatch.setattr(localcal.engine.client, "server_key", lambda engine: "0" * 16)
+    monkeypatch.setattr(localcal.engine.client, "_connect", lambda _, engine: original(key, engine))
+    with pytest.raises(WorkerError, match="ended 3 times before it answered"):
+        run_with_engine(ENGINE, who)
+
+
+def test_an_engine_that_cannot_be_loaded_is_named():
+    with pytest.raises(InputError, match="tests.standin_engine:Nothing"):
+        run_with_engine("tests.standin_engine:Nothing", who)
+    with pytest.raises(InputError, match="no_such_module"):
+        run_with_engine("no_such_module.deep:Engine", who)
+
+
+def test_a_folder_that_others_can_read_is_refused(own_folder):
+    folder = own_folder / f"localcal-{os.getuid()}"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    with pytest.raises(InputError, match="open to somebody else"):
+        run_with_engine(ENGINE, who)
+    folder.rmdir()

@@ -1,0 +1,43 @@
+"""HDF5 files: begun only where there is room, and refused by name where they cannot be read."""
+
+import shutil
+from collections import namedtuple
+
+import h5py
+import pytest
+
+from localcal.errors import InputError
+from localcal.files.hdf5 import create_h5, open_h5
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_an_hdf5_file_is_not_begun_on_a_full_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, 1000))
+    with pytest.raises(InputError, match="no space left"), create_h5(tmp_path / "x"):
+        raise AssertionError("begun")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_missing_cut_off_or_foreign_is_told_apart_from_a_good_one(tmp_path):
+    with create_h5(tmp_path / "good.h5") as file:
+        file["x"] = list(range(5_000))
+    with open_h5(tmp_path / "good.h5") as file:
+        assert file["x"][4_999] == 4_999
+    with pytest.raises(InputError, match=r"none\.h5: no such file"), open_h5(tmp_path / "none.h5"):
+        raise AssertionError("opened")
+    content = (tmp_path / "good.h5").read_bytes()
+    for name, bad in (("cut.h5", content[:9_000]), ("foreign.h5", b"not HDF5")):
+        (tmp_path / name).write_bytes(bad)
+        with (
+            pytest.raises(InputError, match=rf"{name}: truncated or not an HDF5 file"),
+            open_h5(tmp_path / name),
+        ):
+            raise AssertionError("opened")
+
+
+def test_a_reader_cannot_write(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = [1]
+    with open_h5(tmp_path / "x.h5") as file, pytest.raises(ValueError, match="no write intent"):
+        file["y"] = [2]

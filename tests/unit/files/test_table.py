@@ -1,0 +1,48 @@
+"""Tables whose complaints name the row, whatever kind of file they are in."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from localcal.errors import InputError
+from localcal.files.table import Table
+
+TEXT = "code,count,share\n00123,7,0.5\n12345,08,\n00009,9,many\n"
+
+
+@pytest.fixture(params=["t.csv", "t.csv.gz", "t.parquet"])
+def path(tmp_path, request):
+    """Write the same table as each kind of file."""
+    path = tmp_path / request.param
+    if path.suffix == ".parquet":
+        rows = [line.split(",") for line in TEXT.splitlines()]
+        pd.DataFrame(rows[1:], columns=rows[0]).to_parquet(path)
+    elif path.suffix == ".gz":
+        path.write_bytes(gzip.compress(TEXT.encode()))
+    else:
+        path.write_text(TEXT)
+    return path
+
+
+def test_columns_are_read_as_what_they_are_asked_for(path):
+    table = Table(path)
+    assert table.n_rows == 3
+    assert table.has(("code",)) and not table.has(("name",))
+    # Leading zeros are part of a code and mean nothing in a number.
+    assert table.codes(("fips", "code"), 5).tolist() == [b"00123", b"12345", b"00009"]
+    assert table.whole_numbers(("count",)).tolist() == [7, 8, 9]
+    np.testing.assert_array_equal(table.real_numbers(("share",)), [0.5, np.nan, np.nan])
+
+
+def test_complaints_count_a_csv_file_s_lines_and_a_parquet_file_s_rows(path):
+    table = Table(path)
+    name = "row 1" if path.suffix == ".parquet" else "line 3"
+    with pytest.raises(InputError, match=f"{path.name}: {name} is odd; correct it"):
+        table.refuse_rows(np.array([False, True, True]), "is odd")
+    table.refuse_rows(np.zeros(3, dtype=bool), "is odd")
+    with pytest.raises(InputError, match="has the code '00123', which is not 4 digits"):
+        table.codes(("code",), 4)
+    with pytest.raises(InputError, match="has no column 'fips' or 'name', only code, count"):
+        table.codes(("fips", "name"), 5)

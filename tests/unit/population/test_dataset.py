@@ -1,0 +1,106 @@
+"""Households as datasets."""
+
+import h5py
+import numpy as np
+import pytest
+
+from localcal.errors import InputError
+from localcal.population.dataset import (
+    assemble,
+    id_columns,
+    read_arrays,
+    read_population,
+    write_population,
+)
+from localcal.population.population import ENTITIES, GROUPS
+from tests.households import ENTITY, random_dataset, random_population
+
+
+def incomes_by_household(data):
+    """Return household id to the sorted incomes of its members, without our code."""
+    result = {}
+    for household, income in zip(
+        data["person_household_id"], data["employment_income"], strict=True
+    ):
+        result.setdefault(int(household), []).append(float(income))
+    return {household: sorted(values) for household, values in result.items()}
+
+
+def test_sorting_by_household_moves_no_value_to_another_household():
+    data = random_dataset(30, seed=1, shuffle=True)
+    population = assemble("test", data, 2024, ENTITY)
+    columns = id_columns(population) | dict(population.values)
+    assert incomes_by_household(columns) == incomes_by_household(data)
+    for entity in ENTITIES:
+        assert (np.diff(population.household_of[entity]) >= 0).all()
+    deductions = dict(zip(data["tax_unit_id"], data["charitable_deduction"], strict=True))
+    ours = zip(columns["tax_unit_id"], columns["charitable_deduction"], strict=True)
+    assert dict(ours) == deductions
+
+
+def test_shared_units_stay_shared():
+    data = random_dataset(20, seed=2, shuffle=True)
+    population = assemble("test", data, 2024, ENTITY)
+    columns = id_columns(population)
+    for group in GROUPS:
+        links = dict(zip(data["person_id"], data[f"person_{group}_id"], strict=True))
+        ours = dict(zip(columns["person_id"], columns[f"person_{group}_id"], strict=True))
+        assert ours == links
+
+
+def test_a_population_survives_its_file(tmp_path):
+    population = random_population(15, seed=3)
+    write_population(tmp_path / "p.h5", population)
+    again = read_population(tmp_path / "p.h5")
+    for name, values in population.values.items():
+        assert np.array_equal(again.values[name], values)
+    for entity in ENTITIES:
+        assert np.array_equal(again.ids[entity], population.ids[entity])
+    write_population(tmp_path / "q.h5", again)
+    assert (tmp_path / "p.h5").read_bytes() == (tmp_path / "q.h5").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.pop("spm_unit_id"), "lacks spm_unit_id"),
+        (lambda d: d["person_household_id"].__setitem__(4, 99_999), "household 99999"),
+        (lambda d: d["person_id"].__setitem__(1, d["person_id"][0]), "more than once"),
+        (lambda d: d.update(age=d["age"][:-1]), "'age' has"),
+        (lambda d: d.update(tax_unit_id=np.append(d["tax_unit_id"], 77_777)), "77777 has no"),
+    ],
+)
+def test_broken_ids_and_links_are_named(change, message):
+    data = random_dataset(10, seed=6)
+    change(data)
+    with pytest.raises(InputError, match=message):
+        assemble("given.h5", data, 2024, ENTITY)
+
+
+def test_a_unit_across_households_is_refused():
+    data = random_dataset(10, seed=7)
+    data["person_family_id"][:] = data["family_id"][0]
+    data["family_id"] = data["family_id"][:1]
+    with pytest.raises(InputError, match="family has members in more than one household"):
+        assemble("given.h5", data, 2024, ENTITY)
+
+
+def test_foreign_layouts_are_refused_by_name(tmp_path):
+    path = tmp_path / "flat.h5"
+    with h5py.File(path, "w") as file:
+        file["age"] = np.arange(3)
+    with pytest.raises(InputError, match="'age' is not a group of periods"):
+        read_arrays(path)
+    with h5py.File(path, "w") as file:
+        file["age/2023"] = file["age/2024"] = np.arange(3)
+    with pytest.raises(InputError, match="2 periods"):
+        read_arrays(path)
+    with h5py.File(path, "w") as file:
+        file["age/2023"] = file["income/2024"] = np.arange(3)
+    with pytest.raises(InputError, match="one year"):
+        read_arrays(path)
+    path.write_text("not HDF5")
+    with pytest.raises(InputError, match="not an HDF5 file"):
+        read_arrays(path)
+    with pytest.raises(InputError, match="no such file"):
+        read_arrays(tmp_path / "missing.h5")

@@ -1,0 +1,29 @@
+"""The report's tables."""
+
+import pytest
+
+from localcal.report.tables import errors_by_area, families, worst_targets
+
+
+def test_the_worst_are_the_fitted_targets_missed_most(fit):
+    table = worst_targets([fit])
+    assert len(table) == 20 and set(table["scope"]) == {"local"}
+    assert table["rel_error"].abs().is_monotonic_decreasing
+    fitted = fit.targets[fit.targets["role"] == "fitted"]
+    assert table["rel_error"].abs().max() == fitted["rel_error"].abs().max() > 0.05
+
+
+def test_families_show_held_out_targets_beside_fitted_ones_and_the_start(fit):
+    table = families([fit])
+    assert set(table["role"]) == {"fitted", "held_out"}
+    row = table[table["role"] == "held_out"].iloc[0]
+    assert row["geo_level"] == "district" and row["count"] == 6
+    assert row["median"] > 0 and row["base_median"] > 0
+
+
+def test_errors_are_summed_up_by_area(simulated):
+    table = errors_by_area(simulated).set_index("area")
+    assert table.loc["CA", "median_abs_rel_error"] == pytest.approx(0.175)
+    assert table.loc["CA", "largest_abs_rel_error"] == pytest.approx(0.25)
+    assert list(table["targets"]) == [2, 0]
+    assert list(table["insane"]) == [1, 0]

@@ -1,0 +1,57 @@
+"""What must not be overlooked in a fit."""
+
+import pytest
+
+from localcal.weights.findings import findings
+
+
+def healthy_report() -> dict:
+    """The parts of fit.json that findings are read from, with nothing to find."""
+    return {
+        "settings": {"tolerance": 0.0025},
+        "stopped_by": "tolerance",
+        "rms_gap": 0.002,
+        "n_targets": 7,
+        "targets_by_verdict": {"met": 6, "held_out": 1},
+        "errors": [
+            {
+                "geo_level": "state", "variable": "snap", "domain_variable": "", "role": "fitted",
+                "count": 5, "max": 0.04, "median": 0.01, "base_median": 0.2, "finding": None,
+            }
+        ],
+        "carried_by_few": 0,
+        "not_publishable": {"state": 0, "district": 0},
+        "weights": {"share_at_lower_bound": 0.1, "share_at_upper_bound": 0.0},
+        "harmonization": {"contradictions": []},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"stopped_by": "max_sweeps"}, "ended by the cap on sweeps with an rms gap of 0.002"),
+        ({"targets_by_verdict": {"unreachable": 2}}, "2 of 7 targets unreachable"),
+        ({"targets_by_verdict": {"contradicted": 1}}, "1 of 7 targets contradicted"),
+        ({"errors": {"max": 0.28}}, "state / snap: largest error 28% in 5 fitted targets"),
+        (
+            {"errors": {"role": "held_out", "finding": "no local information", "median": 0.3}},
+            "state / snap, held out: no local information (median error 30%, 20% by the base "
+            "weights)",
+        ),
+        ({"carried_by_few": 3}, "3 fitted targets rest on fewer than 5 effective columns"),
+        ({"not_publishable": {"district": 4}}, "4 districts have fewer than 10 effective househ"),
+        ({"weights": {"share_at_lower_bound": 0.3}}, "30% of the weights are at their lower bound"),
+        ({"harmonization": {"contradictions": ["snap"]}}, "levels contradict each other: snap"),
+    ],
+)
+def test_what_must_not_be_overlooked_is_said(change, line):
+    report = healthy_report()
+    assert findings(report) == []
+    for key, value in change.items():
+        if key == "errors":
+            report["errors"][0] |= value
+        elif isinstance(value, dict) and key != "targets_by_verdict":
+            report[key] |= value
+        else:
+            report[key] = value
+    assert any(line in found for found in findings(report)), findings(report)
