@@ -111,7 +111,7 @@ def solve(
     rng = np.random.default_rng(int(words[1]))
     if chosen is not None and not chosen.all():
         return solver.fit_selected(rng, warm, chosen)
-    if settings.records is None or settings.records == len(problem.base):
+    if settings.records == "all" or settings.records == len(problem.base):
         return solver.fit_all(warm)
     refuse_too_few(problem, settings.records)
     return solver.fit_selected(rng, warm, None)
