@@ -15,7 +15,7 @@ if __name__ == "__main__":
         from localcal.weights.l0.exchange import read_l0_weights
         from localcal.weights.l0.refit import describe_refit
         from localcal.weights.settings import Settings
-        from localcal.weights.trace import read_start
+        from localcal.weights.trace import read_prior
 
         inputs = {name: Path(path) for name, path in snakemake.input.items()}
         outputs = {name: Path(path) for name, path in snakemake.output.items()}
@@ -25,7 +25,7 @@ if __name__ == "__main__":
         matrix.verify()
         places = read_geography(inputs["geography"])
         raw = read_l0_weights(l0_path, matrix.shape[1]) if l0_path else None
-        start = snakemake.config["weights"][snakemake.wildcards.scope]["start"]
+        prior = snakemake.config["weights"][snakemake.wildcards.scope]["prior"]
         made_from = [params, matrix.attributes, sha256_file(l0_path) if l0_path else None]
         checkpoint = Checkpoint(outputs["weights"].with_name("checkpoint.npz"), made_from)
         result = fit_weights(
@@ -37,7 +37,7 @@ if __name__ == "__main__":
             district=places.district,
             settings=Settings.from_config(params["fit"]),
             seed=params["seed"],
-            start=start and read_start(start, matrix.attributes["geography"], matrix.shape[1]),
+            start=prior and read_prior(prior, matrix.attributes["geography"], matrix.shape[1]),
             checkpoint=checkpoint,
             support=raw.support if raw else None,
         )

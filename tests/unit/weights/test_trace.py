@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from localcal.errors import InputError
-from localcal.weights.trace import read_start, read_trace, write_trace
+from localcal.weights.trace import read_prior, read_trace, write_trace
 from tests.fit_case import make_case
 
 
@@ -53,13 +53,13 @@ def test_a_file_that_is_no_trace_is_refused(tmp_path):
 
 def test_a_start_of_other_columns_is_refused(tmp_path):
     write_trace(make_case(2).fit().trace, {"geography": "abc"}, tmp_path / "trace.h5")
-    assert len(read_start(tmp_path / "trace.h5", "abc", 600).start) == 600
+    assert len(read_prior(tmp_path / "trace.h5", "abc", 600).start) == 600
     with pytest.raises(InputError, match="has 600 columns and the matrix 599"):
-        read_start(tmp_path / "trace.h5", "abc", 599)
+        read_prior(tmp_path / "trace.h5", "abc", 599)
     with pytest.raises(InputError, match="made with another geography"):
-        read_start(tmp_path / "trace.h5", "def", 600)
+        read_prior(tmp_path / "trace.h5", "def", 600)
     with pytest.raises(InputError, match="no such file"):
-        read_start(tmp_path / "none.h5", "abc", 600)
+        read_prior(tmp_path / "none.h5", "abc", 600)
 
 
 @pytest.mark.parametrize("records", [None, 300])
@@ -96,7 +96,7 @@ def test_beginning_from_its_own_result_changes_nothing_to_speak_of():
 def test_a_start_with_another_number_of_records_is_refused(first, second):
     case = make_case(3)
     trace = case.fit(records=first).trace
-    with pytest.raises(InputError, match="weights.start: that fit keeps (300|600) columns"):
+    with pytest.raises(InputError, match="weights.prior: that fit keeps (300|600) columns"):
         case.fit(records=second, start=trace)
 
 

@@ -70,7 +70,7 @@ def fit_weights(
     check_input(matrix, targets, columns, settings)
     if support is not None:
         if start is not None:
-            raise InputError("weights.start: a fit of given records has no other to begin from")
+            raise InputError("weights.prior: a fit of given records has no other to begin from")
         support = _checked_support(support, columns, settings)
     prepared = prepare(matrix, targets, columns, settings)
     warm = None if start is None else _warm_start(start, prepared, settings)
@@ -145,7 +145,7 @@ def _warm_start(start: Trace, prepared: Preparation, settings: Settings) -> Warm
     wanted = len(records) if settings.records == "all" else settings.records
     if kept != wanted or np.count_nonzero(start.factor[records]) != kept:
         raise InputError(
-            f"weights.start: that fit keeps {kept} columns, this one {wanted}; start from one "
-            "with as many, or set start to null"
+            f"weights.prior: that fit keeps {kept} columns, this one {wanted}; start from one "
+            "with as many, or set prior to null"
         )
     return WarmStart(start.dense_factor[records], start.probability[records], start.factor[records])

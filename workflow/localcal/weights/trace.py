@@ -57,7 +57,7 @@ def read_trace(path: str | Path) -> tuple[Trace, dict[str, object]]:
         return Trace(*(file[name][:] for name in ARRAYS)), dict(file.attrs)
 
 
-def read_start(path: str | Path, geography: str, n_columns: int) -> Trace:
+def read_prior(path: str | Path, geography: str, n_columns: int) -> Trace:
     """Return the trace of another fit to begin from.
 
     Args:
@@ -72,11 +72,11 @@ def read_start(path: str | Path, geography: str, n_columns: int) -> Trace:
     if len(trace.start) != n_columns:
         raise InputError(
             f"{path}: has {len(trace.start)} columns and the matrix {n_columns}; start from a fit "
-            "of the same columns or set weights.*.start to null"
+            "of the same columns or set weights.*.prior to null"
         )
     if origins.get("geography") != geography:
         raise InputError(
             f"{path}: made with another geography, so its columns are others; start from a fit of "
-            "the same columns or set weights.*.start to null"
+            "the same columns or set weights.*.prior to null"
         )
     return trace
