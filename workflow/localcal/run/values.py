@@ -122,7 +122,7 @@ def allowing(words: str, **schema: Any) -> Any:
 AS_TUPLE = Field(strict=False)
 UNIQUE = Field(json_schema_extra={"uniqueItems": True})
 EACH_ONCE = AfterValidator(_unique)
-# Limits stand before what is called: after it they would not be part of the schema.
+# Limits stand before functions: after them they would not be part of the schema.
 FINITE = Field(strict=True, allow_inf_nan=False)
 AS_WRITTEN = WrapValidator(_as_written)
 
