@@ -49,7 +49,7 @@ else:
         build_database,
 
     # So does a fit that begins from a given one.
-    if any(config["weights"][scope]["start"] for scope in SCOPES):
+    if any(config["weights"][scope]["prior"] for scope in SCOPES):
 
         localrules:
             fit_weights,

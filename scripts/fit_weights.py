@@ -9,7 +9,7 @@ if __name__ == "__main__":
         from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files
         from localcal.weights.settings import Settings
 
-        prior = snakemake.config["weights"][snakemake.wildcards.scope]["start"]
+        prior = snakemake.config["weights"][snakemake.wildcards.scope]["prior"]
         params = dict(snakemake.params.items())
         fit_from_files(
             inputs=FitInputs(**paths(snakemake.input), prior=prior and Path(prior)),

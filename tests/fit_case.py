@@ -34,7 +34,9 @@ class Case:
     district: np.ndarray
 
     def fit(self, seed: int = 0, prior=None, checkpoint=None, **settings) -> FitResult:
-        """Fit with the given settings."""
+        """Fit with the given settings; of records, None means all."""
+        if settings.get("records", 0) is None:
+            settings["records"] = "all"
         return fit_weights(
             **self.arguments(), settings=Settings(**settings), seed=seed, prior=prior,
             checkpoint=checkpoint,

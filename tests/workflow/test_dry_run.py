@@ -122,6 +122,11 @@ def test_a_target_that_cannot_be_made_gets_a_hint(sources, target, hint):
         ("seeed=1", "error: --config: seeed: unknown key (did you mean 'seed'?)"),
         ("run_id=a/b", "error: --config: run_id: "),
         ("matrix={chunk_columns: 0}", "error: --config: matrix.chunk_columns: 0 is not allowed"),
+        ("weights={local: {start: x.h5}}", "error: --config: weights.local.start: is called prior"),
+        (
+            "weights={local: {huber: .nan}}",
+            "error: --config: weights.local.huber: NaN is not a fin",
+        ),
         ("areas={states: [CAL]}", "error: --config: areas.states: no area 'CAL'"),
         ("engine=nowhere.model:Model", "error: nowhere"),
     ],
@@ -141,6 +146,11 @@ def test_a_wrong_value_in_a_config_file_is_refused_with_the_file(checkout):
     last = result.stdout.splitlines()[-1]
     assert last.startswith("error: mine.yaml: run_id: 20260425 is not allowed")
     assert "write it in quotes" in last
+
+
+def test_what_the_config_leaves_out_takes_its_default(checkout):
+    (checkout.folder / "config/config.yaml").write_text("weights: {national: {strict: false}}\n")
+    assert checkout.jobs() == DEMO
 
 
 def test_another_copy_of_the_package_is_refused(sources, checkout):

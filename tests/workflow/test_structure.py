@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from localcal.run import describe
+from localcal.run.code_digest import CodeDigest
+from localcal.run.sections import Config
+from localcal.run.values import plain
+
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "workflow" / "localcal"
 RULE_FILES = sorted((REPOSITORY / "workflow" / "rules").glob("*.smk"))
@@ -30,13 +35,18 @@ TESTED_ELSEWHERE = {
     "microdata/synthetic/people.py": "unit/microdata/synthetic/test_households.py",
     "microdata/synthetic/selection.py": "unit/microdata/synthetic/test_households.py",
     "microdata/synthetic/units.py": "unit/microdata/synthetic/test_households.py",
+    # What a config may contain is tested through what refuses it.
+    "run/complaints.py": "unit/run/test_configuration.py",
+    "run/sections.py": "unit/run/test_configuration.py",
+    "run/values.py": "unit/run/test_configuration.py",
+    "run/fit_section.py": "unit/weights/test_settings.py",
+    "run/describe.py": "workflow/test_structure.py",
     # Only fields.
     "weights/columns.py": "unit/weights/test_pose.py",
     # Runs where l0-python is.
     "weights/l0/prepare.py": "workflow/test_l0.py",
     "weights/l0/runner.py": "workflow/test_l0.py",
 }
-SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
 
 
 def rules() -> dict[str, str]:
@@ -55,17 +65,6 @@ def keys(config: dict, prefix: str = "") -> set[str]:
         for key, value in config.items()
         for name in (keys(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key])
     }
-
-
-def schema_keys(schema: dict, prefix: str = "") -> dict[str, dict]:
-    """Return the schemas of all values by dotted name."""
-    found = {}
-    for key, part in schema["properties"].items():
-        if part.get("type") == "object":
-            found |= schema_keys(part, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = part
-    return found
 
 
 def imported(path: Path) -> set[str]:
@@ -141,6 +140,9 @@ def test_every_module_that_does_something_has_its_test_file():
 def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
     parsed = ["run.configuration", "run.code_digest", "run.provenance", "jobs.job"]
     parsed += ["jobs.processes", "geography.areas", "geography.codes", "errors", "files.atomic"]
+    parsed += ["run.complaints", "run.fit_section", "run.sections", "run.values"]
+    # Snakemake imports pydantic itself.
+    allowed = {*sys.stdlib_module_names, "pydantic", "pydantic_core"}
     for name in parsed:
         tree = ast.parse((PACKAGE / f"{name.replace('.', '/')}.py").read_text())
         for node in tree.body:
@@ -148,10 +150,7 @@ def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             for module in names:
                 own = module.removeprefix("localcal.")
-                assert own in parsed or module.partition(".")[0] in sys.stdlib_module_names, (
-                    name,
-                    module,
-                )
+                assert own in parsed or module.partition(".")[0] in allowed, (name, module)
 
 
 def test_scripts_import_nothing_slow_before_their_log_is_open():
@@ -191,28 +190,66 @@ def test_what_slurm_needs_is_pinned_and_not_in_the_default_install():
 
 
 @pytest.mark.parametrize("name", ["config", "production"])
-def test_a_config_states_every_key_of_the_schema(name):
+def test_a_config_states_every_key(name):
     config = yaml.safe_load((REPOSITORY / f"config/{name}.yaml").read_text())
-    assert keys(config) == set(schema_keys(SCHEMA))
+    assert keys(config) == keys(plain(Config()))
 
 
-def test_the_schema_allows_no_unknown_key_and_requires_every_known_one():
-    def check(schema: dict) -> None:
-        if schema.get("type") == "object" and "required" in schema:
-            assert schema["additionalProperties"] is False
-            assert schema["required"] == list(schema["properties"])
-            for part in schema["properties"].values():
-                check(part)
+def test_the_defaults_are_what_the_default_config_says():
+    config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    # As text, which is how parameters are compared: 90 is not 90.0. In the same order, too.
+    assert repr(plain(Config())) == repr(config)
 
-    check(SCHEMA)
+
+def test_the_schema_file_is_what_the_models_say():
+    written = describe.SCHEMA_FILE.read_text() == describe.schema_text()
+    assert written, f"run: {describe.COMMAND}"
+
+
+def test_the_table_of_keys_is_what_the_models_say():
+    text = describe.README_FILE.read_text()
+    assert describe.readme_text(text) == text, f"run: {describe.COMMAND}"
+
+
+def test_a_readme_without_the_marks_of_the_table_is_refused():
+    with pytest.raises(ValueError, match="has no lines"):
+        describe.readme_text("# The config\n")
+
+
+def parts(schema: dict) -> dict[str, dict]:
+    """Return the schemas of the config and of each kind of section in it."""
+    return {"Config": schema, **schema["$defs"]}
+
+
+def test_the_schema_allows_no_unknown_key_and_requires_none():
+    for name, part in parts(describe.config_schema()).items():
+        assert part["additionalProperties"] is False, name
+        assert "required" not in part, name
 
 
 def test_every_key_is_described_in_the_schema_and_in_the_readme():
     readme = (REPOSITORY / "config/README.md").read_text()
-    for name, part in schema_keys(SCHEMA).items():
+    for name, part in parts(describe.config_schema()).items():
         assert part.get("description"), name
+        for key, field in part["properties"].items():
+            assert "$ref" in field or field.get("description"), (name, key)
+    for name in keys(plain(Config())):
         documented = re.sub(r"^weights\.(local|national)\.", "weights.*.", name)
         assert f"| `{documented}` |" in readme, name
+
+
+def test_no_other_section_of_the_config_is_part_of_the_code_that_fits():
+    code = CodeDigest(REPOSITORY / "scripts", "localcal.engine:PolicyEngineUS")
+    for rule in ("fit_weights", "prepare_l0"):
+        found = {name for name in code.modules(rule) if name.startswith("localcal.run.")}
+        assert found == {
+            "localcal.run.complaints",
+            "localcal.run.fit_section",
+            "localcal.run.values",
+        }
+    others = set(code.rules()) - {"fit_weights", "prepare_l0", "freeze_run"}
+    for rule in others:
+        assert not any(name.startswith("localcal.run.") for name in code.modules(rule)), rule
 
 
 def lock() -> dict[str, str]:

@@ -12,7 +12,6 @@ from snakemake.utils import update_config
 
 # The folder of the Snakefile.
 CHECKOUT = Path(workflow.basedir)
-SCHEMA = CHECKOUT / "workflow/schemas/config.schema.yaml"
 # Whether the run's files are in a storage instead of below runs/.
 STORED = workflow.storage_settings.default_storage_provider is not None
 # Whether this is a job on a machine that has neither given files nor the run's record at hand.
@@ -66,7 +65,10 @@ AMEND = config.pop("amend", False)
 try:
     if not workflow.is_main_process:
         job.refuse_without_lock()
-    configuration.check_config(config, load_configfile(SCHEMA), config_sources())
+    complete = configuration.check_config(config, config_sources())
+    # The same object as before: Snakemake hands it to scripts.
+    config.clear()
+    config.update(complete)
     AREA_TABLE = read_areas(config["areas"]["path"])
     PARENTS = configuration.parents(AREA_TABLE)
     wanted = configuration.wanted_areas(config["areas"], AREA_TABLE, config_sources())
@@ -79,7 +81,7 @@ except InputError as error:
     stop(error)
 
 # Jobs on other machines parse the workflow too, and are sent what Snakemake knows of.
-workflow.configfiles += [config["areas"]["path"], SCHEMA]
+workflow.configfiles.append(config["areas"]["path"])
 
 CHUNKS = configuration.chunk_names(config)
 SCOPES = ("local", "national")

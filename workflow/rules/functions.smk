@@ -33,9 +33,9 @@ def fit_settings(wildcards):
     return settings("weights")[wildcards.scope]
 
 
-def fit_start(wildcards):
+def fit_prior(wildcards):
     """The content of the fit that one scope's begins from, as a parameter; None without one."""
-    return given(f"weights.{wildcards.scope}.start")
+    return given(f"weights.{wildcards.scope}.prior")
 
 
 def l0_settings(wildcards):

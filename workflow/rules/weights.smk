@@ -25,7 +25,7 @@ rule fit_weights:
         runtime=240,
     params:
         fit=fit_settings,
-        start=fit_start,
+        prior=fit_prior,
         seed=config["seed"],
         code=code_digest("fit_weights"),
     script:

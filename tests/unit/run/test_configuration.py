@@ -1,8 +1,10 @@
 """What the config allows, in the words of its errors."""
 
 import copy
+import math
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -18,27 +20,35 @@ from localcal.run.configuration import (
 )
 
 REPOSITORY = Path(__file__).parents[3]
-SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+SCHEMA = jsonschema.Draft202012Validator(
+    yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+)
 DEFAULT = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
 AREAS = read_areas(REPOSITORY / "config/areas.tsv")
 
 
+def changed(changes: dict, config: dict = DEFAULT) -> dict:
+    """Return a config with some values replaced, by dotted key."""
+    config = copy.deepcopy(config)
+    for key, value in changes.items():
+        mapping = config
+        *sections, name = key.split(".")
+        for section in sections:
+            mapping = mapping.setdefault(section, {})
+        mapping[name] = value
+    return config
+
+
 def complaint(changes: dict) -> str:
     """Return what is said about the default config with some values replaced, by dotted key."""
-    config, typed = copy.deepcopy(DEFAULT), {}
-    for key, value in changes.items():
-        for mapping in (config, typed):
-            *sections, name = key.split(".")
-            for section in sections:
-                mapping = mapping.setdefault(section, {})
-            mapping[name] = value
+    sources = [("config/config.yaml", DEFAULT), ("mine.yaml", changed(changes, {}))]
     with pytest.raises(InputError) as error:
-        check_config(config, SCHEMA, [("config/config.yaml", DEFAULT), ("mine.yaml", typed)])
+        check_config(changed(changes), sources)
     return str(error.value)
 
 
 def test_the_default_is_allowed():
-    check_config(DEFAULT, SCHEMA, [("config/config.yaml", DEFAULT)])
+    assert check_config(DEFAULT, [("config/config.yaml", DEFAULT)]) == DEFAULT
 
 
 @pytest.mark.parametrize(
@@ -59,7 +69,11 @@ def test_the_default_is_allowed():
         ("take_up", [], "take_up: [] is not allowed; allowed: a section"),
         ("weights.local.records", "some", "allowed: all, or an integer of at least 1"),
         ("weights.local.bounds", [2, 3], "allowed: a range that contains 1"),
-        ("weights.local.bounds", [1], "length at least 2"),
+        (
+            "weights.local.bounds",
+            [1],
+            "[1] is not allowed; allowed: two numbers above 0, the first",
+        ),
         (
             "weights.local.groups",
             [{"weight": 2, "tolerance": 1}],
@@ -69,7 +83,7 @@ def test_the_default_is_allowed():
         ("weights.local.groups", [{"variable": "snap", "wieght": 2}], "did you mean 'weight'?"),
         ("weights.local.groups", [{"variable": "a", "weight": 0}], "groups.0.weight: 0 is not all"),
         ("weights.local.huber", 0, "weights.local.huber: 0 is not allowed; allowed: a number abo"),
-        ("weights.local.start", "runs/demo/weights/local/trace.h5", "would be overwritten; name"),
+        ("weights.local.prior", "runs/demo/weights/local/trace.h5", "would be overwritten; name"),
         ("weights.local.method", "l1", 'method: "l1" is not allowed; allowed: "descent", "newton"'),
         ("weights.local.l0.epochs", 0, "weights.local.l0.epochs: 0 is not allowed"),
         ("areas.states", ["CA", "CA"], "allowed: all, or a list of areas, each once"),
@@ -94,10 +108,153 @@ def test_a_number_as_run_id_gets_told_about_quotes():
     assert complaint({"run_id": 20260425}).endswith("write it in quotes, so that it stays text")
 
 
-def test_a_missing_key_is_named_with_what_it_allows():
-    config = {key: value for key, value in DEFAULT.items() if key != "seed"}
-    with pytest.raises(InputError, match="seed: missing; allowed: an integer, at least 0"):
-        check_config(config, SCHEMA, [("config/config.yaml", config)])
+def test_what_is_left_out_takes_the_default():
+    config = {"period": 2025, "weights": {"national": {"records": 7}}}
+    national = DEFAULT["weights"]["national"] | {"records": 7}
+    expected = DEFAULT | {"period": 2025, "weights": DEFAULT["weights"] | {"national": national}}
+    # As text, which is how parameters are compared: 90 is not 90.0.
+    assert repr(canonical(check_config(config, []))) == repr(canonical(expected))
+
+
+def test_rules_are_returned_as_they_are_written():
+    rules = [{"variable": "snap", "weight": 2}, {"geo_level": "state", "hold_out": True}]
+    config = {"targets": {"include": [{"domain_variable": ""}]}}
+    config["weights"] = {"local": {"groups": rules, "bounds": [1, 2.5], "huber": None}}
+    found = check_config(config, [])
+    assert found["targets"]["include"] == [{"domain_variable": ""}]
+    fit = found["weights"]["local"]
+    assert repr([fit["groups"], fit["bounds"], fit["huber"]]) == repr([rules, [1, 2.5], None])
+
+
+@pytest.mark.parametrize("name", ["config", "production", "held_out"])
+def test_the_configs_that_come_with_the_project_are_allowed(name):
+    config = yaml.safe_load((REPOSITORY / f"config/{name}.yaml").read_text())
+    found = check_config(config, [(name, config)])
+    assert check_config(found, []) == found
+
+
+NUMBERS = [
+    "geography.state_exponent",
+    "geography.income_percentile",
+    *(f"weights.national.{key}" for key in ("penalty", "tolerance", "huber")),
+    *(f"weights.local.l0.{key}" for key in ("lambda_l0", "lambda_l2", "beta", "learning_rate")),
+]
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+@pytest.mark.parametrize(
+    ("value", "word"), [(math.nan, "NaN"), (math.inf, "Infinity"), (-math.inf, "-Infinity")]
+)
+def test_what_is_no_finite_number_is_refused(key, value, word):
+    assert complaint({key: value}).startswith(
+        f"mine.yaml: {key}: {word} is not a finite number; allowed: a number"
+    )
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_no_number_in_a_list_is_anything_but_finite(value):
+    text = complaint({"weights.local.bounds": [0.1, value]})
+    assert text.startswith("mine.yaml: weights.local.bounds.1: ")
+    rule = {"variable": "snap", "tolerance": value}
+    text = complaint({"weights.local.groups": [rule]})
+    assert text.startswith("mine.yaml: weights.local.groups.0.tolerance: ")
+    for key in ("seed", "geography.clones", "weights.local.records", "weights.local.max_sweeps"):
+        assert complaint({key: value}).startswith(f"mine.yaml: {key}: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "advice"),
+    [
+        ("geography.clones", 1.0e3, "an integer, at least 1; write 1000"),
+        ("geography.clones", "1", "an integer, at least 1; write it without quotes"),
+        ("geography.clones", True, "true is not allowed; allowed: an integer, at least 1"),
+        ("weights.local.penalty", "1e-3", "quotes, and with a point, as in 1.0e-3"),
+        ("weights.local.penalty", "nan", '"nan" is not allowed; allowed: a number, above 0'),
+        ("weights.local.penalty", True, "true is not allowed; allowed: a number, above 0"),
+        ("weights.local.strict", 1, "1 is not allowed; allowed: true or false"),
+        ("weights.local.harmonize", "true", '"true" is not allowed; allowed: true or false'),
+        ("population.revision", 1234567, "write it in quotes, so that it stays text"),
+        ("population.drop", ["a", "a"], "a list, no entry twice"),
+        ("weights.local.levels", ["state", "county"], 'levels.1: "county" is not allowed; allowed'),
+    ],
+)  # fmt: skip
+def test_nothing_is_converted(key, value, advice):
+    text = complaint({key: value})
+    assert "\n" not in text
+    assert advice in text
+
+
+@pytest.mark.parametrize("run_id", ["", "x" * 101, "demo\n", "a\nb", "-x", ".", "ä", "a b"])
+def test_a_run_id_is_a_name_that_any_file_system_takes(run_id):
+    assert complaint({"run_id": run_id}).startswith("mine.yaml: run_id: ")
+    assert check_config({"run_id": "x" * 100}, [])["run_id"] == "x" * 100
+
+
+@pytest.mark.parametrize("engine", ["a:B\n", "a.b:", "1:B"])
+def test_an_engine_is_a_module_and_a_class(engine):
+    assert "allowed: module:Class" in complaint({"engine": engine})
+
+
+def test_a_renamed_key_is_told_its_new_name():
+    text = complaint({"weights.national.start": None})
+    assert text == "mine.yaml: weights.national.start: is called prior now; rename it"
+
+
+def test_a_key_that_is_no_text_is_unknown():
+    assert "matrix.1: unknown key; allowed: chunk_columns" in complaint({"matrix": {1: 2}})
+    assert "1: unknown key; allowed: run_id" in complaint({"1": 2})
+
+
+def test_a_repository_needs_all_of_its_place():
+    text = complaint({"targets": {"source": "huggingface", "repo_id": "a/b"}})
+    keys = [line.split(": ")[1] for line in text.splitlines()]
+    assert keys == ["targets.filename", "targets.revision"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"weights.local.groups": [{"variable": "snap", "weight": 2, "hold_out": True}]},
+        {"weights.local.records": 5, "weights.local.huber": None, "areas.states": "all"},
+        {"targets.include": [{"geo_level": "state"}], "population.path": "p.h5"},
+    ],
+)
+def test_the_schema_takes_what_the_models_take(changes):
+    config = changed(changes)
+    check_config(config, [])
+    SCHEMA.validate(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("run_id", "a/b"),
+        ("run_id", "x" * 101),
+        ("seed", -1),
+        ("period", 1999),
+        ("geography.state_exponent", 1.5),
+        ("geography.income_percentile", "90"),
+        ("matrix.chunk_column", 5),
+        ("population.drop", ["a", "a"]),
+        ("take_up", []),
+        ("weights.local.levels", []),
+        ("weights.local.levels", ["county"]),
+        ("weights.local.records", "some"),
+        ("weights.local.bounds", [1]),
+        ("weights.local.bounds", [0, 1]),
+        ("weights.local.huber", 0),
+        ("weights.local.start", None),
+        ("weights.local.l0.lambda_l2", -1),
+        ("weights.local.groups", [{"variable": "snap"}]),
+        ("weights.local.groups", [{"weight": 2, "tolerance": 1}]),
+        ("targets.include", [{}]),
+        ("areas.states", ["CA", "CA"]),
+    ],
+)
+def test_the_schema_refuses_what_the_models_refuse(key, value):
+    complaint({key: value})
+    assert not SCHEMA.is_valid(changed({key: value}))
 
 
 def test_l0_cannot_be_asked_for_a_number_of_records():

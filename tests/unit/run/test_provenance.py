@@ -241,16 +241,16 @@ def test_started_programs_do_not_inherit_the_lock(run):
 
 def test_the_fit_another_one_begins_from_counts_by_its_content(run):
     first = run.freeze()
-    assert "start" not in first["config"]["weights"]["local"]
-    run.config["weights"]["local"]["start"] = _given("trace.h5")
-    assert run.changes == ["inputs.weights.local.start"]
-    digest = run.state["inputs.weights.local.start"]
+    assert "prior" not in first["config"]["weights"]["local"]
+    run.config["weights"]["local"]["prior"] = _given("trace.h5")
+    assert run.changes == ["inputs.weights.local.prior"]
+    digest = run.state["inputs.weights.local.prior"]
     Path("moved").mkdir()
     Path("trace.h5").rename("moved/trace.h5")
-    run.config["weights"]["local"]["start"] = "moved/trace.h5"
-    assert run.state["inputs.weights.local.start"] == digest
+    run.config["weights"]["local"]["prior"] = "moved/trace.h5"
+    assert run.state["inputs.weights.local.prior"] == digest
     Path("moved/trace.h5").write_text("another fit")
-    assert run.state["inputs.weights.local.start"] != digest
+    assert run.state["inputs.weights.local.prior"] != digest
     Path("moved/trace.h5").unlink()
-    with pytest.raises(InputError, match="the config's weights.local.start must name it"):
+    with pytest.raises(InputError, match="the config's weights.local.prior must name it"):
         _ = run.state

@@ -17,3 +17,6 @@ DISTRICT_CODES = 100 * STATE_CODES
 
 # The 50 states and the District of Columbia; the FIPS codes left out were kept for territories.
 STATES = tuple(sorted(set(range(1, STATE_CODES)) - {3, 7, 14, 43, 52}))
+
+# The levels of targets, as their databases spell them; areas have one more, that of cities.
+TARGET_LEVELS = ("national", "state", "district")

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from localcal.report.fits import Fit
-from localcal.weights.diagnostics import UNPUBLISHABLE_BELOW
-from localcal.weights.verdicts import MISSED_ABOVE
+from localcal.weights.verdicts import MISSED_ABOVE, UNPUBLISHABLE_BELOW
 
 # Errors below this are drawn here, since a logarithmic axis has no zero.
 SMALLEST_ERROR = 1e-5

@@ -44,8 +44,8 @@ GIVEN_FILES = {
     "take_up.rates": None,
     "targets.path": "file",
     "targets.published": "demo",
-    "weights.local.start": None,
-    "weights.national.start": None,
+    "weights.local.prior": None,
+    "weights.national.prior": None,
     "areas.path": None,
 }
 

@@ -14,9 +14,15 @@ import pandas as pd
 from localcal.weights.columns import Columns
 from localcal.weights.preparation import Preparation
 from localcal.weights.rows import RowSummary
-from localcal.weights.verdicts import AT_BOUND, FITTED, role_of, scaled_error, settle_verdicts
+from localcal.weights.verdicts import (
+    AT_BOUND,
+    FITTED,
+    UNPUBLISHABLE_BELOW,
+    role_of,
+    scaled_error,
+    settle_verdicts,
+)
 
-UNPUBLISHABLE_BELOW = 10.0
 # A fitted target whose estimate rests on so few columns is met by chance.
 FEW_EFFECTIVE = 5.0
 # More weights than this at a bound, and the bounds decide rather than the targets.
@@ -124,7 +130,7 @@ def weight_quality(
     base: np.ndarray,
     probability: np.ndarray,
     weights: np.ndarray,
-    bounds: tuple[float, float],
+    bounds: tuple[float, ...],
 ) -> dict:
     """Describe the dispersion of the final weights.
 

@@ -3,7 +3,6 @@
 from localcal.weights.diagnostics import (
     FEW_EFFECTIVE,
     MANY_AT_BOUND,
-    UNPUBLISHABLE_BELOW,
     group_name,
 )
 from localcal.weights.verdicts import (
@@ -12,6 +11,7 @@ from localcal.weights.verdicts import (
     MISSED_ABOVE,
     NO_SUPPORT,
     THIN,
+    UNPUBLISHABLE_BELOW,
     UNREACHABLE,
     ZERO,
 )

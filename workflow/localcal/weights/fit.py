@@ -170,7 +170,7 @@ def _checked_support(support: np.ndarray, columns: Columns, settings: Settings) 
         raise InputError(
             "support: it must hold at least one column, and none without design weight"
         )
-    if settings.records not in (None, int(support.sum())):
+    if settings.records not in ("all", int(support.sum())):
         raise InputError(
             f"weights.records: {settings.records} asked for, but the support holds "
             f"{int(support.sum())} columns; ask for 'all'"
@@ -209,7 +209,7 @@ def write_fit(result: FitResult, origins: Mapping[str, object], outputs: FitOutp
 def _as_prior(trace: Trace, prepared: Preparation, settings: Settings) -> Prior:
     records = prepared.records
     kept = int(np.count_nonzero(trace.factor))
-    wanted = len(records) if settings.records is None else settings.records
+    wanted = len(records) if settings.records == "all" else settings.records
     if kept != wanted or np.count_nonzero(trace.factor[records]) != kept:
         raise InputError(
             f"weights.prior: that fit keeps {kept} columns, this one {wanted}; start from one "

@@ -82,7 +82,7 @@ def check_input(
             "correct the target database or exclude it"
         )
     available = int(np.count_nonzero(weight))
-    if settings.records is not None and settings.records > available:
+    if settings.records != "all" and settings.records > available:
         raise InputError(
             f"weights.records: {settings.records} asked for, but only {available} columns have a "
             "design weight; ask for fewer or for 'all'"

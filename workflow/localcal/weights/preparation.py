@@ -167,7 +167,7 @@ def _out_of_reach(
     high: np.ndarray,
     positive: np.ndarray,
     negative: np.ndarray,
-    bounds: tuple[float, float],
+    bounds: tuple[float, ...],
 ) -> np.ndarray:
     """Return as bool where no weights within the bounds add up to between `low` and `high`.
 

@@ -152,7 +152,7 @@ def build_problem(
     goal: np.ndarray,
     root: np.ndarray,
     records: Records,
-    bounds: tuple[float, float],
+    bounds: tuple[float, ...],
 ) -> Problem:
     """Turn the fitted rows of a CSR matrix into record-major order.
 

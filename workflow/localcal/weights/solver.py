@@ -112,7 +112,7 @@ def solve(
     rng = np.random.default_rng(int(words[1]))
     if chosen is not None and not chosen.all():
         return solver.fit_selected(rng, prior, chosen)
-    if settings.records is None or settings.records == len(problem.base):
+    if settings.records == "all" or settings.records == len(problem.base):
         return solver.fit_all(prior)
     refuse_too_few(problem, settings.records)
     return solver.fit_selected(rng, prior, None)
@@ -244,7 +244,7 @@ class _Solver:
         weights[kept] = part_weights
         enough = SWAP_BELOW_RECORDS_PER_TARGET * len(problem.goal)
         records = self.settings.records
-        if not may_swap or records is None or records >= enough:
+        if not may_swap or not isinstance(records, int) or records >= enough:
             return weights, certificate, sweeps, 0
         weights, certificate, made, accepted = self._swap(
             problem, weights, draw.probability < 1.0, certificate
@@ -260,8 +260,9 @@ class _Solver:
         path = _lighter(PREFIT_PATH, penalty) or ((penalty, PREFIT_SWEEPS),)
         _, sweeps = self._descend(problem, dense, path, None, "prefit")
         if chosen is None:
-            assert self.settings.records is not None  # or all would be fitted
-            return dense, sweeps, draw_records(problem, dense, self.settings.records, rng)
+            records = self.settings.records
+            assert isinstance(records, int)  # or all would be fitted
+            return dense, sweeps, draw_records(problem, dense, records, rng)
         share = district_shares(dense, problem.district, chosen)
         return dense, sweeps, Draw(share, chosen, forced=0)
 
@@ -381,8 +382,9 @@ class _Solver:
         where not kept), their certificate, the sweeps made and the rounds that helped.
         """
         share, smallest, sweeps = SWAP_SHARE, SMALLEST_SWAP_SHARE, SWAP_SWEEPS
-        assert self.settings.records is not None  # or none would be swapped
-        if self.settings.records >= REPAIR_FROM_RECORDS_PER_TARGET * len(problem.goal):
+        records = self.settings.records
+        assert isinstance(records, int)  # or none would be swapped
+        if records >= REPAIR_FROM_RECORDS_PER_TARGET * len(problem.goal):
             share, smallest, sweeps = REPAIR_SHARE, SMALLEST_REPAIR_SHARE, REPAIR_SWEEPS
         made, accepted = 0, 0
         progress = Progress("swaps: rounds", SWAP_ROUNDS)

@@ -32,6 +32,8 @@ MEANING = {
 # What became of a target, for tables by group.
 ROLES = ("fitted", "merged", "held_out", "left_out")
 MISSED_ABOVE = 0.05
+# An area that rests on fewer effective households than this is not publishable.
+UNPUBLISHABLE_BELOW = 10.0
 # A factor this close to its bound, relatively, counts as at it: weights have 24 bits.
 AT_BOUND = 1e-6
 

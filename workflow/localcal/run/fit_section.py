@@ -1,0 +1,174 @@
+"""The config's sections about a fit, `weights.local` and `weights.national`.
+
+Alone in its module: the rules that fit import it, and an edit remakes what they made.
+"""
+
+from typing import Annotated, Literal, TypedDict
+
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, WrapValidator, with_config
+
+from localcal.geography.codes import TARGET_LEVELS
+from localcal.run.values import (
+    AS_TUPLE,
+    AS_WRITTEN,
+    EACH_ONCE,
+    FINITE,
+    UNIQUE,
+    Count,
+    GivenFile,
+    Level,
+    Positive,
+    Section,
+    TargetRule,
+    allowing,
+    as_one,
+    complaint,
+    not_allowed,
+)
+
+
+class L0Section(Section):
+    """l0-python, for `method: l0`."""
+
+    python: GivenFile = None
+    """An interpreter with l0-python, for instance `.venv-l0/bin/python`; null for the running one.
+    May change without remaking anything."""
+    lambda_l0: Positive = 1e-2
+    """Price of keeping a record; higher keeps fewer. With `method: l0`, `records` must be `all`."""
+    lambda_l2: Annotated[float, FINITE, Field(ge=0), AS_WRITTEN] = 1e-12
+    """Price of the sum of squared weights."""
+    beta: Positive = 0.65
+    """Temperature of the gates."""
+    learning_rate: Positive = 0.15
+    """Adam's learning rate."""
+    epochs: Count = 1000
+    """Epochs in all."""
+
+
+class GroupSettings(TypedDict, total=False):
+    """What a rule may set for the targets that it chooses."""
+
+    weight: Positive
+    """Factor on the targets' weight."""
+    tolerance: Positive
+    """The targets' own relative uncertainty, 0.05 for 5 %; their weight is divided by
+    1 + (tolerance / 0.01)^2, and they count as met within it."""
+    zero_floor: Positive
+    """Fit zero targets too, their errors divided by this floor in the target's unit."""
+    harmonize: bool
+    """false leaves the targets' families as they were published."""
+    hold_out: bool
+    """true does not fit the targets and reports their errors."""
+
+
+@with_config(
+    ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "minProperties": 2,
+            "anyOf": [{"required": [name]} for name in TargetRule.__annotations__],
+            "x-allowed": "variable, geo_level, domain_variable, at least one of them, and at least "
+            "one setting",
+        },
+    )
+)
+class GroupRule(TargetRule, GroupSettings, total=False):
+    """Chooses targets, and says what is different for them."""
+
+
+def _chooses_and_sets(rule: GroupRule) -> GroupRule:
+    if not rule.keys() & TargetRule.__annotations__.keys():
+        raise not_allowed()
+    if not rule.keys() & GroupSettings.__annotations__.keys():
+        raise not_allowed()
+    return rule
+
+
+def _around_one(bounds: tuple[float, ...]) -> tuple[float, ...]:
+    low, high = bounds
+    if not low <= 1 <= high:
+        raise complaint(f"[{low}, {high}] is not allowed; allowed: a range that contains 1")
+    return bounds
+
+
+def _all_with_l0(records: str | int, info: ValidationInfo) -> str | int:
+    if info.data.get("method") == "l0" and records != "all":
+        raise complaint(
+            f"{records} is not allowed with method: l0, which cannot be asked for a number of "
+            "records; allowed: all, and l0.lambda_l0 higher to keep fewer"
+        )
+    return records
+
+
+Levels = Annotated[tuple[Level, ...], AS_TUPLE, Field(min_length=1), UNIQUE, EACH_ONCE]
+Records = Annotated[
+    Literal["all"] | Count,
+    WrapValidator(as_one),
+    AfterValidator(_all_with_l0),
+    allowing("all, or an integer of at least 1"),
+]
+Bounds = Annotated[
+    tuple[Positive, ...],
+    AS_TUPLE,
+    Field(min_length=2, max_length=2),
+    AfterValidator(_around_one),
+    allowing("two numbers above 0, the first at most 1, the second at least 1"),
+]
+GroupRules = Annotated[
+    tuple[Annotated[GroupRule, AfterValidator(_chooses_and_sets)], ...], AS_TUPLE
+]
+
+
+class FitSection(Section):
+    """The fit whose weights states, districts and cities use."""
+
+    model_config = ConfigDict(json_schema_extra={"x-renamed": {"start": "prior"}})
+
+    method: Literal["descent", "newton", "l0"] = "descent"
+    """Coordinate descent; a dual Newton method for at most 4,000 targets that many columns carry,
+    which minimises the same objective; or l0-python (an environment of its own), which chooses the
+    records, and then coordinate descent with those."""
+    levels: Levels = TARGET_LEVELS
+    """Levels whose targets are fitted."""
+    records: Records = "all"
+    """Columns that keep a weight, exactly; `all` for all of them."""
+    bounds: Bounds = (0.1, 10.0)
+    """Smallest and largest weight as factors on the scaled design weight."""
+    penalty: Positive = 1.0
+    """Strength of the pull towards the design weights."""
+    group_weight: Literal["sqrt", "equal", "group"] = "sqrt"
+    """A target's weight by the size n of its group (level, variable and domain): 1/sqrt(n), 1, or
+    1/n."""
+    groups: GroupRules = ()
+    """Rules for groups of targets, chosen by `variable`, `geo_level` and `domain_variable`; each
+    sets one or more of `weight`, `tolerance`, `zero_floor`, `harmonize`, `hold_out`, see below."""
+    harmonize: bool = True
+    """Make the levels agree before fitting, nation over states over districts."""
+    thin: Literal["drop", "keep", "merge"] = "drop"
+    """Thin targets: left out and reported, fitted all the same, or fitted as one sum with others of
+    their family and state."""
+    minimum_columns: Count = 5
+    """Targets carried by fewer columns are thin."""
+    minimum_households: Count = 5
+    """Targets carried by fewer distinct households are thin."""
+    huber: Annotated[Positive | None, allowing("a number above 0, or null")] = 0.05
+    """Relative error that a contradicted target, missed by more than twice this, may pull with at
+    most; null for no limit."""
+    strict: bool = False
+    """Refuse targets that no weights within the bounds reach, instead of leaving them out and
+    reporting them."""
+    prior: GivenFile = None
+    """The `trace.h5` of another fit of the same columns to begin from."""
+    max_sweeps: Count = 400
+    """Sweeps at the final penalty, at most."""
+    tolerance: Positive = 0.0025
+    """The rms gap at which the fit ends."""
+    l0: L0Section = Field(default_factory=L0Section)
+
+
+class NationalFit(FitSection):
+    """The fit whose weights the nation's file uses."""
+
+    levels: Levels = ("national",)
+    penalty: Positive = 0.1

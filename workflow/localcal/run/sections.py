@@ -1,0 +1,210 @@
+"""The config as one model: every key with its type, default and meaning, and what fits together.
+
+The fits' sections are in a module of their own. A field's default is what config/config.yaml
+says, and the text below it what config/README.md says.
+
+Read while Snakemake parses the workflow, so nothing heavy is imported here.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, WrapValidator, model_validator
+
+from localcal.run.fit_section import FitSection, NationalFit
+from localcal.run.values import (
+    AS_WRITTEN,
+    FINITE,
+    Count,
+    GivenFile,
+    Names,
+    Section,
+    TargetRules,
+    allowing,
+    as_one,
+    needed_with,
+    refused,
+)
+
+# The number of a chunk has six digits in file names.
+MOST_CHUNKS = 10**6
+
+RunId = Annotated[
+    str,
+    Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100),
+    allowing("letters, digits, '.', '_' and '-', starting with a letter or digit, at most 100"),
+]
+Engine = Annotated[
+    str,
+    Field(pattern="^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"),
+    allowing("module:Class"),
+]
+SourceFile = Annotated[GivenFile, needed_with("file")]
+Repository = Annotated[str | None, needed_with("huggingface"), allowing("owner/name, or null")]
+RepositoryFile = Annotated[
+    str | None, needed_with("huggingface"), allowing("a path inside the repository, or null")
+]
+Revision = Annotated[
+    str | None,
+    needed_with("huggingface"),
+    allowing("a tag, branch or commit as text, or null"),
+]
+AreaNames = Annotated[
+    Literal["all"] | Names,
+    WrapValidator(as_one),
+    allowing("all, or a list of areas, each once"),
+]
+
+
+class Population(Section):
+    """The base households."""
+
+    source: Literal["synthetic", "file", "huggingface"] = "synthetic"
+    """Where households come from: made up from the seed, a dataset at `path`, or one from a Hugging
+    Face repository."""
+    households: Count = 1000
+    """Households to keep, exactly; a larger dataset is sampled by income bracket, a smaller one is
+    refused."""
+    path: SourceFile = None
+    """The given file, for `source: file`."""
+    repo_id: Repository = None
+    """Hugging Face repository, for `source: huggingface`."""
+    repo_type: Literal["model", "dataset"] = "dataset"
+    """Kind of Hugging Face repository."""
+    filename: RepositoryFile = None
+    """The file's path inside the repository."""
+    revision: Revision = None
+    """Tag or commit of the repository; a branch may move, so prefer a commit."""
+    drop: Names = ()
+    """Variables of the dataset to leave out, for instance ones that the model computes by now."""
+
+
+class Geography(Section):
+    """Where the clones of each household live."""
+
+    source: Literal["random", "file"] = "random"
+    """Drawn from the seed, or given at `path`."""
+    clones: Count = 10
+    """Clones of each household; a given file must have as many."""
+    path: SourceFile = None
+    """The given file, for `source: file`."""
+    places: str = "config/geography/county_district.csv"
+    """Table of P(county or block given the district)."""
+    district_population: str = "config/geography/district_population.csv"
+    """Table of the districts' populations."""
+    state_exponent: Annotated[float, FINITE, Field(ge=-1, le=1), AS_WRITTEN] = -0.3
+    """A state's share of clones is its population times population to this power; below 0 small
+    states get more."""
+    income_percentile: Annotated[float, FINITE, Field(ge=0, le=100), AS_WRITTEN] = 90
+    """Households at or above this percentile of income are placed by the districts' income instead
+    of population; 100 switches it off."""
+
+
+class TakeUp(Section):
+    """Who takes up the programs they are eligible for."""
+
+    enabled: bool = True
+    """Draw take-up anew for every clone; false keeps what the dataset says."""
+    rates: str = "config/take_up.csv"
+    """Table of take-up rates."""
+
+
+class Targets(Section):
+    """The official totals."""
+
+    source: Literal["demo", "file", "huggingface"] = "demo"
+    """Where the target database comes from: built from the tables in `published`, a
+    `policy_data.db` at `path`, or one from a Hugging Face repository."""
+    path: SourceFile = None
+    """The given file, for `source: file`."""
+    repo_id: Repository = None
+    """Hugging Face repository, for `source: huggingface`."""
+    repo_type: Literal["model", "dataset"] = "dataset"
+    """Kind of Hugging Face repository."""
+    filename: RepositoryFile = None
+    """The file's path inside the repository."""
+    revision: Revision = None
+    """Tag or commit of the repository; a branch may move, so prefer a commit."""
+    published: str = "config/published"
+    """Folder of published figures, for `source: demo`."""
+    include: TargetRules = ()
+    """Rules; a target must match one of them, or there must be none. Each gives one or more of
+    `variable`, `geo_level`, `domain_variable`."""
+    exclude: TargetRules = ()
+    """Rules like those of `include`; a target that matches one is left out."""
+
+
+class Matrix(Section):
+    """The matrix of targets by columns."""
+
+    chunk_columns: Count = 1250
+    """Columns per chunk; changes memory and time, not the matrix."""
+
+
+class Weights(Section):
+    """The two fits."""
+
+    local: FitSection = Field(default_factory=FitSection)
+    national: NationalFit = Field(default_factory=NationalFit)
+
+
+class Areas(Section):
+    """The areas that `rule all` writes; any other can be asked for by its file name."""
+
+    path: str = "config/areas.tsv"
+    """Table of all areas there are."""
+    national: AreaNames = ("US",)
+    """`all` or a list: US."""
+    states: AreaNames = ("CA", "NY", "VT")
+    """`all` or a list of states: CA."""
+    districts: AreaNames = ("CA-12", "CA-30", "NY-10", "VT-01")
+    """`all` or a list of districts: CA-12; the only district of a state is VT-01."""
+    cities: AreaNames = ("NYC",)
+    """`all` or a list of cities: NYC."""
+
+
+class Config(Section):
+    """Everything that describes a run."""
+
+    run_id: RunId = "demo"
+    """Name of the run; its files are under `runs/{run_id}/`. Taken as text from
+    `--config run_id=...`."""
+    period: Annotated[int, Field(ge=2000, le=2100)] = 2024
+    """The year everything is about. Population files must be of this year; targets of other years
+    are uprated to it."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of everything random."""
+    engine: Engine = "localcal.engine:PolicyEngineUS"
+    """The tax-benefit model, as `module:Class`."""
+    population: Population = Field(default_factory=Population)
+    geography: Geography = Field(default_factory=Geography)
+    take_up: TakeUp = Field(default_factory=TakeUp)
+    targets: Targets = Field(default_factory=Targets)
+    matrix: Matrix = Field(default_factory=Matrix)
+    weights: Weights = Field(default_factory=Weights)
+    areas: Areas = Field(default_factory=Areas)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """Refuse what only sections together can get wrong."""
+        problems: list[tuple[tuple[str, ...], str]] = []
+        columns = self.population.households * self.geography.clones
+        chunks = chunks_of(columns, self.matrix.chunk_columns)
+        if chunks >= MOST_CHUNKS:
+            words = f"makes {chunks:,} chunks; allowed: fewer than {MOST_CHUNKS:,}"
+            problems.append((("matrix", "chunk_columns"), words))
+        for scope, section in (("local", self.weights.local), ("national", self.weights.national)):
+            own = ("runs", self.run_id)
+            if section.prior is not None and Path(section.prior).parts[:2] == own:
+                words = (
+                    f"{section.prior} is this run's and would be overwritten; name another run's"
+                )
+                problems.append((("weights", scope, "prior"), words))
+        if problems:
+            raise refused(problems)
+        return self
+
+
+def chunks_of(columns: int, chunk_columns: int) -> int:
+    """Return how many chunks hold that many columns."""
+    return -(-columns // chunk_columns)
