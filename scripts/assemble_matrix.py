@@ -1,4 +1,4 @@
-"""Put the chunks together to one matrix."""
+"""Put the shards together to one matrix."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ if __name__ == "__main__":
 
         assemble_matrix(
             plan_path=Path(snakemake.input.plan),
-            shard_paths=[Path(path) for path in snakemake.input.chunks],
+            shard_paths=[Path(path) for path in snakemake.input.shards],
             targets_path=Path(snakemake.input.targets),
             path=Path(snakemake.output.matrix),
             summary_path=Path(snakemake.output.summary),

@@ -6,15 +6,14 @@ from localcal.jobs.job import job
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        import pandas as pd
-
         from localcal.database.reader import district_income
         from localcal.geography.draw import assign_geography
         from localcal.geography.geography import write_geography
         from localcal.geography.given import load_geography
+        from localcal.geography.households import read_households
 
         section = snakemake.config["geography"]
-        households = pd.read_parquet(snakemake.input.households)
+        households = read_households(snakemake.input.households)
         if section["source"] == "file":
             geography = load_geography(Path(section["path"]), households, section["clones"])
         else:

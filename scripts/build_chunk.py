@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from localcal.jobs.job import job
+from localcal.jobs.job import job, paths
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
         from localcal.engine.client import run_with_engine
-        from localcal.matrix.plan import read_plan
+        from localcal.matrix.plan import MatrixInputs, read_plan
 
-        inputs = {name: Path(path) for name, path in snakemake.input.items()}
+        inputs = paths(snakemake.input)
         plan = inputs.pop("plan")
         run_with_engine(
             snakemake.params.engine,
@@ -17,6 +17,6 @@ if __name__ == "__main__":
             calculated=read_plan(plan).calculated,
             chunk=int(snakemake.wildcards.chunk),
             plan_path=plan,
-            inputs=inputs,
-            path=Path(snakemake.output.chunk),
+            inputs=MatrixInputs(**inputs),
+            path=Path(snakemake.output.shard),
         )

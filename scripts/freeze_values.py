@@ -2,19 +2,20 @@
 
 from pathlib import Path
 
-from localcal.jobs.job import job
+from localcal.jobs.job import job, paths
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
+        from dataclasses import replace
+
+        from localcal.clones.freeze import FreezeInputs
         from localcal.engine.client import run_with_engine
 
-        inputs = {name: Path(path) for name, path in snakemake.input.items()}
-        rates = inputs.pop("rates")
+        inputs = FreezeInputs(**paths(snakemake.input))
         run_with_engine(
             snakemake.params.engine,
             "localcal.clones.freeze:freeze_from_files",
-            inputs=inputs,
-            rates=rates if snakemake.params.take_up["enabled"] else None,
+            inputs=inputs if snakemake.params.take_up["enabled"] else replace(inputs, rates=None),
             seed=snakemake.params.seed,
             path=Path(snakemake.output.frozen),
         )

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from localcal.jobs.job import job
+from localcal.jobs.job import job, paths
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
-        from localcal.matrix.plan import write_plan
+        from localcal.matrix.plan import MatrixInputs, write_plan
         from localcal.targets.measures import distinct_measures, needed_variables
         from localcal.targets.table import read_targets
 
         measures, _ = distinct_measures(read_targets(snakemake.input.targets))
         write_plan(
             path=Path(snakemake.output.plan),
-            inputs={name: Path(path) for name, path in snakemake.input.items()},
+            inputs=MatrixInputs(**paths(snakemake.input)),
             n_columns=snakemake.params.columns,
             chunk_columns=snakemake.params.chunk_columns,
             calculated=needed_variables(measures),

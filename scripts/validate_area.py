@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from localcal.jobs.job import job
+from localcal.jobs.job import job, paths
 
 if __name__ == "__main__":
     with job(snakemake.log[0]):
         from localcal.geography.areas import Area
-        from localcal.validation.compare import validate_area
+        from localcal.validation.compare import ValidationInputs, validate_area
 
         validate_area(
             area=Area(**snakemake.params.row),
-            inputs={name: Path(path) for name, path in snakemake.input.items()},
+            inputs=ValidationInputs(**paths(snakemake.input)),
             path=Path(snakemake.output.validation),
         )

@@ -5,18 +5,17 @@ import json
 import numpy as np
 import pandas as pd
 
-from localcal.areas.write import write_area
+from localcal.areas.write import AreaInputs, write_area
 from localcal.clones.freeze import freeze_values
 from localcal.clones.frozen import write_frozen
-from localcal.files.atomic import sha256_file
 from localcal.geography.areas import Area
 from localcal.geography.geography import write_geography
 from localcal.matrix.assemble import assemble_matrix
 from localcal.matrix.chunk import build_chunk
-from localcal.matrix.plan import write_plan
+from localcal.matrix.plan import MatrixInputs, write_plan
 from localcal.population.dataset import write_population
 from localcal.targets.table import write_targets
-from localcal.validation.compare import validate_area
+from localcal.validation.compare import ValidationInputs, validate_area
 from localcal.validation.totals import simulate_area
 from tests.households import random_places, random_population, targets_for
 from tests.standin_engine import StandIn
@@ -43,7 +42,7 @@ def make_run(folder):
     write_geography(files["geography"], places, {})
     write_frozen(files["frozen"], frozen)
     write_targets(targets_for(places), files["targets"])
-    planned = {name: files[name] for name in ("population", "geography", "frozen", "targets")}
+    planned = MatrixInputs(*(files[name] for name in names[:4]))
     write_plan(folder / "plan.json", planned, 240, 100)
     shards = [folder / f"chunk_{chunk}.h5" for chunk in range(3)]
     for chunk, shard in enumerate(shards):
@@ -55,18 +54,19 @@ def make_run(folder):
     weights = random.gamma(0.5, 2_000, 240).astype(np.float32)
     weights[random.random(240) < 0.4] = 0
     np.save(files["weights"], weights)
-    digests = {name: sha256_file(path) for name, path in area_inputs(files).items()}
-    (folder / "fit.json").write_text(json.dumps({"digests": digests}))
-    return files | {"fit": folder / "fit.json"}
+    run = files | {"fit": folder / "fit.json"}
+    run["fit"].write_text(json.dumps({"digests": area_inputs(run).digests()}))
+    return run
 
 
-def area_inputs(run):
-    return {name: run[name] for name in ("population", "geography", "frozen", "weights")}
+def area_inputs(run, **others):
+    names = ("population", "geography", "frozen", "weights", "fit")
+    return AreaInputs(**{name: run[name] for name in names} | others)
 
 
 def written(run, folder, area):
     path = folder / f"{area.area}.h5"
-    write_area(area, run["fit"], area_inputs(run), path)
+    write_area(area, area_inputs(run), path)
     return path
 
 
@@ -79,5 +79,5 @@ def validated(run, folder, area, parent, weights=None):
     if weights is not None:
         inputs["weights"] = weights
     table = folder / f"{area.area}.csv"
-    validate_area(area, inputs, table)
+    validate_area(area, ValidationInputs(**inputs), table)
     return pd.read_csv(table)

@@ -5,7 +5,7 @@ from localcal.clones.frozen import write_frozen
 from localcal.geography.geography import write_geography
 from localcal.matrix.assemble import assemble_matrix
 from localcal.matrix.chunk import build_chunk
-from localcal.matrix.plan import read_plan, write_plan
+from localcal.matrix.plan import MatrixInputs, read_plan, write_plan
 from localcal.population.dataset import write_population
 from localcal.targets.measures import distinct_measures, needed_variables
 from localcal.targets.table import write_targets
@@ -39,10 +39,10 @@ def build(folder, inputs, chunk_columns, order=None):
     """Plan, build all chunks in some order and assemble; return the matrix's path."""
     folder.mkdir()
     plan = folder / "plan.json"
-    write_plan(plan, inputs, 210, chunk_columns)
+    write_plan(plan, MatrixInputs(**inputs), 210, chunk_columns)
     chunks = list(range(read_plan(plan).n_chunks))
     shards = [folder / f"chunk_{chunk:06}.h5" for chunk in chunks]
     for chunk in order(chunks) if order else chunks:
-        build_chunk(chunk, plan, inputs, StandIn(), shards[chunk])
+        build_chunk(chunk, plan, MatrixInputs(**inputs), StandIn(), shards[chunk])
     assemble_matrix(plan, shards, inputs["targets"], folder / "matrix.h5", folder / "summary.json")
     return folder / "matrix.h5"

@@ -14,13 +14,14 @@ CPU seconds are those of the child. Peak memory counts what the child shares wit
 import gc
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import common
 import numpy as np
 import production
 import scipy.sparse
-from production import PERIOD, REFORMS, Inputs
+from production import PERIOD, REFORMS
 
 from localcal.clones.frozen import read_frozen
 from localcal.clones.locate import locate
@@ -28,6 +29,7 @@ from localcal.engine.policyengine import PolicyEngineUS
 from localcal.files.csr import open_csr
 from localcal.geography.geography import read_geography
 from localcal.matrix.chunk import build_chunk
+from localcal.matrix.plan import MatrixInputs
 from localcal.population.dataset import read_population, write_population
 from localcal.population.population import PERSON, Population
 from localcal.targets.measures import COUNTED, distinct_measures
@@ -36,12 +38,12 @@ from localcal.targets.table import read_targets, write_targets
 OPERATIONS = {">": np.greater, ">=": np.greater_equal, "<": np.less, "==": np.equal}
 
 
-def ours(inputs: Inputs, plan: Path, engine: PolicyEngineUS, path: Path) -> None:
+def ours(inputs: MatrixInputs, plan: Path, engine: PolicyEngineUS, path: Path) -> None:
     """Build the first chunk of a plan as the workflow does."""
-    build_chunk(0, plan, inputs.files(), engine, path)
+    build_chunk(0, plan, inputs, engine, path)
 
 
-def reference(inputs: Inputs, columns: int, folder: Path) -> tuple[float, float]:
+def reference(inputs: MatrixInputs, columns: int, folder: Path) -> tuple[float, float]:
     """Build the same columns with public calls.
 
     Returns:
@@ -184,7 +186,7 @@ def main() -> None:
         inputs = production.in_child(
             production.make_inputs, folder, engine, common.REPOSITORY, options.seed
         ).result
-        plain = Inputs(**inputs.files() | {"targets": folder / "without.parquet"})
+        plain = replace(inputs, targets=folder / "without.parquet")
         all_targets = read_targets(inputs.targets)
         write_targets(all_targets[all_targets["reform_id"] == 0], plain.targets)
         for columns in options.columns:

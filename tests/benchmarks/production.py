@@ -11,13 +11,13 @@ from pathlib import Path
 import common
 import pandas as pd
 
-from localcal.clones.freeze import freeze_from_files
+from localcal.clones.freeze import FreezeInputs, freeze_from_files
 from localcal.database.demo import write_demo_database
 from localcal.database.reader import district_income
 from localcal.engine.policyengine import PolicyEngineUS
 from localcal.geography.draw import assign_geography
 from localcal.geography.geography import Geography, read_geography, write_geography
-from localcal.matrix.plan import write_plan
+from localcal.matrix.plan import MatrixInputs, write_plan
 from localcal.microdata.sources import build_population
 from localcal.targets.table import write_targets
 
@@ -88,20 +88,6 @@ NATION = [
 ]
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The files of a run up to its plan."""
-
-    population: Path
-    geography: Path
-    targets: Path
-    frozen: Path
-
-    def files(self) -> dict[str, Path]:
-        """Return them by name."""
-        return dict(vars(self))
-
-
 def load_engine() -> PolicyEngineUS:
     """Return the model as the warm server holds it before it forks."""
     engine = PolicyEngineUS()
@@ -111,11 +97,11 @@ def load_engine() -> PolicyEngineUS:
     return engine
 
 
-def make_inputs(folder: Path, engine: PolicyEngineUS, repository: Path, seed: int) -> Inputs:
+def make_inputs(folder: Path, engine: PolicyEngineUS, repository: Path, seed: int) -> MatrixInputs:
     """Write everything that chunks read for 12,000 synthetic households and 430 clones."""
     config = repository / "config"
-    inputs = Inputs(
-        *(folder / name for name in ("population.h5", "geography.h5", "targets.parquet", "f.h5"))
+    inputs = MatrixInputs(
+        *(folder / name for name in ("population.h5", "geography.h5", "f.h5", "targets.parquet"))
     )
     households = folder / "households.parquet"
     build_population(SECTION, PERIOD, seed, engine, inputs.population, households)
@@ -134,9 +120,10 @@ def make_inputs(folder: Path, engine: PolicyEngineUS, repository: Path, seed: in
     )
     write_geography(inputs.geography, geography, {})
     write_targets(targets(geography, reforms=True), inputs.targets)
-    files = inputs.files()
-    frozen = files.pop("frozen")
-    freeze_from_files(files, config / "take_up.csv", seed, engine, frozen)
+    sources = FreezeInputs(
+        inputs.population, inputs.geography, inputs.targets, config / "take_up.csv"
+    )
+    freeze_from_files(sources, seed, engine, inputs.frozen)
     return inputs
 
 
@@ -184,11 +171,11 @@ def targets(geography: Geography, reforms: bool) -> pd.DataFrame:
     )
 
 
-def plan_of(inputs: Inputs, folder: Path, chunk_columns: int) -> Path:
+def plan_of(inputs: MatrixInputs, folder: Path, chunk_columns: int) -> Path:
     """Write the plan for one chunk size."""
     path = folder / f"plan_{chunk_columns}.json"
     columns = read_geography(inputs.geography).household.size
-    write_plan(path, inputs.files(), columns, chunk_columns)
+    write_plan(path, inputs, columns, chunk_columns)
     return path
 
 

@@ -20,7 +20,7 @@ from localcal.geography.geography import Geography, take_columns, write_geograph
 from localcal.matrix.alike import simulate_parts
 from localcal.matrix.assemble import assemble_matrix
 from localcal.matrix.chunk import build_chunk
-from localcal.matrix.plan import write_plan
+from localcal.matrix.plan import MatrixInputs, write_plan
 from localcal.microdata.check import check_dataset
 from localcal.microdata.synthetic.households import synthetic_households
 from localcal.population.dataset import id_columns, write_population
@@ -116,10 +116,10 @@ def matrix(engine, population, tmp_path_factory):
     write_targets(targets, inputs["targets"])
     paths = []
     for size in (480, 333):
-        write_plan(folder / "plan.json", inputs, 480, size)
+        write_plan(folder / "plan.json", MatrixInputs(**inputs), 480, size)
         shards = [folder / f"{size}-{chunk}.h5" for chunk in range(-(-480 // size))]
         for chunk, shard in enumerate(shards):
-            build_chunk(chunk, folder / "plan.json", inputs, engine, shard)
+            build_chunk(chunk, folder / "plan.json", MatrixInputs(**inputs), engine, shard)
         paths.append(folder / f"{size}.h5")
         assemble_matrix(
             folder / "plan.json", shards, inputs["targets"], paths[-1], folder / "summary.json"

@@ -1,5 +1,8 @@
 """The one error a user is meant to read."""
 
+# What to do about a file of the run that cannot be used.
+REMAKE = "remove it and run the same command again"
+
 
 class InputError(Exception):
     """Something the user gave or owns is wrong.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from localcal.clones.freeze import freeze_from_files
+from localcal.clones.freeze import FreezeInputs, freeze_from_files
 from localcal.clones.frozen import Frozen, write_frozen
 from localcal.engine.protocol import Engine, load_engine
 from localcal.errors import InputError
@@ -17,7 +17,7 @@ from localcal.files.csr import CsrFile, open_csr
 from localcal.geography.geography import Geography, read_geography, write_geography
 from localcal.matrix.assemble import assemble_matrix
 from localcal.matrix.chunk import build_chunk
-from localcal.matrix.plan import read_plan, write_plan
+from localcal.matrix.plan import MatrixInputs, read_plan, write_plan
 from localcal.population.dataset import write_population
 from localcal.population.population import Population
 from localcal.targets.table import write_targets
@@ -60,23 +60,21 @@ def build_matrix(  # noqa: PLR0913 - keywords that notebooks use
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     engine = load_engine(engine) if isinstance(engine, str) else engine
-    inputs = {
-        "population": _as_file(population, folder / "population.h5", write_population),
-        "geography": _as_file(
-            geography, folder / "geography.h5", partial(write_geography, attributes={})
-        ),
-        "targets": _as_file(
-            targets, folder / "targets.parquet", lambda path, frame: write_targets(frame, path)
-        ),
-    }
+    population = _as_file(population, folder / "population.h5", write_population)
+    geography = _as_file(
+        geography, folder / "geography.h5", partial(write_geography, attributes={})
+    )
+    targets = _as_file(
+        targets, folder / "targets.parquet", lambda path, frame: write_targets(frame, path)
+    )
     if frozen is None:
-        freeze_from_files(
-            inputs, Path(take_up) if take_up else None, seed, engine, folder / "frozen.h5"
-        )
-        inputs["frozen"] = folder / "frozen.h5"
+        rates = Path(take_up) if take_up else None
+        frozen = folder / "frozen.h5"
+        freeze_from_files(FreezeInputs(population, geography, targets, rates), seed, engine, frozen)
     else:
-        inputs["frozen"] = _as_file(frozen, folder / "frozen.h5", write_frozen)
-    columns = read_geography(inputs["geography"]).household.size
+        frozen = _as_file(frozen, folder / "frozen.h5", write_frozen)
+    inputs = MatrixInputs(population, geography, frozen, targets)
+    columns = read_geography(geography).household.size
     if chunk_columns is not None and chunk_columns < 1:
         raise InputError(f"build_matrix: chunk_columns is {chunk_columns}; it has to be at least 1")
     plan_path = folder / "plan.json"
@@ -85,9 +83,7 @@ def build_matrix(  # noqa: PLR0913 - keywords that notebooks use
     for chunk in range(read_plan(plan_path).n_chunks):
         shards.append(folder / f"chunk_{chunk:06}.h5")
         build_chunk(chunk, plan_path, inputs, engine, shards[-1])
-    assemble_matrix(
-        plan_path, shards, inputs["targets"], folder / "matrix.h5", folder / "summary.json"
-    )
+    assemble_matrix(plan_path, shards, targets, folder / "matrix.h5", folder / "summary.json")
     return open_csr(folder / "matrix.h5")
 
 

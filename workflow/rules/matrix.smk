@@ -35,7 +35,7 @@ rule build_chunk:
         frozen="runs/{run_id}/population/frozen.h5",
         targets="runs/{run_id}/targets/targets.parquet",
     output:
-        chunk="runs/{run_id}/matrix/chunks/chunk_{chunk}.h5",
+        shard="runs/{run_id}/matrix/chunks/chunk_{chunk}.h5",
     log:
         "runs/{run_id}/logs/build_chunk/{chunk}.log",
     benchmark:
@@ -58,7 +58,7 @@ rule assemble_matrix:
     input:
         plan="runs/{run_id}/matrix/plan.json",
         targets="runs/{run_id}/targets/targets.parquet",
-        chunks=expand(
+        shards=expand(
             "runs/{run_id}/matrix/chunks/chunk_{chunk}.h5", chunk=CHUNKS, allow_missing=True
         ),
     output:

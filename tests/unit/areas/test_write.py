@@ -48,19 +48,16 @@ def test_an_area_without_weight_is_refused(run, tmp_path):
 def test_files_that_the_weights_were_not_fitted_to_are_refused(run, tmp_path, name):
     other = tmp_path / run[name].name
     other.write_bytes(run[name].read_bytes() + b"x")
-    inputs = area_inputs(run) | {name: other}
-    with pytest.raises(InputError, match=f"{other}: is not the {name} that"):
-        write_area(NATION, run["fit"], inputs, tmp_path / "US.h5")
+    with pytest.raises(InputError, match=f"fit.json: made from another {name} than the run has"):
+        write_area(NATION, area_inputs(run, **{name: other}), tmp_path / "US.h5")
 
 
 def test_weights_of_another_length_are_refused(run, tmp_path):
     np.save(tmp_path / "short.npy", np.ones(100, np.float32))
-    inputs = area_inputs(run) | {"weights": tmp_path / "short.npy"}
-    fit = json.loads(run["fit"].read_text())
-    fit["digests"]["weights"] = sha256_file(inputs["weights"])
-    (tmp_path / "fit.json").write_text(json.dumps(fit))
+    inputs = area_inputs(run, weights=tmp_path / "short.npy", fit=tmp_path / "fit.json")
+    inputs.fit.write_text(json.dumps({"digests": inputs.digests()}))
     with pytest.raises(InputError, match=r"short\.npy: has another length"):
-        write_area(NATION, tmp_path / "fit.json", inputs, tmp_path / "US.h5")
+        write_area(NATION, inputs, tmp_path / "US.h5")
 
 
 def test_an_area_file_says_what_it_was_made_from(run, tmp_path):

@@ -111,10 +111,10 @@ def test_a_foreign_or_truncated_geography_is_refused(tables, tmp_path, content):
     path = tmp_path / "geography.h5"
     write_geography(path, assign(make_households(500), tables), {})
     path.write_bytes(path.read_bytes()[:20_000] if content is None else content)
-    with pytest.raises(InputError, match=r"geography\.h5: cannot be read as HDF5"):
+    with pytest.raises(InputError, match=r"geography\.h5: (truncated or not an HDF5|no such) file"):
         read_geography(path)
 
 
 def test_an_absent_geography_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"geography\.h5: cannot be read as HDF5"):
+    with pytest.raises(InputError, match=r"geography\.h5: (truncated or not an HDF5|no such) file"):
         read_geography(tmp_path / "geography.h5")

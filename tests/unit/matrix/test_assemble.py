@@ -117,12 +117,14 @@ def break_shard(kind, shard, inputs, tmp_path):
         "another model",
     ],
 )
-def test_an_unusable_shard_is_named_with_the_command_that_rebuilds_it(tmp_path, inputs, kind):
+def test_an_unusable_shard_is_named_with_what_to_do(tmp_path, inputs, kind):
     folder = build(tmp_path / "m", inputs, 60).parent
     before = (folder / "matrix.h5").read_bytes()
     shards = sorted(folder.glob("chunk_*.h5"))
     break_shard(kind, shards[1], inputs, tmp_path)
-    with pytest.raises(InputError, match=rf"rm {shards[1]} && snakemake --cores all {shards[1]}$"):
+    with pytest.raises(
+        InputError, match=rf"^{shards[1]}: .*; (remove it and )?run the same command again$"
+    ):
         assemble_matrix(
             folder / "plan.json", shards, inputs["targets"], folder / "matrix.h5", folder / "s.json"
         )

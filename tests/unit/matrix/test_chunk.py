@@ -8,7 +8,7 @@ from localcal.errors import InputError
 from localcal.files.csr import open_csr
 from localcal.geography.geography import take_columns
 from localcal.matrix.chunk import build_chunk
-from localcal.matrix.plan import write_plan
+from localcal.matrix.plan import MatrixInputs, write_plan
 from localcal.targets.evaluate import Evaluation
 from localcal.targets.measures import distinct_measures
 from tests.matrix_case import build
@@ -44,8 +44,12 @@ def test_an_entry_is_its_clone_s_value_where_the_place_matches(tmp_path, inputs)
 
 
 def test_a_chunk_refuses_inputs_it_was_not_planned_for(tmp_path, inputs):
-    write_plan(tmp_path / "plan.json", inputs, 210, 50)
+    write_plan(tmp_path / "plan.json", MatrixInputs(**inputs), 210, 50)
     inputs["frozen"].write_bytes(inputs["frozen"].read_bytes() + b"x")
-    with pytest.raises(InputError, match=r"frozen\.file: is not the file the plan was made for"):
-        build_chunk(0, tmp_path / "plan.json", inputs, StandIn(), tmp_path / "shard.h5")
+    with pytest.raises(
+        InputError, match=r"plan\.json: made from another frozen than the run has now; remove it"
+    ):
+        build_chunk(
+            0, tmp_path / "plan.json", MatrixInputs(**inputs), StandIn(), tmp_path / "shard.h5"
+        )
     assert not (tmp_path / "shard.h5").exists()

@@ -19,7 +19,7 @@ import localcal.matrix.chunk
 from localcal.facade import build_matrix
 from localcal.files.csr import write_csr
 from localcal.matrix.assemble import assemble_matrix
-from localcal.matrix.plan import read_plan, write_plan
+from localcal.matrix.plan import MatrixInputs, read_plan, write_plan
 from localcal.targets.table import write_targets
 from tests.households import random_places, random_population, targets_for
 from tests.standin_engine import StandIn
@@ -112,7 +112,7 @@ def shards(tmp_path, objects):
         for name in ("population", "frozen"):
             inputs[name].write_text(name)
         plan = folder / "plan.json"
-        write_plan(plan, inputs, count * width, width)
+        write_plan(plan, MatrixInputs(**inputs), count * width, width)
         paths = [folder / f"chunk_{chunk:06}.h5" for chunk in range(count)]
         for chunk, path in enumerate(paths):
             matrix = scipy.sparse.random_array(

@@ -33,7 +33,7 @@ def simulated():
         {
             "level": ["states", "states", "cities"],
             "area": ["CA", "CA", "NYC"],
-            "target": [10.0, 20.0, np.nan],
+            "target_value": [10.0, 20.0, np.nan],
             "simulated": [11.0, 15.0, 3.0],
             "rel_error": [0.1, -0.25, np.nan],
             "sane": [True, False, True],

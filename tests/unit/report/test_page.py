@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from localcal.report.page import write_report
+from localcal.report.page import ReportInputs, ReportOutputs, write_report
 
 
 def write(folder: Path, fit, simulated: pd.DataFrame) -> dict[str, Path]:
@@ -20,10 +20,12 @@ def write(folder: Path, fit, simulated: pd.DataFrame) -> dict[str, Path]:
     outputs = {Path(name).stem: folder / name for name in names}
     write_report(
         [fit, fit],
-        [folder / "CA.csv", folder / "NYC.csv"],
-        folder / "validation.json",
-        folder / "matrix.json",
-        outputs,
+        ReportInputs(
+            [folder / "CA.csv", folder / "NYC.csv"],
+            folder / "validation.json",
+            folder / "matrix.json",
+        ),
+        ReportOutputs(**outputs),
     )
     return outputs
 

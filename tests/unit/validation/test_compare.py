@@ -7,7 +7,12 @@ import pytest
 import localcal.areas.write
 from localcal.errors import InputError
 from localcal.targets.table import read_targets
-from localcal.validation.compare import is_sane, summarize_validation, validate_area
+from localcal.validation.compare import (
+    ValidationInputs,
+    is_sane,
+    summarize_validation,
+    validate_area,
+)
 from localcal.validation.totals import rows_of_area
 from tests.areas_case import ALABAMA, CITY, FIRST, NATION, validated
 
@@ -51,8 +56,8 @@ def test_totals_of_another_file_are_refused(run, tmp_path):
         content.attrs["note"] = "changed"
     inputs = {name: run[name] for name in ("matrix", "weights", "targets", "geography")}
     inputs |= {"totals": tmp_path / "AL.totals.h5", "parent": file, "area": file}
-    with pytest.raises(InputError, match=r"AL\.totals\.h5: not made from"):
-        validate_area(ALABAMA, inputs, tmp_path / "AL.csv")
+    with pytest.raises(InputError, match=r"AL\.totals\.h5: made from another area than"):
+        validate_area(ALABAMA, ValidationInputs(**inputs), tmp_path / "AL.csv")
 
 
 def test_the_summary_counts_rows_and_refuses_a_missing_one(run, tmp_path):

@@ -5,9 +5,9 @@ the base population's inputs a file stores the household weight, the place, the 
 the frozen variables; every other weight is a formula of the model.
 """
 
-import json
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -16,8 +16,10 @@ import numpy as np
 from localcal.clones.frozen import read_frozen
 from localcal.clones.locate import locate
 from localcal.errors import InputError
-from localcal.files.atomic import require_space, sha256_file
-from localcal.files.hdf5 import create_h5
+from localcal.files.atomic import require_space
+from localcal.files.documents import read_array, read_json
+from localcal.files.hdf5 import create_h5, open_h5
+from localcal.files.origins import record, refuse_other
 from localcal.geography.areas import Area
 from localcal.geography.geography import Geography, columns_in_area, read_geography, take_columns
 from localcal.jobs.progress import Progress
@@ -30,22 +32,37 @@ logger = logging.getLogger(__name__)
 BLOCK_COLUMNS = 20_000
 
 
-def write_area(area: Area, fit_path: Path, inputs: dict[str, Path], path: Path) -> None:
+@dataclass(frozen=True)
+class AreaInputs:
+    """The files that an area's dataset is made from."""
+
+    population: Path
+    geography: Path
+    frozen: Path
+    weights: Path
+    fit: Path
+    """The report of the fit, which says what the weights were fitted to."""
+
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of all but the report, by name."""
+        return record({name: path for name, path in vars(self).items() if name != "fit"})
+
+
+def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     """Write the dataset of one area: its columns with a positive weight.
 
     Args:
         area: which columns.
-        fit_path: the report of the fit, which says what the weights were fitted to.
-        inputs: population, geography, frozen and weights to their files.
+        inputs: what it is made from.
         path: the dataset to write.
 
     Raises:
         InputError: weights and geography do not belong together, or nobody is left.
     """
-    digests = {name: sha256_file(source) for name, source in sorted(inputs.items())}
-    _check_fit(fit_path, digests, inputs)
-    population = read_population(inputs["population"])
-    frozen = read_frozen(inputs["frozen"])
+    digests = inputs.digests()
+    refuse_other(inputs.fit, read_json(inputs.fit, ["digests"])["digests"], digests)
+    population = read_population(inputs.population)
+    frozen = read_frozen(inputs.frozen)
     blocks = list(_count_blocks(area, population, inputs))
     totals = {entity: sum(counts[entity] for *_, counts in blocks) for entity in ENTITIES}
     if totals["household"] == 0:
@@ -69,25 +86,14 @@ def write_area(area: Area, fit_path: Path, inputs: dict[str, Path], path: Path) 
             progress.advance(counts["household"])
 
 
-def _check_fit(fit_path: Path, digests: dict[str, str], inputs: dict[str, Path]) -> None:
-    """Refuse files that the weights were not fitted to."""
-    fitted = json.loads(fit_path.read_text())["digests"]
-    for name, digest in digests.items():
-        if fitted[name] != digest:
-            raise InputError(
-                f"{inputs[name]}: is not the {name} that {fit_path} speaks of; remove {fit_path} "
-                "and run the same command again"
-            )
-
-
 def _count_blocks(
-    area: Area, population: Population, inputs: dict[str, Path]
+    area: Area, population: Population, inputs: AreaInputs
 ) -> Iterator[tuple[int, int, dict[str, int]]]:
     """Yield ranges of columns with the number of the area's units in each, by entity."""
-    n_columns = np.load(inputs["weights"], mmap_mode="r").size
-    with h5py.File(inputs["geography"], "r") as file:
+    n_columns = read_array(inputs.weights, "<f4", mmap_mode="r").size
+    with open_h5(inputs.geography) as file:
         if file["household"].shape[0] != n_columns:
-            raise InputError(f"{inputs['weights']}: has another length than {inputs['geography']}")
+            raise InputError(f"{inputs.weights}: has another length than {inputs.geography}")
     size = {entity: np.diff(population.starts[entity]) for entity in ENTITIES}
     for start in range(0, n_columns, BLOCK_COLUMNS):
         stop = min(start + BLOCK_COLUMNS, n_columns)
@@ -95,12 +101,10 @@ def _count_blocks(
         yield start, stop, {entity: int(size[entity][household].sum()) for entity in ENTITIES}
 
 
-def _active(
-    area: Area, inputs: dict[str, Path], start: int, stop: int
-) -> tuple[Geography, np.ndarray]:
+def _active(area: Area, inputs: AreaInputs, start: int, stop: int) -> tuple[Geography, np.ndarray]:
     """Return the area's columns with a positive weight in a range, and their weights."""
-    places = read_geography(inputs["geography"], start, stop)
-    weight = np.load(inputs["weights"], mmap_mode="r")[start:stop]
+    places = read_geography(inputs.geography, start, stop)
+    weight = read_array(inputs.weights, "<f4", mmap_mode="r")[start:stop]
     chosen = np.flatnonzero((weight > 0) & columns_in_area(area, places))
     return take_columns(places, chosen), np.asarray(weight[chosen])
 

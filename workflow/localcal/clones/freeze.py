@@ -8,6 +8,7 @@ Both are computed here for the whole run and given to every chunk and every area
 
 import logging
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,20 +32,29 @@ logger = logging.getLogger(__name__)
 COLUMNS_PER_STATE = 200
 
 
-def freeze_from_files(
-    inputs: Mapping[str, Path], rates: Path | None, seed: int, engine: Engine, path: Path
-) -> None:
+@dataclass(frozen=True)
+class FreezeInputs:
+    """The files that are read to freeze a run's values."""
+
+    population: Path
+    geography: Path
+    targets: Path
+    rates: Path | None
+    """The table of take-up rates, None when take-up is switched off."""
+
+
+def freeze_from_files(inputs: FreezeInputs, seed: int, engine: Engine, path: Path) -> None:
     """Write what is frozen for a run whose population, geography and targets are files.
 
     Raises:
         InputError: see `freeze_values`.
     """
-    measures, _ = distinct_measures(read_targets(inputs["targets"]))
+    measures, _ = distinct_measures(read_targets(inputs.targets))
     frozen = freeze_values(
-        population=read_population(inputs["population"]),
-        geography=read_geography(inputs["geography"]),
+        population=read_population(inputs.population),
+        geography=read_geography(inputs.geography),
         needed=needed_variables(measures),
-        rates=rates,
+        rates=inputs.rates,
         seed=seed,
         engine=engine,
     )

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from localcal.clones.take_up import TakeUpRate
-from localcal.errors import InputError
 from localcal.files.hdf5 import create_h5, open_h5
 
 
@@ -49,17 +48,14 @@ def read_frozen(path: str | Path) -> Frozen:
     Raises:
         InputError: the file is missing, truncated or something else.
     """
-    try:
-        with open_h5(path) as file:
-            variables = file["variables"]
-            return Frozen(
-                take_up=tuple(
-                    TakeUpRate(name, rate.attrs["entity"], rate[:], rate.attrs["reported"])
-                    for name, rate in sorted(file["take_up"].items())
-                ),
-                variables={name: values[:] for name, values in variables.items()},
-                entity={name: values.attrs["entity"] for name, values in variables.items()},
-                seed=int(file.attrs["seed"]),
-            )
-    except KeyError as error:
-        raise InputError(f"{path}: not a file of frozen values") from error
+    with open_h5(path) as file:
+        variables = file["variables"]
+        return Frozen(
+            take_up=tuple(
+                TakeUpRate(name, rate.attrs["entity"], rate[:], rate.attrs["reported"])
+                for name, rate in sorted(file["take_up"].items())
+            ),
+            variables={name: values[:] for name, values in variables.items()},
+            entity={name: values.attrs["entity"] for name, values in variables.items()},
+            seed=int(file.attrs["seed"]),
+        )

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 import scipy.sparse
 
-from localcal.errors import InputError
+from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
 
 GROUP = "matrix"
@@ -209,7 +209,7 @@ class CsrFile:
             checksum.update(self.data[start : start + BLOCK], self.indices[start : start + BLOCK])
             self.release()
         if checksum.hexdigest() != self.attributes.get(CHECKSUM):
-            raise InputError(f"{self.path}: its content does not match its checksum")
+            raise InputError(f"{self.path}: its content does not match its checksum; {REMAKE}")
 
 
 def open_csr(path: str | Path) -> CsrFile:
@@ -225,15 +225,15 @@ def open_csr(path: str | Path) -> CsrFile:
 def _read(path: Path, file: h5py.File) -> CsrFile:
     group = file.get(GROUP)
     if not isinstance(group, h5py.Group):
-        raise InputError(f"{path}: holds no group '{GROUP}'")
+        raise InputError(f"{path}: holds no group '{GROUP}'; {REMAKE}")
     encoding = (group.attrs.get("encoding-type"), group.attrs.get("encoding-version"))
     if encoding != (ENCODING_TYPE, ENCODING_VERSION):
         raise InputError(
-            f"{path}: encoding {encoding}, expected {(ENCODING_TYPE, ENCODING_VERSION)}"
+            f"{path}: encoding {encoding}, expected {(ENCODING_TYPE, ENCODING_VERSION)}; {REMAKE}"
         )
     missing = [name for name in ("data", "indices", "indptr") if name not in group]
     if missing:
-        raise InputError(f"{path}: '{GROUP}' lacks {', '.join(missing)}")
+        raise InputError(f"{path}: '{GROUP}' lacks {', '.join(missing)}; {REMAKE}")
     shape = tuple(int(size) for size in group.attrs["shape"])
     indptr = group["indptr"][:]
     data, indices = group["data"], group["indices"]
@@ -242,7 +242,7 @@ def _read(path: Path, file: h5py.File) -> CsrFile:
         or indptr.size != shape[0] + 1
         or not data.size == indices.size == indptr[-1]
     ):
-        raise InputError(f"{path}: the lengths of data, indices and indptr disagree")
+        raise InputError(f"{path}: the lengths of data, indices and indptr disagree; {REMAKE}")
     return CsrFile(path, shape, indptr, _map(path, data), _map(path, indices), dict(file.attrs))
 
 
@@ -251,5 +251,5 @@ def _map(path: Path, dataset: h5py.Dataset) -> np.ndarray:
     if offset is None:  # HDF5 gives an empty dataset no place in the file
         return np.empty(0, dtype=dataset.dtype)
     if path.stat().st_size < offset + dataset.nbytes:
-        raise InputError(f"{path}: truncated")
+        raise InputError(f"{path}: truncated; {REMAKE}")
     return np.memmap(path, mode="r", dtype=dataset.dtype, offset=offset, shape=dataset.shape)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import h5py
 
-from localcal.errors import InputError
+from localcal.errors import REMAKE, InputError, one_line
 from localcal.files.atomic import atomic_path, require_space
 
 
@@ -27,16 +27,24 @@ def create_h5(path: str | Path, n_bytes: int = 0) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def open_h5(path: str | Path) -> Iterator[h5py.File]:
-    """Yield an existing file for reading.
+def open_h5(path: str | Path, remedy: str = REMAKE) -> Iterator[h5py.File]:
+    """Yield an existing file for reading; nothing but reading belongs inside.
+
+    Args:
+        path: the file.
+        remedy: what to do if it cannot be read.
 
     Raises:
-        InputError: it is missing, truncated or something else.
+        InputError: it is missing, truncated, damaged or something else; or it lacks a dataset or
+            an attribute that is asked for.
     """
     try:
         with h5py.File(path, "r") as file:
             yield file
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except OSError as error:
-        raise InputError(f"{path}: truncated or not an HDF5 file") from error
+        raise InputError(f"{path}: no such file; {remedy}") from error
+    except KeyError as error:
+        raise InputError(f"{path}: lacks something ({one_line(error)}); {remedy}") from error
+    # What h5py raises depends on which of the file's bytes are wrong.
+    except (OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: truncated or not an HDF5 file of its kind; {remedy}") from error

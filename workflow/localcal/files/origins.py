@@ -3,20 +3,30 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from localcal.errors import InputError
+from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import sha256_file
 
 
 def record(inputs: Mapping[str, str | Path]) -> dict[str, str]:
-    """Return the SHA-256 of each input's file, by name, for a product to carry."""
-    return {name: sha256_file(path) for name, path in sorted(inputs.items())}
+    """Return the SHA-256 of each input's file, by name, for a product to carry.
+
+    Raises:
+        InputError: a file is missing or cannot be read.
+    """
+    digests = {}
+    for name, path in sorted(inputs.items()):
+        try:
+            digests[name] = sha256_file(path)
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}; run the same command again") from error
+    return digests
 
 
 def refuse_other(
     path: str | Path,
     recorded: Mapping[str, object],
     expected: Mapping[str, object],
-    remedy: str = "remove it and run the same command again",
+    remedy: str = REMAKE,
 ) -> None:
     """Refuse a product that was made from something else.
 

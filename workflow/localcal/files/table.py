@@ -1,5 +1,6 @@
 """Tables whose complaints name the row."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,32 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from localcal.errors import InputError, one_line
+from localcal.errors import REMAKE, InputError, one_line
+
+
+def read_table(
+    path: str | Path, columns: Collection[str], texts: Collection[str] = ()
+) -> pd.DataFrame:
+    """Read a csv table that the run made.
+
+    Args:
+        path: the file.
+        columns: what it must have.
+        texts: those of them that are text, whatever they look like.
+
+    Raises:
+        InputError: the file is missing or damaged, or lacks a column.
+    """
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(texts, str))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; {REMAKE}") from error
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise InputError(f"{path}: damaged, no table ({one_line(error)}); {REMAKE}") from error
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise InputError(f"{path}: damaged, lacks the column {missing[0]}; {REMAKE}")
+    return table
 
 
 class Table:

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from localcal.errors import InputError
-from localcal.files.hdf5 import create_h5
+from localcal.files.hdf5 import create_h5, open_h5
 from localcal.geography.areas import Area
 from localcal.geography.blocks import county_of, refuse_foreign_states, state_of
 from localcal.geography.codes import BLOCK_DIGITS, COUNTY_DIGITS
@@ -90,21 +90,16 @@ def read_geography(path: str | Path, start: int = 0, stop: int | None = None) ->
     Raises:
         InputError: not such a file, a truncated one, or places that contradict each other.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            n_households, n_clones = _checked_layout(path, file)
-            total = n_households * n_clones
-            stop = total if stop is None else stop
-            if not 0 <= start <= stop <= total:
-                raise InputError(
-                    f"{path}: has columns 0 to {total}, not {start} to {stop}; "
-                    "remake the plan or the geography"
-                )
-            arrays = {name: file[name][start:stop] for name in DTYPES}
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read as HDF5 ({' '.join(str(error).split())}); make it again"
-        ) from error
+    with open_h5(path, "make it again, or give another") as file:
+        n_households, n_clones = _checked_layout(path, file)
+        total = n_households * n_clones
+        stop = total if stop is None else stop
+        if not 0 <= start <= stop <= total:
+            raise InputError(
+                f"{path}: has columns 0 to {total}, not {start} to {stop}; "
+                "remake the plan or the geography"
+            )
+        arrays = {name: file[name][start:stop] for name in DTYPES}
     geography = Geography(n_households, n_clones, **arrays)
     _check_content(path, geography, start)
     return geography

@@ -1,9 +1,33 @@
 """What the table of households has to say about each of them."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from localcal.errors import InputError
+from localcal.errors import REMAKE, InputError, one_line
+
+COLUMNS = ("household_id", "household_weight", "persons", "adjusted_gross_income")
+
+
+def read_households(path: str | Path) -> pd.DataFrame:
+    """Read the table of households of a run.
+
+    Raises:
+        InputError: the file is missing or damaged, or lacks a column.
+    """
+    try:
+        table = pq.read_table(path).to_pandas()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; {REMAKE}") from error
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise InputError(f"{path}: damaged, not Parquet ({one_line(error)}); {REMAKE}") from error
+    for name in COLUMNS:
+        if name not in table:
+            raise InputError(f"{path}: damaged, lacks the column {name}; {REMAKE}")
+    return table
 
 
 def household_weight(households: pd.DataFrame) -> np.ndarray:

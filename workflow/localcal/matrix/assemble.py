@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from localcal.errors import InputError
-from localcal.files.atomic import sha256_file, write_json
+from localcal.errors import REMAKE, InputError
+from localcal.files.atomic import write_json
 from localcal.files.csr import CsrFile, csr_writer, index_dtype, open_csr, row_ranges
+from localcal.files.origins import record, refuse_other
 from localcal.jobs.progress import Progress
 from localcal.matrix.plan import Plan, read_plan
 from localcal.targets.table import read_targets
@@ -42,7 +43,7 @@ def assemble_matrix(
         InputError: a shard is missing, damaged or made from something else.
     """
     plan = read_plan(plan_path)
-    plan.check_inputs({"targets": targets_path})
+    refuse_other(plan_path, plan.digests, record({"targets": targets_path}))
     targets = read_targets(targets_path)
     shards, engine = open_shards(plan, shard_paths, len(targets))
     counts = np.zeros(len(targets), dtype=np.int64)
@@ -69,40 +70,34 @@ def open_shards(plan: Plan, paths: list[Path], n_targets: int) -> tuple[list[Csr
     """Open and check every shard; return them and the model's version.
 
     Raises:
-        InputError: names every shard that cannot be used and the command that rebuilds it.
+        InputError: names every shard that cannot be used.
     """
     shards: list[CsrFile] = []
-    refused: dict[str, str] = {}
+    refused: list[str] = []
     progress = Progress("shards checked", len(paths))
     for chunk, path in enumerate(paths):
         try:
             shard = open_csr(path)
             _check_shard(plan, chunk, shard, n_targets)
             if shards and shard.attributes["engine"] != shards[0].attributes["engine"]:
-                raise InputError(f"{path}: made by another version of the model")
+                raise InputError(f"{path}: made by another version of the model; {REMAKE}")
             shards.append(shard)
         except InputError as error:
-            refused[str(path)] = str(error)
+            refused.append(str(error))
         progress.advance()
     if refused:
-        files = " ".join(refused)
-        raise InputError(
-            f"{'; '.join(refused.values())}; rebuild with: rm {files} && snakemake --cores all "
-            f"{files}"
-        )
+        raise InputError("; ".join(refused))
     return shards, str(shards[0].attributes["engine"])
 
 
 def _check_shard(plan: Plan, chunk: int, shard: CsrFile, n_targets: int) -> None:
     start, stop = plan.columns(chunk)
-    for name, digest in plan.digests.items():
-        if shard.attributes.get(name) != digest:
-            raise InputError(f"{shard.path}: made from another {name} than the plan's")
+    refuse_other(shard.path, shard.attributes, plan.digests)
     columns = (shard.attributes.get("column_start"), shard.attributes.get("column_stop"))
     if columns != (start, stop) or shard.shape != (n_targets, stop - start):
-        raise InputError(f"{shard.path}: made for another plan (columns {columns})")
+        raise InputError(f"{shard.path}: made for another plan (columns {columns}); {REMAKE}")
     if "engine" not in shard.attributes:
-        raise InputError(f"{shard.path}: does not say which model made it")
+        raise InputError(f"{shard.path}: does not say which model made it; {REMAKE}")
     shard.verify()
 
 
@@ -163,20 +158,3 @@ def _summary(
             if np.isfinite(share[row])
         ],
     }
-
-
-def read_matrix(path: Path, inputs: dict[str, Path]) -> CsrFile:
-    """Open the matrix and make sure that it was made from these files.
-
-    Args:
-        path: the matrix.
-        inputs: some of population, geography, frozen and targets to their files.
-
-    Raises:
-        InputError: it is damaged or was made from something else.
-    """
-    matrix = open_csr(path)
-    for name, source in inputs.items():
-        if matrix.attributes.get(name) != sha256_file(source):
-            raise InputError(f"{path}: made from another {name} than {source}")
-    return matrix

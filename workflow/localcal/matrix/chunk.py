@@ -11,11 +11,12 @@ from localcal.clones.frozen import Frozen, read_frozen
 from localcal.clones.locate import locate
 from localcal.engine.protocol import Engine
 from localcal.files.csr import index_dtype, write_csr
+from localcal.files.origins import refuse_other
 from localcal.geography.codes import DISTRICT_CODES, STATE_CODES
 from localcal.geography.geography import Geography, read_geography
 from localcal.jobs.progress import Progress
 from localcal.matrix.alike import simulate_parts
-from localcal.matrix.plan import read_plan
+from localcal.matrix.plan import MatrixInputs, read_plan
 from localcal.population.dataset import read_population
 from localcal.population.population import Population
 from localcal.targets.evaluate import Evaluation
@@ -26,14 +27,14 @@ logger = logging.getLogger(__name__)
 
 
 def build_chunk(
-    chunk: int, plan_path: Path, inputs: dict[str, Path], engine: Engine, path: Path
+    chunk: int, plan_path: Path, inputs: MatrixInputs, engine: Engine, path: Path
 ) -> None:
     """Write the shard of one chunk.
 
     Args:
         chunk: its number.
         plan_path: the plan.
-        inputs: population, geography, frozen and targets to their files.
+        inputs: what the plan was made for.
         engine: the model.
         path: the shard to write.
 
@@ -41,13 +42,13 @@ def build_chunk(
         InputError: an input is not the one planned for, or a target cannot be evaluated.
     """
     plan = read_plan(plan_path)
-    plan.check_inputs(inputs)
+    refuse_other(plan_path, plan.digests, inputs.digests())
     start, stop = plan.columns(chunk)
-    targets = read_targets(inputs["targets"])
-    places = read_geography(inputs["geography"], start, stop)
-    population = read_population(inputs["population"])
+    targets = read_targets(inputs.targets)
+    places = read_geography(inputs.geography, start, stop)
+    population = read_population(inputs.population)
     logger.info("columns %d to %d of %d targets", start, stop - 1, len(targets))
-    matrix = evaluate_columns(population, places, read_frozen(inputs["frozen"]), targets, engine)
+    matrix = evaluate_columns(population, places, read_frozen(inputs.frozen), targets, engine)
     attributes: dict[str, str | int | float] = {
         **plan.digests,
         "chunk": chunk,

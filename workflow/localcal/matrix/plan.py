@@ -1,14 +1,28 @@
 """Which columns each chunk covers, and what the chunks are made from."""
 
-import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import h5py
+from localcal.errors import REMAKE, InputError
+from localcal.files.atomic import write_json
+from localcal.files.documents import read_json
+from localcal.files.hdf5 import open_h5
+from localcal.files.origins import record
 
-from localcal.errors import InputError
-from localcal.files.atomic import sha256_file, write_json
+
+@dataclass(frozen=True)
+class MatrixInputs:
+    """The files that every shard of the matrix is made from."""
+
+    population: Path
+    geography: Path
+    frozen: Path
+    targets: Path
+
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of each file, by name."""
+        return record(vars(self))
 
 
 @dataclass(frozen=True)
@@ -37,23 +51,10 @@ class Plan:
         start = chunk * self.chunk_columns
         return start, min(start + self.chunk_columns, self.n_columns)
 
-    def check_inputs(self, paths: dict[str, Path]) -> None:
-        """Refuse inputs that are not the ones the plan was made for.
-
-        Raises:
-            InputError: a file differs.
-        """
-        for name, path in paths.items():
-            if sha256_file(path) != self.digests[name]:
-                raise InputError(
-                    f"{path}: is not the file the plan was made for; remove matrix/plan.json and "
-                    "run the same command again"
-                )
-
 
 def write_plan(
     path: Path,
-    inputs: dict[str, Path],
+    inputs: MatrixInputs,
     n_columns: int,
     chunk_columns: int,
     calculated: Collection[str] = (),
@@ -62,7 +63,7 @@ def write_plan(
 
     Args:
         path: the file to write.
-        inputs: population, geography, frozen and targets to their files.
+        inputs: what the matrix is made from.
         n_columns: households x clones, from the config.
         chunk_columns: columns per chunk.
         calculated: the model variables that targets need, so that loaded models get ready for them.
@@ -70,17 +71,17 @@ def write_plan(
     Raises:
         InputError: the geography has another number of columns.
     """
-    with h5py.File(inputs["geography"], "r") as file:
+    with open_h5(inputs.geography) as file:
         found = file["household"].shape[0]
     if found != n_columns:
         raise InputError(
-            f"{inputs['geography']}: has {found} columns, the config asks for {n_columns} "
+            f"{inputs.geography}: has {found} columns, the config asks for {n_columns} "
             "(population.households x geography.clones)"
         )
     plan = Plan(
         n_columns=n_columns,
         chunk_columns=chunk_columns,
-        digests={name: sha256_file(file) for name, file in inputs.items()},
+        digests=inputs.digests(),
         calculated=sorted(calculated),
     )
     write_json(path, asdict(plan))
@@ -92,7 +93,12 @@ def read_plan(path: Path) -> Plan:
     Raises:
         InputError: the file is missing or not a plan.
     """
-    try:
-        return Plan(**json.loads(Path(path).read_text()))
-    except (OSError, TypeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: missing or not a plan; remove it and run again") from error
+    names = [item.name for item in fields(Plan)]
+    content = read_json(path, names)
+    plan = Plan(**{name: content[name] for name in names})
+    counts = (plan.n_columns, plan.chunk_columns)
+    if not all(isinstance(count, int) and count > 0 for count in counts) or not (
+        isinstance(plan.digests, dict) and isinstance(plan.calculated, list)
+    ):
+        raise InputError(f"{path}: damaged, not a plan; {REMAKE}")
+    return plan

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from localcal.errors import InputError
+from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.population.population import (
     ENTITIES,
@@ -55,13 +55,21 @@ def read_population(path: str | Path) -> Population:
     Raises:
         InputError: the file is missing, truncated or not written by localcal.
     """
-    arrays, period = read_arrays(path)
-    with h5py.File(path, "r") as file:
-        entity = {name: file[name].attrs["entity"] for name in file if "entity" in file[name].attrs}
-    foreign = arrays.keys() - entity.keys() - id_names()
-    if foreign:
-        raise InputError(f"{path}: not written by localcal: no entity for {sorted(foreign)[0]}")
-    return assemble(str(path), arrays, period, entity)
+    with open_h5(path) as file:
+        arrays, period = _read_arrays(Path(path), file)
+        entity = {
+            name: str(group.attrs["entity"])
+            for name, group in file.items()
+            if "entity" in group.attrs
+        }
+    unknown = arrays.keys() - entity.keys() - id_names()
+    unknown |= {name for name, of in entity.items() if of not in ENTITIES}
+    if unknown:
+        raise InputError(f"{path}: does not say whose variable {sorted(unknown)[0]} is; {REMAKE}")
+    try:
+        return assemble(str(path), arrays, period, entity)
+    except InputError as error:
+        raise InputError(f"{error}; {REMAKE}") from error
 
 
 def id_names() -> frozenset[str]:

@@ -135,12 +135,12 @@ def draw_simulated(simulated: pd.DataFrame) -> Figure:
     """Draw the written files' totals against the official targets, on logarithmic axes."""
     figure = Figure(figsize=(6.5, 6), layout="constrained")
     axes = figure.subplots()
-    drawn = simulated[(simulated["target"] > 0) & (simulated["simulated"] > 0)]
+    drawn = simulated[(simulated["target_value"] > 0) & (simulated["simulated"] > 0)]
     for level, rows in drawn.groupby("level", sort=True):
         colour = _LEVEL_COLOURS[str(level)]
-        axes.scatter(rows["target"], rows["simulated"], s=6, color=colour, label=level)
+        axes.scatter(rows["target_value"], rows["simulated"], s=6, color=colour, label=level)
     if len(drawn):
-        ends = [drawn["target"].min(), drawn["target"].max()]
+        ends = [drawn["target_value"].min(), drawn["target_value"].max()]
         axes.plot(ends, ends, color="black", linewidth=0.8)
         axes.set(xscale="log", yscale="log")
         axes.legend()

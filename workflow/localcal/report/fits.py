@@ -1,6 +1,5 @@
 """What the report reads of one fit."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from localcal.files.documents import read_json
+from localcal.files.table import read_table
 from localcal.weights.trace import read_trace
 
 
@@ -28,17 +29,30 @@ class Fit:
     """float64 (K,): their factors on the scaled design weight / selection probability."""
 
 
+# What the report shows of fit.json and of the tables beside it.
+REPORTED = (
+    "errors", "findings", "loss", "n_columns", "n_targets", "records_per_target", "rms_gap",
+    "settings", "stopped_by", "sweeps", "targets_by_verdict", "weights", "worst",
+)  # fmt: skip
+DIAGNOSED = ("name", "geo_level", "geographic_id", "domain_variable", "verdict", "rel_error")
+AREA_COLUMNS = ("level", "area", "effective_households")
+
+
 def read_fit(scope: str, folder: Path) -> Fit:
-    """Read the files of one fit from its folder."""
-    texts = {"geographic_id": str, "domain_variable": str}
-    targets = pd.read_csv(folder / "diagnostics.csv", dtype=texts)
+    """Read the files of one fit from its folder.
+
+    Raises:
+        InputError: one of them is missing or damaged.
+    """
+    texts = ("geographic_id", "domain_variable")
+    targets = read_table(folder / "diagnostics.csv", DIAGNOSED, texts)
     trace, _ = read_trace(folder / "trace.h5")
     kept = trace.factor > 0
     return Fit(
         scope=scope,
-        report=json.loads((folder / "fit.json").read_text()),
+        report=read_json(folder / "fit.json", REPORTED),
         targets=targets.fillna({"domain_variable": ""}),
-        areas=pd.read_csv(folder / "areas.csv", dtype={"area": str}),
+        areas=read_table(folder / "areas.csv", AREA_COLUMNS, ["area"]),
         weights=trace.weights()[kept].astype(np.float64),
         factor=trace.factor[kept],
     )

@@ -6,17 +6,22 @@ fits before.
 
 import base64
 import html
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
 import pandas as pd
 
 from localcal.files.atomic import atomic_path
+from localcal.files.documents import read_json
+from localcal.files.table import read_table
 from localcal.report.figures import draw_errors, draw_simulated, draw_sizes, draw_weights, png
 from localcal.report.fits import Fit
 from localcal.report.tables import errors_by_area, families, worst_targets
+
+# Columns of the areas' tables.
+SHOWN = ("level", "area", "target_value", "simulated", "rel_error", "sane")
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
@@ -30,26 +35,49 @@ img {{ max-width: 100% }}
 """
 
 
-def write_report(
-    fits: Sequence[Fit],
-    validations: Sequence[Path],
-    validation_summary: Path,
-    matrix_summary: Path,
-    outputs: Mapping[str, Path],
-) -> None:
+@dataclass(frozen=True)
+class ReportInputs:
+    """The files that a report shows besides the fits."""
+
+    validations: Sequence[Path]
+    """The areas' tables."""
+    validation: Path
+    """Their summary."""
+    matrix: Path
+    """The matrix's summary."""
+
+
+@dataclass(frozen=True)
+class ReportOutputs:
+    """The files of a report."""
+
+    errors: Path
+    sizes: Path
+    weights: Path
+    simulated: Path
+    """Pictures, as the ones above."""
+    families: Path
+    worst: Path
+    areas: Path
+    """Tables, as the ones above."""
+    index: Path
+    """The page, written last."""
+
+
+def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutputs) -> None:
     """Draw and write everything, the page last.
 
     Args:
         fits: one per scope.
-        validations: the areas' tables.
-        validation_summary: their summary.
-        matrix_summary: the matrix's.
-        outputs: errors, sizes, weights and simulated (pictures), families, worst and areas
-            (tables), index (page).
+        inputs: the files read.
+        outputs: the files written.
+
+    Raises:
+        InputError: a file is missing or damaged.
     """
     matplotlib.use("Agg")
     simulated = pd.concat(
-        [pd.read_csv(path, dtype={"area": str}) for path in validations], ignore_index=True
+        [read_table(path, SHOWN, ["area"]) for path in inputs.validations], ignore_index=True
     )
     pictures = {
         "errors": draw_errors(fits),
@@ -63,16 +91,16 @@ def write_report(
         "worst": worst_targets(fits),
         "areas": errors_by_area(simulated),
     }
+    matrix = read_json(inputs.matrix, ("shape", "nnz", "impossible"))
+    validation = read_json(inputs.validation, ("areas", "rows", "insane"))
+    page = _page(fits, matrix, validation, images, tables)
     for name, image in images.items():
-        with atomic_path(outputs[name]) as part:
+        with atomic_path(getattr(outputs, name)) as part:
             part.write_bytes(image)
     for name, table in tables.items():
-        with atomic_path(outputs[name]) as part:
+        with atomic_path(getattr(outputs, name)) as part:
             table.to_csv(part, index=False)
-    matrix = json.loads(matrix_summary.read_text())
-    validation = json.loads(validation_summary.read_text())
-    page = _page(fits, matrix, validation, images, tables)
-    with atomic_path(outputs["index"]) as part:
+    with atomic_path(outputs.index) as part:
         part.write_text(page)
 
 

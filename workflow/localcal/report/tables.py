@@ -34,7 +34,7 @@ def errors_by_area(simulated: pd.DataFrame) -> pd.DataFrame:
         ["level", "area"], sort=False
     )
     return grouped.agg(
-        targets=("target", "count"),
+        targets=("target_value", "count"),
         median_abs_rel_error=("size", "median"),
         p90_abs_rel_error=("size", lambda errors: errors.quantile(0.9)),
         largest_abs_rel_error=("size", "max"),

@@ -21,7 +21,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from localcal.errors import InputError
+from localcal.errors import InputError, one_line
 from localcal.files.atomic import sha256_file, write_json
 from localcal.run.code_digest import CodeDigest
 
@@ -197,21 +197,46 @@ def read_history(folder: str | Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     entries = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
-            entries.append(json.loads(line))
+            entry = json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(f"{path}: line {number} is not JSON; restore or delete it") from error
+        if not isinstance(entry, dict) or not _are_changes(entry.get("changes")):
+            raise InputError(f"{path}: line {number} is no list of changes; restore or delete it")
+        entries.append(entry)
     return entries
+
+
+def _are_changes(changes: object) -> bool:
+    return isinstance(changes, list) and all(
+        isinstance(change, dict) and {"what", "new"} <= change.keys() for change in changes
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({one_line(error)}); restore it") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return json.loads(path.read_text())
+        content = json.loads(_text(path))
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: not JSON; restore it or choose a new run id") from error
+    sections = ("config", "inputs", "code")
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(section), dict) for section in sections
+    ):
+        raise InputError(
+            f"{path}: does not say what the run was made from ({', '.join(sections)}); restore it "
+            "or choose a new run id"
+        )
+    return content
 
 
 def differences(folder: str | Path, state: Mapping[str, Any]) -> list[Change]:

@@ -67,7 +67,7 @@ def read_targets(path: str | Path) -> pd.DataFrame:
         raise InputError(f"{path}: no such file; run the workflow to resolve the targets")
     try:
         table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable Parquet file; {remedy}") from error
     if not table.schema.equals(SCHEMA):
         raise InputError(f"{path}: its columns are not those of resolved targets; {remedy}")

@@ -7,22 +7,24 @@ A district's file is compared record by record with its state's.
 
 import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
-from localcal.errors import InputError
-from localcal.files.atomic import atomic_path, sha256_file, write_json
-from localcal.files.csr import CsrFile
+from localcal.errors import REMAKE, InputError
+from localcal.files.atomic import atomic_path, write_json
+from localcal.files.csr import CsrFile, open_csr
+from localcal.files.documents import read_array
+from localcal.files.origins import record, refuse_other
+from localcal.files.table import read_table
 from localcal.geography.areas import Area
 from localcal.geography.geography import columns_in_area, read_geography
-from localcal.matrix.assemble import read_matrix
 from localcal.population.dataset import read_population
 from localcal.population.population import ENTITIES, GROUPS, Population
 from localcal.targets.table import read_targets
-from localcal.validation.totals import rows_of_area
+from localcal.validation.totals import read_totals, rows_of_area
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ COLUMNS = [
     "name",
     "variable",
     "domain_variable",
-    "target",
+    "target_value",
     "simulated",
     "estimate",
     "error",
@@ -55,37 +57,57 @@ COLUMNS = [
 ]
 
 
-def validate_area(area: Area, inputs: dict[str, Path], path: Path) -> None:
+@dataclass(frozen=True)
+class ValidationInputs:
+    """The files that an area's validation looks at."""
+
+    area: Path
+    """The area's dataset."""
+    parent: Path
+    """That of the area whose simulation contains it: a district's state, else itself."""
+    totals: Path
+    """What the parent's dataset comes to in the model."""
+    matrix: Path
+    weights: Path
+    targets: Path
+    geography: Path
+
+
+def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
     """Write one row per target of an area: simulated against target and matrix.
 
     Args:
         area: any area.
-        inputs: totals (of the file it lies in), parent (that file), area (its own file), matrix,
-            weights, targets and geography to their files.
+        inputs: what is looked at.
         path: the table to write.
 
     Raises:
         InputError: simulated and matrix totals disagree, a total is missing, or a district's
             records are not its state's.
     """
-    targets = read_targets(inputs["targets"])
+    targets = read_targets(inputs.targets)
     rows = rows_of_area(area, targets)
     simulated = _simulated(inputs, rows)
     if area.level == "districts":
-        compare_records(area, inputs["area"], inputs["parent"])
-    matrix = read_matrix(
-        inputs["matrix"], {name: inputs[name] for name in ("targets", "geography")}
-    )
-    weight = np.load(inputs["weights"])
+        compare_records(area, inputs.area, inputs.parent)
+    matrix = open_csr(inputs.matrix)
+    sources = {"targets": inputs.targets, "geography": inputs.geography}
+    refuse_other(inputs.matrix, matrix.attributes, record(sources))
+    weight = read_array(inputs.weights, "<f4")
+    if weight.size != matrix.shape[1]:
+        raise InputError(
+            f"{inputs.weights}: has {weight.size} weights, the matrix "
+            f"{matrix.shape[1]} columns; {REMAKE}"
+        )
     if area.level == "cities":
-        places = read_geography(inputs["geography"])
+        places = read_geography(inputs.geography)
         weight = np.where(columns_in_area(area, places), weight, 0).astype(weight.dtype)
     estimate, mass = weighted_rows(matrix, rows, weight)
     off = np.abs(simulated - estimate) > FLOAT_PRECISION * np.maximum(mass, 1.0)
     if off.any():
         first = int(np.flatnonzero(off)[0])
         raise InputError(
-            f"{inputs['area']}: {targets['name'].iloc[rows[first]]} comes to {simulated[first]} in "
+            f"{inputs.area}: {targets['name'].iloc[rows[first]]} comes to {simulated[first]} in "
             f"the model but to {estimate[first]} as matrix x weights ({np.count_nonzero(off)} of "
             f"{rows.size} targets disagree); the file and the matrix do not belong together"
         )
@@ -94,17 +116,12 @@ def validate_area(area: Area, inputs: dict[str, Path], path: Path) -> None:
         table.to_csv(part, index=False)
 
 
-def _simulated(inputs: dict[str, Path], rows: np.ndarray) -> np.ndarray:
-    with h5py.File(inputs["totals"], "r") as file:
-        digests = {"area": inputs["parent"], "targets": inputs["targets"]}
-        for name, source in digests.items():
-            if file.attrs[name] != sha256_file(source):
-                raise InputError(f"{inputs['totals']}: not made from {source}; remove it and rerun")
-        total = pd.Series(file["total"][:], index=file["row"][:])
-    missing = np.setdiff1d(rows, total.index)
+def _simulated(inputs: ValidationInputs, rows: np.ndarray) -> np.ndarray:
+    totals = read_totals(inputs.totals, record({"area": inputs.parent, "targets": inputs.targets}))
+    missing = np.setdiff1d(rows, totals.index)
     if missing.size:
-        raise InputError(f"{inputs['totals']}: lacks {missing.size} of {rows.size} targets")
-    return total.loc[rows].to_numpy()
+        raise InputError(f"{inputs.totals}: lacks {missing.size} of {rows.size} targets; {REMAKE}")
+    return totals.loc[rows].to_numpy()
 
 
 def weighted_rows(
@@ -135,7 +152,7 @@ def _table(
         "name": targets["name"].to_numpy(),
         "variable": targets["variable"].to_numpy(),
         "domain_variable": targets["domain_variable"].to_numpy(),
-        "target": official,
+        "target_value": official,
         "simulated": simulated,
         "estimate": estimate,
         "error": error,
@@ -203,7 +220,7 @@ def summarize_validation(
     tables = []
     for area in areas:
         name = f"{area.level}/{area.area}"
-        table = pd.read_csv(table_paths[name], dtype={"area": str}, keep_default_na=True)
+        table = read_table(table_paths[name], COLUMNS, texts=["area"])
         expected = rows_of_area(area, targets).size
         if len(table) != expected:
             raise InputError(

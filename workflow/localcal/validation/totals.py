@@ -4,14 +4,15 @@ The file of the nation, of a state and of a city is loaded into the model as its
 it, once; the totals of every area inside it are read off that one simulation.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from localcal.engine.protocol import Engine
-from localcal.files.atomic import sha256_file
-from localcal.files.hdf5 import create_h5
+from localcal.files.hdf5 import create_h5, open_h5
+from localcal.files.origins import record, refuse_other
 from localcal.geography.areas import Area
 from localcal.jobs.progress import Progress
 from localcal.population.dataset import read_population
@@ -70,8 +71,20 @@ def simulate_area(
             totals[position] = weighted[inside].sum()
         progress.advance()
     with create_h5(path) as file:
-        file.attrs["area"] = sha256_file(area_path)
-        file.attrs["targets"] = sha256_file(targets_path)
+        file.attrs.update(record({"area": area_path, "targets": targets_path}))
         file.attrs["engine"] = engine.version
         file.create_dataset("row", data=rows.astype(np.int64))
         file.create_dataset("total", data=totals)
+
+
+def read_totals(path: Path, origins: Mapping[str, str]) -> pd.Series:
+    """Read what `simulate_area` wrote: totals by the target's row.
+
+    Raises:
+        InputError: the file is damaged or was made from something else.
+    """
+    with open_h5(path) as file:
+        recorded = dict(file.attrs)
+        totals = pd.Series(file["total"][:], index=file["row"][:])
+    refuse_other(path, recorded, origins)
+    return totals
