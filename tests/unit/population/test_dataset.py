@@ -12,7 +12,7 @@ from localcal.population.dataset import (
     read_population,
     write_population,
 )
-from localcal.population.population import ENTITIES, GROUPS
+from localcal.population.population import ENTITIES, GROUPS, clone_households, one_person_per_state
 from tests.households import ENTITY, random_dataset, random_population
 
 
@@ -104,3 +104,33 @@ def test_foreign_layouts_are_refused_by_name(tmp_path):
         read_arrays(path)
     with pytest.raises(InputError, match="no such file"):
         read_arrays(tmp_path / "missing.h5")
+
+
+@pytest.mark.parametrize(
+    ("first", "width"), [(1, np.int32), (2**31 - 3, np.int32), (2**31 - 2, np.int64)]
+)
+def test_ids_are_as_wide_as_the_model_s_while_they_fit(first, width):
+    """Three ids from `first`; the largest that fits 32 bits is 2**31 - 1."""
+    population = one_person_per_state(2024, [1, 6, 36])
+    clones = clone_households(population, np.arange(3), dict.fromkeys(ENTITIES, first))
+    columns = id_columns(clones)
+    assert {array.dtype.type for array in columns.values()} == {width}
+    assert columns["person_id"].tolist() == [first, first + 1, first + 2]
+
+
+@pytest.mark.parametrize(
+    ("point_to", "message"),
+    [
+        (lambda data: 99_999, "'parent_1_id' names 99999, which does not exist"),
+        (
+            lambda data: data["person_id"][data["person_household_id"] != 500][0],
+            "'parent_1_id' points into another household",
+        ),
+    ],
+)
+def test_a_reference_that_a_clone_could_not_carry_is_refused(point_to, message):
+    data = random_dataset(10, seed=9)
+    parent = np.zeros(data["person_id"].size, dtype=np.int64)
+    parent[np.flatnonzero(data["person_household_id"] == 500)[0]] = point_to(data)
+    with pytest.raises(InputError, match=f"given.h5: {message}"):
+        assemble("given.h5", data | {"parent_1_id": parent}, 2024, ENTITY)

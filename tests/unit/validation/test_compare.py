@@ -1,11 +1,15 @@
 """What validation makes of area files, on the stand-in model."""
 
+import json
+
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 import localcal.areas.write
 from localcal.errors import InputError
+from localcal.geography.areas import Area
 from localcal.targets.table import read_targets
 from localcal.validation.compare import is_sane, summarize_validation, validate_area
 from localcal.validation.totals import rows_of_area
@@ -97,9 +101,64 @@ def test_the_largest_area_is_possible_and_a_total_of_the_level_above_is_not(
     assert sane.tolist() == [True, False, True, False, False, False]
 
 
-def test_the_ceilings_of_states_are_those_of_the_reference_pipeline():
-    """Up to and including them: 5 trillion dollars, 44 million persons, 25 million other units."""
+@pytest.mark.parametrize(
+    ("level", "dollars", "persons", "units"),
+    [
+        ("national", 30e12, 340e6 * 1.1, 200e6),
+        ("states", 5e12, 40e6 * 1.1, 25e6),
+        ("cities", 5e12, 40e6 * 1.1, 25e6),
+        ("districts", 500e9, 1.2e6, 0.8e6),
+    ],
+)
+def test_the_ceilings_are_those_of_the_reference_pipeline(level, dollars, persons, units):
+    """A total may reach them; said a second time, so that a slip in one place shows."""
     variable = np.array(["snap", "person_count", "spm_unit_count"])
-    ceiling = np.array([5e12, 40e6 * 1.1, 25e6])
-    assert is_sane("states", variable, ceiling).all()
-    assert not is_sane("states", variable, ceiling * (1 + 1e-9)).any()
+    ceiling = np.array([dollars, persons, units])
+    assert is_sane(level, variable, ceiling).all()
+    assert not is_sane(level, variable, ceiling * (1 + 1e-9)).any()
+
+
+def test_totals_are_set_against_official_ones_where_there_are_any(run, tmp_path):
+    """A city has no targets of its own; its rows are the nation's, without their values."""
+    state = validated(run, tmp_path, ALABAMA, ALABAMA)
+    assert (state["target"] == 1_000.0).all()
+    np.testing.assert_allclose(state["error"], state["simulated"] - 1_000.0, rtol=1e-12)
+    np.testing.assert_allclose(state["rel_error"], state["simulated"] / 1_000.0 - 1, rtol=1e-9)
+    assert set(state["level"]) == {"states"} and set(state["area"]) == {"AL"}
+    city = validated(run, tmp_path, CITY, CITY)
+    assert city[["target", "error", "rel_error"]].isna().all(axis=None)
+    assert (city["simulated"] != 0).any()
+
+
+def test_the_summary_says_how_large_errors_are_and_where(run, tmp_path):
+    targets = read_targets(run["targets"])
+    errors = {"AL": 0.1, "CA": -0.3, "US": 0.0, "NYC": np.nan}
+    areas = [NATION, ALABAMA, Area("states", "CA", "California", "6", 6, ()), CITY]
+    tables = {}
+    for area in areas:
+        rows = rows_of_area(area, targets)
+        error = np.full(rows.size, errors[area.area])
+        if area.area == "AL":
+            error[0] = 7.0
+        table = pd.DataFrame({"level": area.level, "area": area.area, "rel_error": error})
+        table["name"] = targets["name"].to_numpy()[rows]
+        table["sane"] = error != 7.0
+        tables[f"{area.level}/{area.area}"] = tmp_path / f"{area.area}.csv"
+        table.to_csv(tables[f"{area.level}/{area.area}"], index=False)
+    summarize_validation(tables, areas, run["targets"], tmp_path / "summary.json")
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["areas"], summary["rows"]) == (4, 72)
+    first = targets["name"].iloc[rows_of_area(ALABAMA, targets)[0]]
+    assert summary["insane"] == [f"AL/{first}"]
+    assert summary["levels"]["cities"] == {"rows": 18, "with_target": 0}
+    states = summary["levels"]["states"]
+    assert (states["rows"], states["with_target"]) == (36, 36)
+    assert states["median_abs_rel_error"] == pytest.approx(0.3)
+    assert states["p90_abs_rel_error"] == pytest.approx(0.3)
+    assert states["largest_abs_rel_error"] == 7.0
+    assert states["mean_rel_error"] == pytest.approx((17 * 0.1 + 7.0 - 18 * 0.3) / 36)
+    assert states["worst_areas"] == [
+        {"area": "CA", "median": pytest.approx(0.3)},
+        {"area": "AL", "median": pytest.approx(0.1)},
+    ]
+    assert summary["levels"]["national"]["worst_areas"] == [{"area": "US", "median": 0.0}]
