@@ -128,3 +128,12 @@ def test_what_is_frozen_from_files_is_what_is_frozen_from_their_content(tmp_path
     write_targets(targets_for(places, [("income_rank", 0, [])]), inputs["targets"])
     with pytest.raises(InputError, match="targets on 'income_rank' need 'income_rank'"):
         freeze.freeze_from_files(inputs, rates, 9, StandIn(), tmp_path / "frozen.h5")
+
+
+def test_a_state_of_one_person_is_frozen_like_any_other():
+    population = one_person_per_state(2024, [1, 6])
+    population = population.with_values("household", {"household_weight": np.array([3.0, 5.0])})
+    places = random_places(population, 1, seed=35)
+    places = replace(places, state=np.array([36, 56], dtype=np.int32))
+    frozen = freeze_values(population, places, ["medicaid"], None, 0, StandIn())
+    assert frozen.variables["medicaid_denominator"][[36, 56]].tolist() == [3.0, 5.0]

@@ -157,3 +157,11 @@ def test_draws_are_those_of_the_published_generator_on_every_machine():
             state = plainly_mixed(state ^ plainly_mixed(key))
         expected.append((state >> 11) / 2**53)
     assert keyed_uniform(5, "snap", household, clone).tolist() == expected
+
+
+@pytest.mark.parametrize("share", ["0", "1", "1.0"])
+def test_everybody_and_nobody_are_rates(tmp_path, located, share):
+    row = f"takes_up_snap_if_eligible,spm_unit,,{share},,x\n"
+    (tmp_path / "rates.csv").write_text(RATES_HEADER + row)
+    frozen = freeze_values(*located, [], tmp_path / "rates.csv", 0, StandIn())
+    assert (frozen.take_up[0].rate == float(share)).all()

@@ -7,12 +7,19 @@ import pytest
 from localcal.errors import InputError
 from localcal.population.dataset import (
     assemble,
+    find,
     id_columns,
     read_arrays,
     read_population,
     write_population,
 )
-from localcal.population.population import ENTITIES, GROUPS, clone_households, one_person_per_state
+from localcal.population.population import (
+    ENTITIES,
+    GROUPS,
+    NO_REFERENCE,
+    clone_households,
+    one_person_per_state,
+)
 from tests.households import ENTITY, random_dataset, random_population
 
 
@@ -134,3 +141,27 @@ def test_a_reference_that_a_clone_could_not_carry_is_refused(point_to, message):
     parent[np.flatnonzero(data["person_household_id"] == 500)[0]] = point_to(data)
     with pytest.raises(InputError, match=f"given.h5: {message}"):
         assemble("given.h5", data | {"parent_1_id": parent}, 2024, ENTITY)
+
+
+def test_a_file_that_localcal_did_not_write_is_refused(tmp_path):
+    """It does not say whose variable is whose."""
+    write_population(tmp_path / "p.h5", random_population(5, seed=11))
+    with h5py.File(tmp_path / "p.h5", "r+") as file:
+        del file["age"].attrs["entity"]
+    with pytest.raises(InputError, match=r"p\.h5: not written by localcal: no entity for age"):
+        read_population(tmp_path / "p.h5")
+
+
+def test_positions_are_found_whatever_the_order_of_ids():
+    assert find(np.array([5, 3, 9]), np.array([3, 4, 9, 10, 5, 0])).tolist() == [
+        1, -1, 2, -1, 0, -1
+    ]  # fmt: skip
+
+
+def test_the_first_person_can_be_pointed_to_and_nobody_is_zero():
+    arrays = id_columns(one_person_per_state(2024, [1, 6]))
+    assert arrays["person_id"].tolist() == [1, 2]
+    arrays["parent_1_id"] = np.array([1, 0])
+    population = assemble("test", arrays, 2024, {})
+    assert population.references["parent_1_id"].tolist() == [0, NO_REFERENCE]
+    assert id_columns(population)["parent_1_id"].tolist() == [1, 0]

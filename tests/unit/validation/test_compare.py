@@ -11,7 +11,13 @@ import localcal.areas.write
 from localcal.errors import InputError
 from localcal.geography.areas import Area
 from localcal.targets.table import read_targets
-from localcal.validation.compare import is_sane, summarize_validation, validate_area
+from localcal.validation.compare import (
+    COLUMNS,
+    FLOAT_PRECISION,
+    is_sane,
+    summarize_validation,
+    validate_area,
+)
 from localcal.validation.totals import rows_of_area
 from tests.areas_case import ALABAMA, CITY, FIRST, NATION, validated
 
@@ -124,6 +130,7 @@ def test_totals_are_set_against_official_ones_where_there_are_any(run, tmp_path)
     assert (state["target"] == 1_000.0).all()
     np.testing.assert_allclose(state["error"], state["simulated"] - 1_000.0, rtol=1e-12)
     np.testing.assert_allclose(state["rel_error"], state["simulated"] / 1_000.0 - 1, rtol=1e-9)
+    assert state.columns.tolist() == COLUMNS
     assert set(state["level"]) == {"states"} and set(state["area"]) == {"AL"}
     city = validated(run, tmp_path, CITY, CITY)
     assert city[["target", "error", "rel_error"]].isna().all(axis=None)
@@ -140,6 +147,8 @@ def test_the_summary_says_how_large_errors_are_and_where(run, tmp_path):
         error = np.full(rows.size, errors[area.area])
         if area.area == "AL":
             error[0] = 7.0
+        if area.area == "CA":
+            error[5] = np.nan  # as for a target of zero
         table = pd.DataFrame({"level": area.level, "area": area.area, "rel_error": error})
         table["name"] = targets["name"].to_numpy()[rows]
         table["sane"] = error != 7.0
@@ -152,13 +161,33 @@ def test_the_summary_says_how_large_errors_are_and_where(run, tmp_path):
     assert summary["insane"] == [f"AL/{first}"]
     assert summary["levels"]["cities"] == {"rows": 18, "with_target": 0}
     states = summary["levels"]["states"]
-    assert (states["rows"], states["with_target"]) == (36, 36)
+    assert (states["rows"], states["with_target"]) == (36, 35)
     assert states["median_abs_rel_error"] == pytest.approx(0.3)
     assert states["p90_abs_rel_error"] == pytest.approx(0.3)
     assert states["largest_abs_rel_error"] == 7.0
-    assert states["mean_rel_error"] == pytest.approx((17 * 0.1 + 7.0 - 18 * 0.3) / 36)
+    assert states["mean_rel_error"] == pytest.approx((17 * 0.1 + 7.0 - 17 * 0.3) / 35)
     assert states["worst_areas"] == [
         {"area": "CA", "median": pytest.approx(0.3)},
         {"area": "AL", "median": pytest.approx(0.1)},
     ]
     assert summary["levels"]["national"]["worst_areas"] == [{"area": "US", "median": 0.0}]
+
+
+@pytest.mark.parametrize(("shift", "is_noticed"), [(0.2, False), (2.0, True), (-2.0, True)])
+def test_one_total_that_is_off_is_noticed_and_rounding_is_not(run, tmp_path, shift, is_noticed):
+    """32-bit entries are good to about one part in ten million; more is another file."""
+    validated(run, tmp_path, ALABAMA, ALABAMA)
+    inputs = {name: run[name] for name in ("matrix", "weights", "targets", "geography")}
+    inputs |= dict.fromkeys(("parent", "area"), tmp_path / "AL.h5")
+    inputs["totals"] = tmp_path / "AL.totals.h5"
+    targets = read_targets(run["targets"])
+    name = "state_1/employment_income/9"
+    with h5py.File(inputs["totals"], "r+") as file:
+        place = targets["name"].iloc[file["row"][:]].tolist().index(name)
+        # All incomes are positive, so the total is the sum of absolute contributions.
+        file["total"][place] *= 1 + shift * FLOAT_PRECISION
+    if is_noticed:
+        with pytest.raises(InputError, match=rf"AL\.h5: {name} comes to .* \(1 of 18 targets"):
+            validate_area(ALABAMA, inputs, tmp_path / "AL.csv")
+    else:
+        validate_area(ALABAMA, inputs, tmp_path / "AL.csv")
