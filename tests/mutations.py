@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,11 +33,11 @@ SURVIVED = "SURVIVED"
 TIMES_AS_LONG = 5
 SECONDS_MORE = 20
 
-COMPARISONS = {
+COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
 }  # fmt: skip
-ARITHMETIC = {
+ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
     ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult, ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd, ast.LShift: ast.RShift, ast.RShift: ast.LShift,
@@ -58,7 +59,7 @@ class Mutation(NamedTuple):
     """The whole file after it."""
 
 
-def sites(tree: ast.AST) -> Iterator[tuple[ast.AST, Callable[[], None]]]:
+def sites(tree: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, Callable[[], None]]]:
     """Yield what can be changed and a function that does so, in the order of the source."""
     if isinstance(tree, ast.keyword) and tree.arg in SKIPPED_KEYWORDS:
         return
@@ -77,12 +78,12 @@ def _only_logs(node: ast.AST) -> bool:
     return ast.unparse(node.value.func).partition(".")[0] in SKIPPED_CALLS
 
 
-def _changes(node: ast.AST) -> Iterator[tuple[ast.AST, Callable[[], None]]]:
+def _changes(node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, Callable[[], None]]]:
     match node:
         case ast.Compare(ops=operators):
-            for place, operator in enumerate(operators):
-                other = COMPARISONS[type(operator)]()
-                yield node, lambda place=place, other=other: operators.__setitem__(place, other)
+            for place, comparison in enumerate(operators):
+                swapped = COMPARISONS[type(comparison)]()
+                yield node, partial(operators.__setitem__, place, swapped)
         case ast.BinOp(op=operator) | ast.AugAssign(op=operator) if type(operator) in ARITHMETIC:
             yield node, lambda: setattr(node, "op", ARITHMETIC[type(operator)]())
         case ast.BoolOp(op=operator):
