@@ -1,15 +1,20 @@
 """What is frozen once per run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from localcal.clones import freeze
 from localcal.clones.freeze import freeze_values
+from localcal.clones.frozen import read_frozen
 from localcal.clones.locate import locate
 from localcal.errors import InputError
-from localcal.geography.geography import take_columns
+from localcal.geography.geography import take_columns, write_geography
+from localcal.population.dataset import write_population
 from localcal.population.population import one_person_per_state
-from tests.households import random_places
+from localcal.targets.table import write_targets
+from tests.households import RATES_HEADER, random_places, random_population, targets_for
 from tests.standin_engine import StandIn
 
 
@@ -89,3 +94,50 @@ def test_columns_that_stand_for_their_state_weigh_as_much_as_all_of_it(monkeypat
         assert frozen.variables["medicaid_denominator"][state] == pytest.approx(
             places.design_weight[here].sum(), rel=1e-5
         )
+
+
+def test_a_state_whose_columns_weigh_nothing_has_nothing_to_freeze(caplog):
+    """Its weights are left alone: there is nothing to scale them by."""
+    population = random_population(20, seed=34)
+    places = random_places(population, 3, seed=34)
+    weightless = replace(places, design_weight=np.where(places.state == 6, 0, 5.0))
+    frozen = freeze_values(population, weightless, ["age"], None, 0, StandIn())
+    assert not frozen.variables
+    assert "medicaid_denominator is not frozen: nobody in state 6 counts" in caplog.text
+
+
+def test_what_is_frozen_from_files_is_what_is_frozen_from_their_content(tmp_path, located):
+    population, places = located
+    targets = targets_for(places, [("medicaid", 0, []), ("snap", 0, [])])
+    rates = tmp_path / "rates.csv"
+    rates.write_text(RATES_HEADER + "takes_up_snap_if_eligible,spm_unit,,0.7,,x\n")
+    inputs = {name: tmp_path / name for name in ("population", "geography", "targets")}
+    write_population(inputs["population"], population)
+    write_geography(inputs["geography"], places, {})
+    write_targets(targets, inputs["targets"])
+    freeze.freeze_from_files(
+        freeze.FreezeInputs(**inputs, rates=rates), 9, StandIn(), tmp_path / "frozen.h5"
+    )
+    found = read_frozen(tmp_path / "frozen.h5")
+    expected = freeze_values(population, places, ["medicaid"], rates, 9, StandIn())
+    assert found.seed == 9 and [rate.variable for rate in found.take_up] == [
+        "takes_up_snap_if_eligible"
+    ]
+    assert np.array_equal(
+        found.variables["medicaid_denominator"], expected.variables["medicaid_denominator"]
+    )
+    # Whatever a target in the file needs has to be possible to freeze.
+    write_targets(targets_for(places, [("income_rank", 0, [])]), inputs["targets"])
+    with pytest.raises(InputError, match="targets on 'income_rank' need 'income_rank'"):
+        freeze.freeze_from_files(
+            freeze.FreezeInputs(**inputs, rates=rates), 9, StandIn(), tmp_path / "frozen.h5"
+        )
+
+
+def test_a_state_of_one_person_is_frozen_like_any_other():
+    population = one_person_per_state(2024, [1, 6])
+    population = population.with_values("household", {"household_weight": np.array([3.0, 5.0])})
+    places = random_places(population, 1, seed=35)
+    places = replace(places, state=np.array([36, 56], dtype=np.int32))
+    frozen = freeze_values(population, places, ["medicaid"], None, 0, StandIn())
+    assert frozen.variables["medicaid_denominator"][[36, 56]].tolist() == [3.0, 5.0]

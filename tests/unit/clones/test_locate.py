@@ -64,3 +64,12 @@ def test_an_unknown_block_is_left_empty(population, places):
     known = replace(places, block=np.full(40, b"360610001001000"))
     clones = locate(population, known, NOTHING, np.ones(40))
     assert (clones.values["block_geoid"] == b"360610001001000").all()
+
+
+def test_ids_count_from_one_or_from_where_they_are_told_to(population, places):
+    """Not from 0, which the model reads as nobody."""
+    clones = locate(population, places, NOTHING, np.ones(40))
+    assert all(ids[0] == 1 and (np.diff(ids) == 1).all() for ids in clones.ids.values())
+    first = {entity: 100 * number + 7 for number, entity in enumerate(clones.ids)}
+    clones = locate(population, places, NOTHING, np.ones(40), first)
+    assert {entity: ids[0] for entity, ids in clones.ids.items()} == first

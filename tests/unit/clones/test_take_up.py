@@ -1,10 +1,19 @@
 """Take-up draws and rates."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
 from localcal.clones.freeze import freeze_values
-from localcal.clones.take_up import STATE_CODES, TakeUpRate, anchored_rate, keyed_uniform, takes_up
+from localcal.clones.take_up import (
+    STATE_CODES,
+    TakeUpRate,
+    anchored_rate,
+    anchored_to,
+    keyed_uniform,
+    takes_up,
+)
 from localcal.errors import InputError
 from localcal.geography.geography import take_columns
 from localcal.population.population import ENTITIES, clone_households
@@ -104,3 +113,55 @@ def test_a_table_of_rates_without_a_column_is_refused(tmp_path, located):
     (tmp_path / "rates.csv").write_text("variable,rate\nx,0.1\n")
     with pytest.raises(InputError, match=r"rates\.csv: lacks the column"):
         freeze_values(*located, [], tmp_path / "rates.csv", 0, StandIn())
+
+
+def test_a_reported_benefit_anchors_the_rate_by_the_weights_of_its_units():
+    """With reporters always in, all units together take up at the table's rate."""
+    population = random_population(50, seed=6)
+    rate = TakeUpRate("m", "spm_unit", np.full(STATE_CODES, 0.9), REPORTED)
+    anchored = anchored_to(population, rate)
+    unit = population.membership["spm_unit"]
+    reporting = np.unique(unit[population.values[REPORTED]])
+    weight = population.values["household_weight"][population.household_of["spm_unit"]]
+    share = weight[reporting].sum() / weight.sum()
+    assert 0.1 < share < 0.6 and anchored.reported == REPORTED
+    np.testing.assert_allclose(share + (1 - share) * anchored.rate, 0.9, rtol=1e-6)
+
+
+def test_a_rate_that_nobody_reports_is_left_as_it_is(caplog):
+    population = random_population(5, seed=7)
+    rate = TakeUpRate("m", "person", np.full(STATE_CODES, 0.4))
+    assert anchored_to(population, rate) is rate
+    assert not caplog.text
+    unknown = anchored_to(population, TakeUpRate("m", "person", rate.rate, "no_such"))
+    assert unknown.reported == "" and np.array_equal(unknown.rate, rate.rate)
+    assert "m: nobody always takes up, since the population lacks no_such" in caplog.text
+
+
+def plainly_mixed(state: int) -> int:
+    """SplitMix64's step and finalizer, in Python's unbounded integers."""
+    mask = 2**64 - 1
+    state = (state + 0x9E3779B97F4A7C15) & mask
+    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & mask
+    return state ^ (state >> 31)
+
+
+def test_draws_are_those_of_the_published_generator_on_every_machine():
+    """A run repeated elsewhere, or with another NumPy, has the same people take up."""
+    household, clone = np.array([0, 7, 123_456]), np.array([3, 0, 429])
+    expected = []
+    for keys in zip(household.tolist(), clone.tolist(), strict=True):
+        state = int.from_bytes(hashlib.sha256(b"5:snap").digest()[:8], "little")
+        for key in keys:
+            state = plainly_mixed(state ^ plainly_mixed(key))
+        expected.append((state >> 11) / 2**53)
+    assert keyed_uniform(5, "snap", household, clone).tolist() == expected
+
+
+@pytest.mark.parametrize("share", ["0", "1", "1.0"])
+def test_everybody_and_nobody_are_rates(tmp_path, located, share):
+    row = f"takes_up_snap_if_eligible,spm_unit,,{share},,x\n"
+    (tmp_path / "rates.csv").write_text(RATES_HEADER + row)
+    frozen = freeze_values(*located, [], tmp_path / "rates.csv", 0, StandIn())
+    assert (frozen.take_up[0].rate == float(share)).all()

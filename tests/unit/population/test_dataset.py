@@ -7,12 +7,19 @@ import pytest
 from localcal.errors import InputError
 from localcal.population.dataset import (
     assemble,
+    find,
     id_columns,
     read_arrays,
     read_population,
     write_population,
 )
-from localcal.population.population import ENTITIES, GROUPS
+from localcal.population.population import (
+    ENTITIES,
+    GROUPS,
+    NO_REFERENCE,
+    clone_households,
+    one_person_per_state,
+)
 from tests.households import ENTITY, random_dataset, random_population
 
 
@@ -104,3 +111,57 @@ def test_foreign_layouts_are_refused_by_name(tmp_path):
         read_arrays(path)
     with pytest.raises(InputError, match="no such file"):
         read_arrays(tmp_path / "missing.h5")
+
+
+@pytest.mark.parametrize(
+    ("first", "width"), [(1, np.int32), (2**31 - 3, np.int32), (2**31 - 2, np.int64)]
+)
+def test_ids_are_as_wide_as_the_model_s_while_they_fit(first, width):
+    """Three ids from `first`; the largest that fits 32 bits is 2**31 - 1."""
+    population = one_person_per_state(2024, [1, 6, 36])
+    clones = clone_households(population, np.arange(3), dict.fromkeys(ENTITIES, first))
+    columns = id_columns(clones)
+    assert {array.dtype.type for array in columns.values()} == {width}
+    assert columns["person_id"].tolist() == [first, first + 1, first + 2]
+
+
+@pytest.mark.parametrize(
+    ("point_to", "message"),
+    [
+        (lambda data: 99_999, "'parent_1_id' names 99999, which does not exist"),
+        (
+            lambda data: data["person_id"][data["person_household_id"] != 500][0],
+            "'parent_1_id' points into another household",
+        ),
+    ],
+)
+def test_a_reference_that_a_clone_could_not_carry_is_refused(point_to, message):
+    data = random_dataset(10, seed=9)
+    parent = np.zeros(data["person_id"].size, dtype=np.int64)
+    parent[np.flatnonzero(data["person_household_id"] == 500)[0]] = point_to(data)
+    with pytest.raises(InputError, match=f"given.h5: {message}"):
+        assemble("given.h5", data | {"parent_1_id": parent}, 2024, ENTITY)
+
+
+def test_a_file_that_localcal_did_not_write_is_refused(tmp_path):
+    """It does not say whose variable is whose."""
+    write_population(tmp_path / "p.h5", random_population(5, seed=11))
+    with h5py.File(tmp_path / "p.h5", "r+") as file:
+        del file["age"].attrs["entity"]
+    with pytest.raises(InputError, match=r"p\.h5: does not say whose variable age is"):
+        read_population(tmp_path / "p.h5")
+
+
+def test_positions_are_found_whatever_the_order_of_ids():
+    assert find(np.array([5, 3, 9]), np.array([3, 4, 9, 10, 5, 0])).tolist() == [
+        1, -1, 2, -1, 0, -1
+    ]  # fmt: skip
+
+
+def test_the_first_person_can_be_pointed_to_and_nobody_is_zero():
+    arrays = id_columns(one_person_per_state(2024, [1, 6]))
+    assert arrays["person_id"].tolist() == [1, 2]
+    arrays["parent_1_id"] = np.array([1, 0])
+    population = assemble("test", arrays, 2024, {})
+    assert population.references["parent_1_id"].tolist() == [0, NO_REFERENCE]
+    assert id_columns(population)["parent_1_id"].tolist() == [1, 0]

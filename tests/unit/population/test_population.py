@@ -80,3 +80,13 @@ def test_whoever_points_to_a_unit_points_to_its_clone_in_the_clone(variable, ent
         assert np.count_nonzero(columns[variable][own] == 0) == 1
         inside = clones.household_of[entity] == number
         assert set(columns[variable][own]) - {0} <= set(columns[f"{entity}_id"][inside])
+
+
+def test_every_household_begins_where_the_one_before_ends():
+    population = random_population(9, seed=10)
+    for entity in ENTITIES:
+        starts = population.starts[entity]
+        assert starts.shape == (10,) and starts[0] == 0
+        assert starts[-1] == population.count(entity)
+        sizes = np.bincount(population.household_of[entity], minlength=9)
+        assert np.diff(starts).tolist() == sizes.tolist() and sizes.min() >= 1

@@ -1,13 +1,19 @@
 """What validation makes of area files, on the stand-in model."""
 
+import json
+
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 import localcal.areas.write
 from localcal.errors import InputError
+from localcal.geography.areas import Area
 from localcal.targets.table import read_targets
 from localcal.validation.compare import (
+    COLUMNS,
+    FLOAT_PRECISION,
     ValidationInputs,
     is_sane,
     summarize_validation,
@@ -102,9 +108,87 @@ def test_the_largest_area_is_possible_and_a_total_of_the_level_above_is_not(
     assert sane.tolist() == [True, False, True, False, False, False]
 
 
-def test_the_ceilings_of_states_are_those_of_the_reference_pipeline():
-    """Up to and including them: 5 trillion dollars, 44 million persons, 25 million other units."""
+@pytest.mark.parametrize(
+    ("level", "dollars", "persons", "units"),
+    [
+        ("national", 30e12, 340e6 * 1.1, 200e6),
+        ("states", 5e12, 40e6 * 1.1, 25e6),
+        ("cities", 5e12, 40e6 * 1.1, 25e6),
+        ("districts", 500e9, 1.2e6, 0.8e6),
+    ],
+)
+def test_the_ceilings_are_those_of_the_reference_pipeline(level, dollars, persons, units):
+    """A total may reach them; said a second time, so that a slip in one place shows."""
     variable = np.array(["snap", "person_count", "spm_unit_count"])
-    ceiling = np.array([5e12, 40e6 * 1.1, 25e6])
-    assert is_sane("states", variable, ceiling).all()
-    assert not is_sane("states", variable, ceiling * (1 + 1e-9)).any()
+    ceiling = np.array([dollars, persons, units])
+    assert is_sane(level, variable, ceiling).all()
+    assert not is_sane(level, variable, ceiling * (1 + 1e-9)).any()
+
+
+def test_totals_are_set_against_official_ones_where_there_are_any(run, tmp_path):
+    """A city has no targets of its own; its rows are the nation's, without their values."""
+    state = validated(run, tmp_path, ALABAMA, ALABAMA)
+    assert (state["target_value"] == 1_000.0).all()
+    np.testing.assert_allclose(state["error"], state["simulated"] - 1_000.0, rtol=1e-12)
+    np.testing.assert_allclose(state["rel_error"], state["simulated"] / 1_000.0 - 1, rtol=1e-9)
+    assert state.columns.tolist() == COLUMNS
+    assert set(state["level"]) == {"states"} and set(state["area"]) == {"AL"}
+    city = validated(run, tmp_path, CITY, CITY)
+    assert city[["target_value", "error", "rel_error"]].isna().all(axis=None)
+    assert (city["simulated"] != 0).any()
+
+
+def test_the_summary_says_how_large_errors_are_and_where(run, tmp_path):
+    targets = read_targets(run["targets"])
+    errors = {"AL": 0.1, "CA": -0.3, "US": 0.0, "NYC": np.nan}
+    areas = [NATION, ALABAMA, Area("states", "CA", "California", "6", 6, ()), CITY]
+    tables = {}
+    for area in areas:
+        rows = rows_of_area(area, targets)
+        error = np.full(rows.size, errors[area.area])
+        if area.area == "AL":
+            error[0] = 7.0
+        if area.area == "CA":
+            error[5] = np.nan  # as for a target of zero
+        table = pd.DataFrame({"level": area.level, "area": area.area, "rel_error": error})
+        table["name"] = targets["name"].to_numpy()[rows]
+        table["sane"] = error != 7.0
+        tables[f"{area.level}/{area.area}"] = tmp_path / f"{area.area}.csv"
+        table.to_csv(tables[f"{area.level}/{area.area}"], index=False)
+    summarize_validation(tables, areas, run["targets"], tmp_path / "summary.json")
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["areas"], summary["rows"]) == (4, 72)
+    first = targets["name"].iloc[rows_of_area(ALABAMA, targets)[0]]
+    assert summary["insane"] == [f"AL/{first}"]
+    assert summary["levels"]["cities"] == {"rows": 18, "with_target": 0}
+    states = summary["levels"]["states"]
+    assert (states["rows"], states["with_target"]) == (36, 35)
+    assert states["median_abs_rel_error"] == pytest.approx(0.3)
+    assert states["p90_abs_rel_error"] == pytest.approx(0.3)
+    assert states["largest_abs_rel_error"] == 7.0
+    assert states["mean_rel_error"] == pytest.approx((17 * 0.1 + 7.0 - 17 * 0.3) / 35)
+    assert states["worst_areas"] == [
+        {"area": "CA", "median": pytest.approx(0.3)},
+        {"area": "AL", "median": pytest.approx(0.1)},
+    ]
+    assert summary["levels"]["national"]["worst_areas"] == [{"area": "US", "median": 0.0}]
+
+
+@pytest.mark.parametrize(("shift", "is_noticed"), [(0.2, False), (2.0, True), (-2.0, True)])
+def test_one_total_that_is_off_is_noticed_and_rounding_is_not(run, tmp_path, shift, is_noticed):
+    """32-bit entries are good to about one part in ten million; more is another file."""
+    validated(run, tmp_path, ALABAMA, ALABAMA)
+    inputs = {name: run[name] for name in ("matrix", "weights", "targets", "geography")}
+    inputs |= dict.fromkeys(("parent", "area"), tmp_path / "AL.h5")
+    inputs["totals"] = tmp_path / "AL.totals.h5"
+    targets = read_targets(run["targets"])
+    name = "state_1/employment_income/9"
+    with h5py.File(inputs["totals"], "r+") as file:
+        place = targets["name"].iloc[file["row"][:]].tolist().index(name)
+        # All incomes are positive, so the total is the sum of absolute contributions.
+        file["total"][place] *= 1 + shift * FLOAT_PRECISION
+    if is_noticed:
+        with pytest.raises(InputError, match=rf"AL\.h5: {name} comes to .* \(1 of 18 targets"):
+            validate_area(ALABAMA, ValidationInputs(**inputs), tmp_path / "AL.csv")
+    else:
+        validate_area(ALABAMA, ValidationInputs(**inputs), tmp_path / "AL.csv")

@@ -56,6 +56,9 @@ COLUMNS = [
     "sane",
 ]
 
+# Those that the summary is made from.
+SUMMARIZED = ("level", "area", "name", "rel_error", "sane")
+
 
 @dataclass(frozen=True)
 class ValidationInputs:
@@ -220,7 +223,7 @@ def summarize_validation(
     tables = []
     for area in areas:
         name = f"{area.level}/{area.area}"
-        table = read_table(table_paths[name], COLUMNS, texts=["area"])
+        table = read_table(table_paths[name], SUMMARIZED, texts=["area"])
         expected = rows_of_area(area, targets).size
         if len(table) != expected:
             raise InputError(
