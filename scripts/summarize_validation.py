@@ -10,7 +10,7 @@ if __name__ == "__main__":
         from localcal.validation.compare import summarize_validation
 
         areas = [Area(**row) for row in snakemake.params.areas]
-        names = [f"{area.level}/{area.area}" for area in areas]
+        names = [f"{area.folder}/{area.area}" for area in areas]
         tables = [Path(path) for path in snakemake.input.validations]
         summarize_validation(
             table_paths=dict(zip(names, tables, strict=True)),

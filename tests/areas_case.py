@@ -23,10 +23,10 @@ from tests.standin_engine import StandIn
 RATES = """variable,entity,state,rate,reported,source
 takes_up_snap_if_eligible,spm_unit,,0.7,,test
 """
-NATION = Area("national", "US", "United States", "US", None, ())
-ALABAMA = Area("states", "AL", "Alabama", "1", 1, ())
-FIRST = Area("districts", "AL-01", "Alabama 1", "101", 1, ())
-CITY = Area("cities", "NYC", "New York", "NYC", 36, ("36001",))
+NATION = Area("nation", "US", "United States", "US", None, ())
+ALABAMA = Area("state", "AL", "Alabama", "1", 1, ())
+FIRST = Area("district", "AL-01", "Alabama 1", "101", 1, ())
+CITY = Area("city", "NYC", "New York", "NYC", 36, ("36001",))
 
 
 def make_run(folder):

@@ -61,7 +61,7 @@ def make_case(seed: int = 0, households: int = 60, clones: int = 10) -> Case:
     columns = {("person_count", "age", f'[["age", "==", "{k}"]]'): people[:, k] for k in range(4)}
     columns["adjusted_gross_income", "", "[]"] = income
     rows, labels = [], []
-    areas = [("national", "US", district > 0)]
+    areas = [("nation", "US", district > 0)]
     areas += [("state", str(area), district // 100 == area) for area in (1, 2, 3)]
     areas += [("district", str(area), district == area) for area in DISTRICTS]
     for level, area, inside in areas:
@@ -117,7 +117,7 @@ def make_planted_case(seed: int, n: int = 20_000) -> tuple[Case, np.ndarray]:
     design = rng.uniform(500.0, 3000.0, n)
     tilt = rng.normal(0.0, 0.3, n) + 0.06 * (np.log(income) - 10.5)
     truth = design * np.exp(tilt) * rng.uniform(0.8, 1.25, 65)[place]
-    areas = [("national", "US", place >= 0)]
+    areas = [("nation", "US", place >= 0)]
     areas += [("state", str(area), state == area) for area in range(1, 14)]
     areas += [("district", str(area), district == area) for area in np.unique(district)]
     rows, labels = [], []
@@ -132,7 +132,7 @@ def make_planted_case(seed: int, n: int = 20_000) -> tuple[Case, np.ndarray]:
             labels.append((level, area, variable, domain, f"{kind}", total))
     names = ["geo_level", "geographic_id", "variable", "domain_variable", "constraints", "value"]
     targets = pd.DataFrame(labels, columns=names)
-    chosen = rng.permutation(np.flatnonzero(targets["geo_level"] != "national"))
+    chosen = rng.permutation(np.flatnonzero(targets["geo_level"] != "nation"))
     contradicted, empty, zero, thousandfold = np.split(chosen[:110], [50, 70, 90])
     copies = targets.iloc[contradicted].assign(constraints=[f"copy {i}" for i in range(50)])
     copies["value"] *= 1.5

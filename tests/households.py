@@ -112,7 +112,7 @@ MEASURES = [
 
 def targets_for(places: Geography, measures: list = MEASURES) -> pd.DataFrame:
     """Return targets on every measure for the nation and each state and district."""
-    areas = [("national", "US")]
+    areas = [("nation", "US")]
     areas += [("state", str(code)) for code in np.unique(places.state)]
     areas += [("district", str(code)) for code in np.unique(places.district)]
     rows = []

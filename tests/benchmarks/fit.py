@@ -177,7 +177,7 @@ def compile_kernels(folder: Path, settings: dict) -> None:
     """Fit a corner of the problem, so that all kernels are compiled."""
     problem = read_problem(folder)
     matrix, n_columns = problem["matrix"], min(2_000, problem["matrix"].shape[1])
-    national = problem["targets"]["geo_level"] == "national"
+    national = problem["targets"]["geo_level"] == "nation"
     rows = np.flatnonzero(national)[:8]
     entries = [
         np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]) for row in rows

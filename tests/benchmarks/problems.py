@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from common import REPOSITORY
 
-NATION, STATE, DISTRICT = LEVELS = ("national", "state", "district")
+NATION, STATE, DISTRICT = LEVELS = ("nation", "state", "district")
 US_HOUSEHOLDS = 131e6
 
 # Share of people in each five-year band of age, about as in the United States.

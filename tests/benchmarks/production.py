@@ -130,14 +130,14 @@ def make_inputs(folder: Path, engine: PolicyEngineUS, repository: Path, seed: in
 def targets(geography: Geography, reforms: bool) -> pd.DataFrame:
     """Return some 16,000 targets: every measure of every level in every place."""
     places = {
-        "national": ["US"],
+        "nation": ["US"],
         "state": sorted({str(state) for state in geography.state}),
         "district": sorted({str(district) for district in geography.district}),
     }
     measures = {
         "district": DISTRICT,
         "state": DISTRICT + STATE,
-        "national": DISTRICT + STATE + NATION,
+        "nation": DISTRICT + STATE + NATION,
     }
     rows = [
         (level, place, variable, 0, constraints)
@@ -146,7 +146,7 @@ def targets(geography: Geography, reforms: bool) -> pd.DataFrame:
         for variable, constraints in measures[level]
     ]
     if reforms:
-        rows += [("national", "US", name, 1 + n, []) for n, name in enumerate(REFORMS)]
+        rows += [("nation", "US", name, 1 + n, []) for n, name in enumerate(REFORMS)]
     return pd.DataFrame(
         [
             {

@@ -235,7 +235,7 @@ def test_entries_are_those_of_the_plain_oracle(engine, population, matrix):
 
 def chosen_columns(population, places, dense, targets):
     """Return few columns that together have every measure non-zero."""
-    national = np.flatnonzero(targets["geo_level"] == "national")
+    national = np.flatnonzero(targets["geo_level"] == "nation")
     assert (dense[national] != 0).any(axis=1).all()
     chosen, uncovered = [], set(range(len(national)))
     while uncovered:

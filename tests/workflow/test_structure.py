@@ -28,6 +28,7 @@ TESTED_ELSEWHERE = {
     "engine/formulas.py": "model/test_policyengine.py",
     "engine/policyengine.py": "model/test_policyengine.py",
     "engine/model.py": "model/test_policyengine.py",
+    "geography/codes.py": "unit/geography/test_areas.py",
     # A command of the Modal profile.
     "load_model.py": "modal/test_localcal.py",
     # One draw after the other makes a household; what comes out is tested as a whole.

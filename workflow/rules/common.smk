@@ -27,7 +27,8 @@ if find_spec("localcal") is None:
     stop("localcal is not installed; run `make run`, or `pip install -e .` in your environment")
 
 from localcal.errors import InputError
-from localcal.geography.areas import LEVELS, read_areas
+from localcal.geography.areas import read_areas
+from localcal.geography.codes import FOLDERS
 from localcal.jobs import job
 from localcal.run import code_digest as code_digests
 from localcal.run import configuration, provenance
@@ -89,7 +90,7 @@ L0_SCOPES = [scope for scope in SCOPES if config["weights"][scope]["method"] == 
 AREAS = {area.area: area for area in AREA_TABLE}
 # The areas whose files are put into the model; the others lie in one of them.
 SIMULATED = [area for area, parent in PARENTS.items() if area == parent]
-WANTED = [(area.level, area.area) for area in wanted]
+WANTED = [(area.folder, area.area) for area in wanted]
 
 for hint in configuration.target_hints(sys.argv[1:], RUN_ID, AREA_TABLE, CHUNKS):
     warn(f"hint: {hint}")
@@ -101,5 +102,5 @@ wildcard_constraints:
     run_id=re.escape(RUN_ID),
     chunk="|".join(CHUNKS),
     scope="|".join(SCOPES),
-    level="|".join(LEVELS),
+    level="|".join(FOLDERS.values()),
     area="|".join(AREAS),

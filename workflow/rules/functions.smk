@@ -68,7 +68,7 @@ def fit_of(wildcards):
 def parent_file(wildcards):
     """The dataset whose simulation contains an area: its state's, or its own."""
     parent = AREAS[PARENTS[wildcards.area]]
-    return f"runs/{wildcards.run_id}/areas/{parent.level}/{parent.area}.h5"
+    return f"runs/{wildcards.run_id}/areas/{parent.folder}/{parent.area}.h5"
 
 
 def parent_totals(wildcards):

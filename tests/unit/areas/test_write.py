@@ -38,7 +38,7 @@ def test_the_block_size_of_the_writer_does_not_show(run, tmp_path, monkeypatch):
 
 
 def test_an_area_without_weight_is_refused(run, tmp_path):
-    nowhere = Area("districts", "AL-07", "Alabama 7", "107", 1, ())
+    nowhere = Area("district", "AL-07", "Alabama 7", "107", 1, ())
     with pytest.raises(InputError, match="districts/AL-07: no household has a positive weight"):
         written(run, tmp_path, nowhere)
     assert list(tmp_path.iterdir()) == []

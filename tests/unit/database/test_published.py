@@ -22,15 +22,15 @@ def areas() -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def districts(areas) -> dict[str, str]:
     """Return each district's state by the district's code."""
-    return {row["code"]: row["state_fips"] for row in areas if row["level"] == "districts"}
+    return {row["code"]: row["state_fips"] for row in areas if row["level"] == "district"}
 
 
 def test_there_are_489_areas_and_every_district_lies_in_its_state(areas, districts):
     levels = Counter(row["level"] for row in areas)
-    assert levels == {"national": 1, "states": 51, "districts": 436, "cities": 1}
-    state = {row["code"]: row["area"] for row in areas if row["level"] == "states"}
+    assert levels == {"nation": 1, "state": 51, "district": 436, "city": 1}
+    state = {row["code"]: row["area"] for row in areas if row["level"] == "state"}
     for row in areas:
-        if row["level"] == "districts":
+        if row["level"] == "district":
             number = int(row["code"]) % 100
             assert int(row["code"]) // 100 == int(row["state_fips"])
             assert row["area"] == f"{state[row['state_fips']]}-{number:02d}"
@@ -39,7 +39,7 @@ def test_there_are_489_areas_and_every_district_lies_in_its_state(areas, distric
 
 
 def test_new_york_city_is_its_five_counties(areas):
-    city = next(row for row in areas if row["level"] == "cities")
+    city = next(row for row in areas if row["level"] == "city")
     assert city["area"] == "NYC"
     assert city["counties"].split(",") == ["36005", "36047", "36061", "36081", "36085"]
 
@@ -145,7 +145,7 @@ def test_income_brackets_cover_all_returns_once():
 
 
 def test_take_up_rates_are_shares_and_medicaid_has_one_per_state(areas):
-    states = {row["code"] for row in areas if row["level"] == "states"}
+    states = {row["code"] for row in areas if row["level"] == "state"}
     table = rows("take_up.csv")
     assert all(0 < float(row["rate"]) < 1 for row in table)
     assert {row["entity"] for row in table} <= {"person", "tax_unit", "spm_unit"}

@@ -79,7 +79,7 @@ def test_filing_is_a_constraint_but_no_domain(path):
 def test_parent_strata_lend_no_constraints(path):
     write_database(path, [target(stratum_id=2)], {1: state(6), 2: (("snap", ">", "0"),)})
     change_database(path, "UPDATE strata SET parent_stratum_id = 1 WHERE stratum_id = 2")
-    assert read_targets_table(path)["geo_level"].tolist() == ["national"]
+    assert read_targets_table(path)["geo_level"].tolist() == ["nation"]
 
 
 def test_inactive_targets_are_left_out_whatever_is_wrong_with_them(path):

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 
 from localcal.errors import InputError
-from localcal.geography.areas import LEVELS, read_areas, select
+from localcal.geography.areas import read_areas, select
+from localcal.geography.codes import FOLDERS, LEVELS
 from localcal.geography.geography import Geography, columns_in_area
 
 TABLE = """level\tarea\tname\tcode\tstate_fips\tcounties
-national\tUS\tUnited States\tUS\t\t
-states\tCA\tCalifornia\t6\t6\t
-states\tNY\tNew York\t36\t36\t
-districts\tCA-01\tCalifornia, district 1\t601\t6\t
-districts\tNY-12\tNew York, district 12\t3612\t36\t
-cities\tNYC\tNew York City\tNYC\t36\t36005,36061
+nation\tUS\tUnited States\tUS\t\t
+state\tCA\tCalifornia\t6\t6\t
+state\tNY\tNew York\t36\t36\t
+district\tCA-01\tCalifornia, district 1\t601\t6\t
+district\tNY-12\tNew York, district 12\t3612\t36\t
+city\tNYC\tNew York City\tNYC\t36\t36005,36061
 """
 REAL_TABLE = Path(__file__).parents[3] / "config" / "areas.tsv"
 
@@ -41,6 +42,17 @@ def test_areas_are_read_in_the_order_of_the_table(path):
     assert areas[3].code == "601"
 
 
+def test_levels_may_be_spelled_like_the_folders_of_their_files(path):
+    areas = read_areas(path)
+    assert [area.level for area in areas[:3]] == ["nation", "state", "state"]
+    assert [area.folder for area in areas[2:]] == ["states", "districts", "districts", "cities"]
+    text = path.read_text()
+    for level, folder in FOLDERS.items():
+        text = text.replace(f"\n{level}\t", f"\n{folder}\t")
+    path.write_text(text)
+    assert "\nnational\t" in text and read_areas(path) == areas
+
+
 def test_the_table_of_the_project_has_every_area():
     areas = read_areas(REAL_TABLE)
     counts = [sum(area.level == level for area in areas) for level in LEVELS]
@@ -51,8 +63,8 @@ def test_the_table_of_the_project_has_every_area():
     ("before", "after", "complaint"),
     [
         ("\tcounties", "\tcountys", "has no column 'counties'"),
-        ("national\tUS", "nation\tUS", "line 2 has the level 'nation'; use one of national"),
-        ("states\tCA", "states\tC/A", "line 3 has the area 'C/A'"),
+        ("nation\tUS", "country\tUS", "line 2 has the level 'country'; use one of nation, state"),
+        ("state\tCA", "state\tC/A", "line 3 has the area 'C/A'"),
         ("California\t6\t6", "California\t6\tCA", "line 3 has the state_fips 'CA'"),
         ("California\t6\t6", "California\t6\t", "line 3 has the state_fips ''"),
         ("California\t6\t6", "California\t7\t6", "line 3 has the code '7', but state_fips 6"),
@@ -61,7 +73,7 @@ def test_the_table_of_the_project_has_every_area():
         ("\t36005,36061", "\t", "line 7 is a city without counties"),
         ("\t36005,36061", "", "line 7 does not have 6 fields"),
         ("\t36005,36061", "\t36005\t36061", "line 7 does not have 6 fields"),
-        ("states\tNY", "states\tCA", "lists the area 'CA' twice"),
+        ("state\tNY", "state\tCA", "lists the area 'CA' twice"),
         (TABLE, TABLE.splitlines()[0], "lists no areas"),
         (TABLE, "", "has no column 'level'"),
     ],
@@ -81,7 +93,7 @@ def test_an_absent_table_is_named(tmp_path):
 
 def test_select_takes_lists_and_all_in_the_order_of_the_table(path):
     areas = read_areas(path)
-    assert names(select(areas, {level: "all" for level in LEVELS})) == names(areas)
+    assert names(select(areas, dict.fromkeys(FOLDERS.values(), "all"))) == names(areas)
     chosen = select(areas, {"districts": "all", "states": ["NY", "CA"], "cities": []})
     assert names(chosen) == ["CA", "NY", "CA-01", "NY-12"]
     assert select(areas, {}) == []

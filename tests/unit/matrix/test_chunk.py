@@ -35,7 +35,7 @@ def test_an_entry_is_its_clone_s_value_where_the_place_matches(tmp_path, inputs)
         values = {number: value[0] for number, value in evaluation.measure(measures)}
         for row, target in enumerate(targets.itertuples()):
             here = {
-                "national": "US",
+                "nation": "US",
                 "state": str(places.state[column]),
                 "district": str(places.district[column]),
             }[target.geo_level]

@@ -31,7 +31,7 @@ def simulated():
     """Two areas; the city has no targets of its own."""
     return pd.DataFrame(
         {
-            "level": ["states", "states", "cities"],
+            "level": ["state", "state", "city"],
             "area": ["CA", "CA", "NYC"],
             "target_value": [10.0, 20.0, np.nan],
             "simulated": [11.0, 15.0, 3.0],

@@ -25,7 +25,7 @@ def test_sizes_say_how_many_areas_are_not_publishable(fit):
 def test_an_area_without_targets_has_no_point(simulated):
     (axes,) = figures.draw_simulated(simulated).axes
     assert [len(points.get_offsets()) for points in axes.collections] == [2]
-    (axes,) = figures.draw_simulated(simulated[simulated["level"] == "cities"]).axes
+    (axes,) = figures.draw_simulated(simulated[simulated["level"] == "city"]).axes
     assert not axes.collections
 
 

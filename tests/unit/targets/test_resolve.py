@@ -137,7 +137,7 @@ def test_of_several_years_one_is_used(path):
         ([{"domain_variable": "snap"}], [], {3}),
         ([{"domain_variable": "age,snap"}], [], {4}),
         ([], [{"variable": "snap"}], {3, 4}),
-        ([{"variable": "snap"}], [{"geo_level": "national"}], {2}),
+        ([{"variable": "snap"}], [{"geo_level": "nation"}], {2}),
         ([], [{"variable": "snap"}, {"variable": "snap", "geo_level": "state"}], {3, 4}),
     ],
 )
@@ -163,7 +163,7 @@ def test_rules_include_then_exclude(path, include, exclude, chosen):
         ),
         ([{"domain_variable": "snap,age"}], [], "matches no target"),
         ([{"level": "state"}], [], "unknown key 'level'; use variable, geo_level"),
-        ([{"geo_level": "county"}], [], "use national, state, district"),
+        ([{"geo_level": "county"}], [], "use nation, state, district"),
         ([{}], [], "rule {} is empty"),
         ([{"variable": None}], [], "variable is None"),
         ([], [{"domain_variable": ""}, {"domain_variable": "snap"}, {"variable": "rent"}],

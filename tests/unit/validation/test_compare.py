@@ -70,7 +70,7 @@ def test_the_summary_counts_rows_and_refuses_a_missing_one(run, tmp_path):
     tables = {}
     for area, parent in ((NATION, NATION), (FIRST, ALABAMA)):
         validated(run, tmp_path, area, parent)
-        tables[f"{area.level}/{area.area}"] = tmp_path / f"{area.area}.csv"
+        tables[f"{area.folder}/{area.area}"] = tmp_path / f"{area.area}.csv"
     summary = tmp_path / "summary.json"
     summarize_validation(tables, [NATION, FIRST], run["targets"], summary)
     assert '"rows": 36' in summary.read_text()
@@ -84,20 +84,20 @@ def test_the_summary_counts_rows_and_refuses_a_missing_one(run, tmp_path):
     ("level", "variable", "possible", "impossible"),
     [
         # The nation: 340 million persons in 131 million households, wages of 11 trillion dollars.
-        ("national", "person_count", 340e6, 380e6),
-        ("national", "household_count", 131e6, 201e6),
-        ("national", "employment_income", 11e12, 31e12),
+        ("nation", "person_count", 340e6, 380e6),
+        ("nation", "household_count", 131e6, 201e6),
+        ("nation", "employment_income", 11e12, 31e12),
         # California, the largest state, as possible; what belongs to the nation as impossible.
-        ("states", "person_count", 39.5e6, 340e6),
-        ("states", "tax_unit_count", 19e6, 131e6),
-        ("states", "employment_income", 1.5e12, 11e12),
-        ("cities", "person_count", 8.3e6, 340e6),
-        ("cities", "household_count", 3.3e6, 131e6),
-        ("cities", "employment_income", 0.6e12, 11e12),
+        ("state", "person_count", 39.5e6, 340e6),
+        ("state", "tax_unit_count", 19e6, 131e6),
+        ("state", "employment_income", 1.5e12, 11e12),
+        ("city", "person_count", 8.3e6, 340e6),
+        ("city", "household_count", 3.3e6, 131e6),
+        ("city", "employment_income", 0.6e12, 11e12),
         # Montana's districts are large; what belongs to a middling state is too much for one.
-        ("districts", "person_count", 0.8e6, 5e6),
-        ("districts", "household_count", 0.4e6, 2e6),
-        ("districts", "employment_income", 60e9, 600e9),
+        ("district", "person_count", 0.8e6, 5e6),
+        ("district", "household_count", 0.4e6, 2e6),
+        ("district", "employment_income", 60e9, 600e9),
     ],
 )
 def test_the_largest_area_is_possible_and_a_total_of_the_level_above_is_not(
@@ -111,10 +111,10 @@ def test_the_largest_area_is_possible_and_a_total_of_the_level_above_is_not(
 @pytest.mark.parametrize(
     ("level", "dollars", "persons", "units"),
     [
-        ("national", 30e12, 340e6 * 1.1, 200e6),
-        ("states", 5e12, 40e6 * 1.1, 25e6),
-        ("cities", 5e12, 40e6 * 1.1, 25e6),
-        ("districts", 500e9, 1.2e6, 0.8e6),
+        ("nation", 30e12, 340e6 * 1.1, 200e6),
+        ("state", 5e12, 40e6 * 1.1, 25e6),
+        ("city", 5e12, 40e6 * 1.1, 25e6),
+        ("district", 500e9, 1.2e6, 0.8e6),
     ],
 )
 def test_the_ceilings_are_those_of_the_reference_pipeline(level, dollars, persons, units):
@@ -132,7 +132,7 @@ def test_totals_are_set_against_official_ones_where_there_are_any(run, tmp_path)
     np.testing.assert_allclose(state["error"], state["simulated"] - 1_000.0, rtol=1e-12)
     np.testing.assert_allclose(state["rel_error"], state["simulated"] / 1_000.0 - 1, rtol=1e-9)
     assert state.columns.tolist() == COLUMNS
-    assert set(state["level"]) == {"states"} and set(state["area"]) == {"AL"}
+    assert set(state["level"]) == {"state"} and set(state["area"]) == {"AL"}
     city = validated(run, tmp_path, CITY, CITY)
     assert city[["target_value", "error", "rel_error"]].isna().all(axis=None)
     assert (city["simulated"] != 0).any()
@@ -141,7 +141,7 @@ def test_totals_are_set_against_official_ones_where_there_are_any(run, tmp_path)
 def test_the_summary_says_how_large_errors_are_and_where(run, tmp_path):
     targets = read_targets(run["targets"])
     errors = {"AL": 0.1, "CA": -0.3, "US": 0.0, "NYC": np.nan}
-    areas = [NATION, ALABAMA, Area("states", "CA", "California", "6", 6, ()), CITY]
+    areas = [NATION, ALABAMA, Area("state", "CA", "California", "6", 6, ()), CITY]
     tables = {}
     for area in areas:
         rows = rows_of_area(area, targets)
@@ -153,15 +153,15 @@ def test_the_summary_says_how_large_errors_are_and_where(run, tmp_path):
         table = pd.DataFrame({"level": area.level, "area": area.area, "rel_error": error})
         table["name"] = targets["name"].to_numpy()[rows]
         table["sane"] = error != 7.0
-        tables[f"{area.level}/{area.area}"] = tmp_path / f"{area.area}.csv"
-        table.to_csv(tables[f"{area.level}/{area.area}"], index=False)
+        tables[f"{area.folder}/{area.area}"] = tmp_path / f"{area.area}.csv"
+        table.to_csv(tables[f"{area.folder}/{area.area}"], index=False)
     summarize_validation(tables, areas, run["targets"], tmp_path / "summary.json")
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert (summary["areas"], summary["rows"]) == (4, 72)
     first = targets["name"].iloc[rows_of_area(ALABAMA, targets)[0]]
     assert summary["insane"] == [f"AL/{first}"]
-    assert summary["levels"]["cities"] == {"rows": 18, "with_target": 0}
-    states = summary["levels"]["states"]
+    assert summary["levels"]["city"] == {"rows": 18, "with_target": 0}
+    states = summary["levels"]["state"]
     assert (states["rows"], states["with_target"]) == (36, 35)
     assert states["median_abs_rel_error"] == pytest.approx(0.3)
     assert states["p90_abs_rel_error"] == pytest.approx(0.3)
@@ -171,7 +171,7 @@ def test_the_summary_says_how_large_errors_are_and_where(run, tmp_path):
         {"area": "CA", "median": pytest.approx(0.3)},
         {"area": "AL", "median": pytest.approx(0.1)},
     ]
-    assert summary["levels"]["national"]["worst_areas"] == [{"area": "US", "median": 0.0}]
+    assert summary["levels"]["nation"]["worst_areas"] == [{"area": "US", "median": 0.0}]
 
 
 @pytest.mark.parametrize(("shift", "is_noticed"), [(0.2, False), (2.0, True), (-2.0, True)])

@@ -22,7 +22,7 @@ from localcal.weights.verdicts import scaled_error
 def errors_table() -> pd.DataFrame:
     """Two fitted groups, one of them bad, one that was left out and two that were held out."""
     rows = [
-        ("national", "US", "snap", 100.0, 72.0, "fitted"),
+        ("nation", "US", "snap", 100.0, 72.0, "fitted"),
         ("district", "101", "snap", 10.0, 10.1, "fitted"),
         ("district", "201", "snap", 10.0, 9.8, "fitted"),
         ("district", "101", "snap", 10.0, 20.0, "left_out"),
@@ -68,7 +68,7 @@ def test_errors_are_never_pooled_over_levels_or_with_targets_left_out():
     groups = error_groups(errors_table())
     assert len(groups) == 6
     found = {(row["geo_level"], row["variable"], row["role"]): row for row in groups}
-    national = found["national", "snap", "fitted"]
+    national = found["nation", "snap", "fitted"]
     assert national["max"] == pytest.approx(0.28)
     assert national["bias"] == pytest.approx(-0.28)
     district = found["district", "snap", "fitted"]
@@ -115,7 +115,7 @@ def test_the_areas_table_has_sizes_and_errors_of_every_area():
     weights = np.array([1.0, 1.0, 2.0, 0.0, 0.0, 3.0])
     areas = area_table(errors_table(), columns, weights).set_index(["level", "area"])
     assert list(areas.index) == [
-        ("national", "US"), ("state", "1"), ("state", "2"),
+        ("nation", "US"), ("state", "1"), ("state", "2"),
         ("district", "101"), ("district", "102"), ("district", "201"),
     ]  # fmt: skip
     first = areas.loc["district", "101"]
@@ -132,7 +132,7 @@ def test_the_areas_table_has_sizes_and_errors_of_every_area():
     assert (empty["columns"], empty["records"], empty["effective_households"]) == (1, 0, 0.0)
     assert empty["fitted"] == 0 and np.isnan(empty["median"])
     # The nation's household 1 has clones in two states.
-    assert areas.loc["national", "US"]["effective_households"] == pytest.approx(49 / (4 + 25))
+    assert areas.loc["nation", "US"]["effective_households"] == pytest.approx(49 / (4 + 25))
     assert areas.loc["state", "1"]["held_out"] == 1
     assert not areas["is_publishable"].any()
 

@@ -159,9 +159,9 @@ def test_only_the_asked_levels_are_fitted_and_the_others_are_reported():
     case = make_case(4)
     low = case.targets["geo_level"] == "district"
     case.targets.loc[low, "value"] *= 0.9
-    result = case.fit(levels=("national",))
+    result = case.fit(levels=("nation",))
     table = result.diagnostics
-    fitted = table["geo_level"] == "national"
+    fitted = table["geo_level"] == "nation"
     assert (table.loc[~fitted, "verdict"] == "not_fitted").all()
     assert table.loc[~fitted, "rel_error"].notna().all()
     assert table.loc[fitted, "rel_error"].abs().max() < table["rel_error"].abs().max()
@@ -169,7 +169,7 @@ def test_only_the_asked_levels_are_fitted_and_the_others_are_reported():
     # Nor do they take part in harmonizing.
     assert (table["harmonized_value"] == table["target_value"]).all()
     groups = {(row["geo_level"], row["role"]) for row in result.report["errors"]}
-    assert groups == {("national", "fitted"), ("state", "left_out"), ("district", "left_out")}
+    assert groups == {("nation", "fitted"), ("state", "left_out"), ("district", "left_out")}
 
 
 def test_levels_that_contradict_are_fitted_to_the_upper_one_and_named():

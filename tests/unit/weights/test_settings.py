@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from localcal.errors import InputError
-from localcal.weights.harmonize import LEVELS
+from localcal.geography.codes import TARGET_LEVELS
 from localcal.weights.settings import Settings, apply_rules
 
 
@@ -68,9 +68,9 @@ def test_settings_that_make_no_sense_are_refused_by_name(key, value, message):
 
 def test_settings_read_the_config_as_it_is_written():
     settings = Settings.from_config(
-        {"levels": ["state", "national"], "records": "all", "bounds": [0.5, 2], "harmonize": False}
+        {"levels": ["state", "nation"], "records": "all", "bounds": [0.5, 2], "harmonize": False}
     )
-    assert settings.levels == ("state", "national") and settings.records == "all"
+    assert settings.levels == ("state", "nation") and settings.records == "all"
     assert settings.bounds == (0.5, 2) and not settings.harmonize
     assert Settings.from_config({"records": 12}).records == 12
 
@@ -78,7 +78,7 @@ def test_settings_read_the_config_as_it_is_written():
 @pytest.fixture
 def targets() -> pd.DataFrame:
     """Two variables at three levels; one target has a tolerance of its own."""
-    rows = [(level, variable) for variable in ("snap", "eitc") for level in LEVELS]
+    rows = [(level, variable) for variable in ("snap", "eitc") for level in TARGET_LEVELS]
     table = pd.DataFrame(rows, columns=["geo_level", "variable"])
     return table.assign(
         domain_variable=["", "", "", "eitc", "eitc", "eitc"],
@@ -88,7 +88,7 @@ def targets() -> pd.DataFrame:
 
 
 def test_without_rules_only_the_tables_tolerance_counts_which_is_a_percentage(targets):
-    found = apply_rules(targets, (), LEVELS)
+    found = apply_rules(targets, (), TARGET_LEVELS)
     assert found.tolerance.tolist() == [0, 0.02, 0, 0, 0, 0]
     assert (found.weight == 1).all() and np.isnan(found.zero_floor).all()
     assert found.harmonize.all() and not found.hold_out.any()
@@ -99,9 +99,9 @@ def test_the_last_rule_that_sets_something_counts(targets):
         {"geo_level": "state", "weight": 3, "tolerance": 0.1},
         {"variable": "snap", "weight": 5.0, "zero_floor": 1000},
         {"variable": "eitc", "domain_variable": "eitc", "geo_level": "district", "hold_out": True},
-        {"variable": "snap", "geo_level": "national", "harmonize": False},
+        {"variable": "snap", "geo_level": "nation", "harmonize": False},
     )
-    found = apply_rules(targets, rules, LEVELS)
+    found = apply_rules(targets, rules, TARGET_LEVELS)
     assert found.weight.tolist() == [5, 5, 5, 1, 3, 1]
     assert found.tolerance.tolist() == [0, 0.1, 0, 0, 0.1, 0]
     assert found.zero_floor[:3].tolist() == [1000] * 3 and np.isnan(found.zero_floor[3:]).all()
@@ -114,12 +114,12 @@ def test_the_last_rule_that_sets_something_counts(targets):
     [
         (
             {"variable": "ssi", "weight": 2},
-            LEVELS,
+            TARGET_LEVELS,
             r'{"variable": "ssi"\S* "weight": 2} matches no',
         ),
-        ({"geo_level": "state", "weight": 2}, ("national",), "no target of the fitted levels"),
-        ({"geo_level": "county", "weight": 2}, LEVELS, "no such geo_level"),
-        ({"weight": 2}, LEVELS, "is empty; give it one of variable"),
+        ({"geo_level": "state", "weight": 2}, ("nation",), "no target of the fitted levels"),
+        ({"geo_level": "county", "weight": 2}, TARGET_LEVELS, "no such geo_level"),
+        ({"weight": 2}, TARGET_LEVELS, "is empty; give it one of variable"),
     ],
 )
 def test_a_rule_that_matches_no_target_is_refused_by_name(targets, rule, levels, message):
@@ -130,7 +130,7 @@ def test_a_rule_that_matches_no_target_is_refused_by_name(targets, rule, levels,
 
 def test_a_negative_tolerance_is_refused_with_its_target(targets):
     with pytest.raises(InputError, match="target 3: its tolerance is negative"):
-        apply_rules(targets.assign(tolerance=[0, 0, 0, -1.0, 0, 0]), (), LEVELS)
+        apply_rules(targets.assign(tolerance=[0, 0, 0, -1.0, 0, 0]), (), TARGET_LEVELS)
 
 
 def test_a_number_of_records_cannot_be_asked_of_l0():

@@ -47,7 +47,7 @@ def test_fewer_records_than_independent_targets_are_refused():
         case.fit(records=29)
     assert np.count_nonzero(case.fit(records=30).weights) == 30
     with pytest.raises(InputError, match="4 asked for, but there are 5 independent targets"):
-        case.fit(records=4, levels=("national",))
+        case.fit(records=4, levels=("nation",))
 
 
 def test_where_the_rank_would_take_too_long_every_target_counts(monkeypatch):

@@ -67,13 +67,13 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     totals = {entity: sum(counts[entity] for *_, counts in blocks) for entity in ENTITIES}
     if totals["household"] == 0:
         raise InputError(
-            f"{area.level}/{area.area}: no household has a positive weight there; give it more "
+            f"{area.folder}/{area.area}: no household has a positive weight there; give it more "
             "clones (geography.clones) or records (weights)"
         )
     progress = Progress(f"{area.area}: households", totals["household"])
     first = dict.fromkeys(ENTITIES, 1)
     with create_h5(path) as file:
-        file.attrs.update(digests | {"level": area.level, "area": area.area})
+        file.attrs.update(digests | {"level": area.folder, "area": area.area})
         for start, stop, counts in blocks:
             if counts["household"] == 0:
                 continue

@@ -17,7 +17,7 @@ from localcal.errors import InputError
 from localcal.geography.codes import AT_LARGE_NUMBERS
 
 Kind = Literal["number", "bool", "text"]
-GeoLevel = Literal["national", "state", "district"]
+GeoLevel = Literal["nation", "state", "district"]
 
 OPERATIONS: dict[str, Callable] = {
     "=": operator.eq,
@@ -200,7 +200,7 @@ def split_geography(
         return "district", str(districts.pop()), rest
     if states:
         return "state", str(states.pop()), rest
-    return "national", "US", rest
+    return "nation", "US", rest
 
 
 def _spelled(constraint: Constraint) -> Constraint:

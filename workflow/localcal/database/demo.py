@@ -17,15 +17,16 @@ from typing import NamedTuple
 
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
+from localcal.geography.codes import level_named
 
 COLUMNS = ("geo_level", "code", "variable", "period", "constraints", "value", "source")
 
 # The published tables' word for a level: that of the areas' table, and the constraint that
 # selects one of its areas.
 LEVELS = {
-    "national": ("national", None),
-    "state": ("states", "state_fips"),
-    "district": ("districts", "congressional_district_geoid"),
+    "national": ("nation", None),
+    "state": ("state", "state_fips"),
+    "district": ("district", "congressional_district_geoid"),
 }
 
 # Longest first, so that ">=" is not read as ">" before a value "=...".
@@ -197,7 +198,7 @@ def _read_codes(areas: Path) -> dict[str, dict[str, str]]:
     known = {level: plural for level, (plural, _) in LEVELS.items()}
     codes: dict[str, dict[str, str]] = {plural: {} for plural in known.values()}
     for place, row in _read_rows(areas, "\t", ("level", "name", "code")):
-        level, code = row["level"], row["code"]
+        level, code = level_named(row["level"]), row["code"]
         if level not in codes:
             continue
         # A stratum's parent must come before it.
@@ -211,13 +212,13 @@ def _read_codes(areas: Path) -> dict[str, dict[str, str]]:
 
 
 def _has_parent(level: str, code: str, codes: dict[str, dict[str, str]]) -> bool:
-    if level == "national":
+    if level == "nation":
         return code == "US"
     if not re.fullmatch("[1-9][0-9]*", code):
         return False
-    if level == "states":
-        return "US" in codes["national"]
-    return str(int(code) // 100) in codes["states"]
+    if level == "state":
+        return "US" in codes["nation"]
+    return str(int(code) // 100) in codes["state"]
 
 
 def _read_figures(published: Path, codes: dict[str, dict[str, str]]) -> list[Figure]:

@@ -206,7 +206,7 @@ def district_income(path: str | Path, period: int) -> AreaIncome:
     by_level: dict[str, dict[int, float]] = {"district": {}, "state": {}}
     unfiltered: dict[tuple[str, int], bool] = {}
     for row in target_rows(table):
-        if row.geo_level == "national":
+        if row.geo_level == "nation":
             continue
         area = int(row.geographic_id)
         key = (row.geo_level, area)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcal.errors import InputError
+from localcal.geography.codes import FOLDERS, LEVELS, level_named
 
-LEVELS = ("national", "states", "districts", "cities")
 COLUMNS = ("level", "area", "name", "code", "state_fips", "counties")
 
 # An area's short name is part of file names, and a wildcard of rules.
@@ -34,6 +34,11 @@ class Area:
     """FIPS code of the state it lies in; None for the nation."""
     counties: tuple[str, ...]
     """5-digit codes of the counties a city consists of; empty at the other levels."""
+
+    @property
+    def folder(self) -> str:
+        """Return the folder that the files of its level lie in."""
+        return FOLDERS[self.level]
 
 
 def read_areas(path: str | Path) -> list[Area]:
@@ -63,20 +68,21 @@ def read_areas(path: str | Path) -> list[Area]:
 def _area(line: str, row: Mapping[str, str]) -> Area:
     if None in row or None in row.values():
         raise InputError(f"{line} does not have {len(COLUMNS)} fields; separate them by tabs")
-    if row["level"] not in LEVELS:
+    level = level_named(row["level"])
+    if level not in LEVELS:
         raise InputError(f"{line} has the level {row['level']!r}; use one of {', '.join(LEVELS)}")
     if not AREA_PATTERN.fullmatch(row["area"]):
         raise InputError(
             f"{line} has the area {row['area']!r}; use letters, digits, _ and -, as in CA-12"
         )
     counties = tuple(row["counties"].split(",")) if row["counties"] else ()
-    area = Area(row["level"], row["area"], row["name"], row["code"], _state(line, row), counties)
+    area = Area(level, row["area"], row["name"], row["code"], _state(line, row), counties)
     _check_place(line, area)
     return area
 
 
 def _state(line: str, row: Mapping[str, str]) -> int | None:
-    if row["level"] == "national" and not row["state_fips"]:
+    if level_named(row["level"]) == "nation" and not row["state_fips"]:
         return None
     if not re.fullmatch("[0-9]{1,2}", row["state_fips"]):
         raise InputError(
@@ -86,15 +92,15 @@ def _state(line: str, row: Mapping[str, str]) -> int | None:
 
 
 def _check_place(line: str, area: Area) -> None:
-    if area.level == "states" and area.code != str(area.state):
+    if area.level == "state" and area.code != str(area.state):
         raise InputError(f"{line} has the code {area.code!r}, but state_fips {area.state}")
-    if area.level == "districts" and not (
+    if area.level == "district" and not (
         re.fullmatch("[0-9]{3,4}", area.code) and int(area.code) // 100 == area.state
     ):
         raise InputError(
             f"{line} has the code {area.code!r}; give state_fips * 100 + the district's number"
         )
-    if area.level == "cities" and not area.counties:
+    if area.level == "city" and not area.counties:
         raise InputError(f"{line} is a city without counties; list their codes, comma-separated")
     for county in area.counties:
         if not re.fullmatch("[0-9]{5}", county):
@@ -112,33 +118,34 @@ def _refuse_repeats(path: str | Path, areas: Iterable[Area]) -> None:
 def select(areas: Iterable[Area], wanted: Mapping[str, str | Iterable[str]]) -> list[Area]:
     """Return the areas that `wanted` asks for, in the order of `areas`.
 
-    `wanted` maps a level to "all" or to a list of short names; a level not mentioned gives none.
+    `wanted` maps a level's folder to "all" or to a list of short names; a level not mentioned gives
+    none.
 
     Raises:
         InputError: a level or a name that does not exist; suggests the nearest one.
     """
     areas = list(areas)
     chosen = set()
-    for level, names in wanted.items():
-        if level not in LEVELS:
-            raise InputError(f"areas.{level}: no such level; use {', '.join(LEVELS)}")
-        known = [area.area for area in areas if area.level == level]
+    for folder, names in wanted.items():
+        if folder not in FOLDERS.values():
+            raise InputError(f"areas.{folder}: no such level; use {', '.join(FOLDERS.values())}")
+        known = [area.area for area in areas if area.folder == folder]
         if names == "all":
             chosen.update(known)
             continue
         if isinstance(names, str):
-            raise InputError(f"areas.{level}: {names!r} is no list; write [{names}], or all")
+            raise InputError(f"areas.{folder}: {names!r} is no list; write [{names}], or all")
         for name in names:
             if name not in known:
-                raise InputError(_unknown(level, name, known))
+                raise InputError(_unknown(folder, name, known))
             chosen.add(name)
     return [area for area in areas if area.area in chosen]
 
 
-def _unknown(level: str, name: str, known: list[str]) -> str:
+def _unknown(folder: str, name: str, known: list[str]) -> str:
     by_upper = {area.upper(): area for area in known}
     near = difflib.get_close_matches(str(name).upper(), by_upper, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(by_upper[match] for match in near)}?" if near else (
         f"see the {len(known)} of this level in the table of areas"
     )  # fmt: skip
-    return f"areas.{level}: no area {name!r}; {hint}"
+    return f"areas.{folder}: no area {name!r}; {hint}"

@@ -18,5 +18,20 @@ DISTRICT_CODES = 100 * STATE_CODES
 # The 50 states and the District of Columbia; the FIPS codes left out were kept for territories.
 STATES = tuple(sorted(set(range(1, STATE_CODES)) - {3, 7, 14, 43, 52}))
 
-# The levels of targets, as their databases spell them; areas have one more, that of cities.
-TARGET_LEVELS = ("national", "state", "district")
+LEVELS = ("nation", "state", "district", "city")
+# The levels of targets.
+TARGET_LEVELS = LEVELS[:3]
+# Where the files of a level's areas lie: `areas/{folder}/{area}.h5`.
+FOLDERS = {"nation": "national", "state": "states", "district": "districts", "city": "cities"}
+# How target databases, and the files made after them, spell the first of the levels.
+NATION_IN_DATABASES = "national"
+
+_SPELLINGS = {folder: level for level, folder in FOLDERS.items()}
+
+
+def level_named(word: str) -> str:
+    """Return a level however it is spelled: as here, as a folder, or as target databases do.
+
+    A word that is no level comes back as it is, for the caller to refuse.
+    """
+    return _SPELLINGS.get(word, word)

@@ -187,10 +187,10 @@ def columns_in_area(area: Area, geography: Geography) -> np.ndarray:
 
     A city is the sum of its counties.
     """
-    if area.level == "national":
+    if area.level == "nation":
         return np.ones(len(geography), dtype=bool)
-    if area.level == "states":
+    if area.level == "state":
         return geography.state == area.state
-    if area.level == "districts":
+    if area.level == "district":
         return geography.district == int(area.code)
     return np.isin(geography.county, np.array(area.counties, dtype="S5"))

@@ -110,7 +110,7 @@ class _RowsByPlace:
         rows = np.flatnonzero(of_measure)
         level = targets["geo_level"].to_numpy()[rows]
         place = targets["geographic_id"].to_numpy()[rows]
-        self._national = rows[level == "national"]
+        self._national = rows[level == "nation"]
         self._tables = []
         for name, n_codes in (("state", STATE_CODES), ("district", DISTRICT_CODES)):
             table = np.full(n_codes, -1, dtype=np.int64)

@@ -18,10 +18,10 @@ SMALLEST_SIZE = 0.5
 
 ROLE_COLOURS = {"fitted": "tab:blue", "held_out": "tab:orange", "merged": "tab:gray"}
 _LEVEL_COLOURS = {
-    "national": "tab:red",
-    "states": "tab:blue",
-    "districts": "tab:gray",
-    "cities": "tab:green",
+    "nation": "tab:red",
+    "state": "tab:blue",
+    "district": "tab:gray",
+    "city": "tab:green",
 }
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from localcal.errors import InputError
-from localcal.geography.areas import LEVELS, Area, select
+from localcal.geography.areas import Area, select
+from localcal.geography.codes import FOLDERS
 from localcal.run.complaints import Problem, did_you_mean, problems
 from localcal.run.sections import Config, chunks_of
 from localcal.run.values import plain
@@ -95,11 +96,11 @@ def wanted_areas(
         InputError: the config names an area that the table does not have.
     """
     wanted: list[Area] = []
-    for level in LEVELS:
+    for folder in FOLDERS.values():
         try:
-            wanted += select(areas, {level: section[level]})
+            wanted += select(areas, {folder: section[folder]})
         except InputError as error:
-            raise InputError(f"{_origin(('areas', level), sources)}: {error}") from error
+            raise InputError(f"{_origin(('areas', folder), sources)}: {error}") from error
     return wanted
 
 
@@ -109,11 +110,11 @@ def parents(areas: Sequence[Area]) -> dict[str, str]:
     Raises:
         InputError: a district's state is not among the areas.
     """
-    states = {area.state: area.area for area in areas if area.level == "states"}
-    orphans = [a.area for a in areas if a.level == "districts" and a.state not in states]
+    states = {area.state: area.area for area in areas if area.level == "state"}
+    orphans = [a.area for a in areas if a.level == "district" and a.state not in states]
     if orphans:
         raise InputError(f"areas.path: district {orphans[0]} lies in a state the table lacks")
-    return {a.area: states[a.state] if a.level == "districts" else a.area for a in areas}
+    return {a.area: states[a.state] if a.level == "district" else a.area for a in areas}
 
 
 def target_hints(
@@ -132,16 +133,16 @@ def target_hints(
                     f"{argument} belongs to run '{other}', but the configured run is "
                     f"'{run_id}'; add --config run_id={other} after the file"
                 )
-            case ["runs", _, "areas" | "validation", level, file] if level != "totals":
-                hints += _area_hint(argument, level, Path(file).stem, areas)
+            case ["runs", _, "areas" | "validation", folder, file] if folder != "totals":
+                hints += _area_hint(argument, folder, Path(file).stem, areas)
             case ["runs", _, "matrix", "chunks", file] if file not in known:
                 hints.append(f"{argument}: run '{run_id}' has chunks {chunks[0]} to {chunks[-1]}")
     return hints
 
 
-def _area_hint(argument: str, level: str, name: str, areas: Sequence[Area]) -> list[str]:
+def _area_hint(argument: str, folder: str, name: str, areas: Sequence[Area]) -> list[str]:
     try:
-        select(areas, {level: [name]})
+        select(areas, {folder: [name]})
     except InputError as error:
         return [f"{argument}: {error}"]
     return []

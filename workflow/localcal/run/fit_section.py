@@ -170,5 +170,5 @@ class FitSection(Section):
 class NationalFit(FitSection):
     """The fit whose weights the nation's file uses."""
 
-    levels: Levels = ("national",)
+    levels: Levels = ("nation",)
     penalty: Positive = 0.1

@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from localcal.geography.codes import TARGET_LEVELS
+from localcal.geography.codes import NATION_IN_DATABASES, TARGET_LEVELS, level_named
 
 # Types of errors: one that the schema has the words for, and one that brings its own.
 NOT_ALLOWED = "not_allowed"
@@ -130,8 +130,12 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, FINITE, Field(gt=0), AS_WRITTEN]
 GivenFile = Annotated[str | None, allowing("a path, or null")]
 Names = Annotated[tuple[str, ...], AS_TUPLE, UNIQUE, EACH_ONCE]
+# As target databases spell it, the nation's level is understood too.
 Level = Annotated[
-    str, _one_of(TARGET_LEVELS), Field(json_schema_extra={"enum": list(TARGET_LEVELS)})
+    str,
+    AfterValidator(level_named),
+    _one_of(TARGET_LEVELS),
+    allowing(", ".join(TARGET_LEVELS), enum=[*TARGET_LEVELS, NATION_IN_DATABASES]),
 ]
 
 

@@ -19,8 +19,9 @@ from localcal.database.constraints import (
 from localcal.database.reader import TargetRow, best_period, read_targets_table, target_rows
 from localcal.engine.protocol import Engine, Variable
 from localcal.errors import InputError
+from localcal.geography.codes import NATION_IN_DATABASES, TARGET_LEVELS
 from localcal.targets.measures import COUNTED
-from localcal.targets.table import LEVELS, SCHEMA, Rule, match_rule
+from localcal.targets.table import SCHEMA, Rule, match_rule
 
 NAME_PREFIXES = {"state": "state_", "district": "cd_"}
 KINDS: dict[str, Kind] = {
@@ -159,7 +160,7 @@ def _check_target_variable(
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     keys = [
-        (LEVELS.index(row.geo_level), row.variable, row.reform_id, row.geographic_id)
+        (TARGET_LEVELS.index(row.geo_level), row.variable, row.reform_id, row.geographic_id)
         for row in target_rows(table)
     ]
     # The sort is stable, so ties stay in the order of target_id, in which they were read.
@@ -170,7 +171,7 @@ def _name(row: TargetRow) -> str:
     place = (
         NAME_PREFIXES[row.geo_level] + row.geographic_id
         if row.geo_level in NAME_PREFIXES
-        else row.geo_level
+        else NATION_IN_DATABASES
     )
     parts = [place, f"{row.variable}_expenditure" if row.reform_id else row.variable]
     if row.constraints:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
+from localcal.geography.codes import NATION_IN_DATABASES, TARGET_LEVELS, level_named
 
 SCHEMA = pa.schema(
     [
@@ -30,7 +31,6 @@ SCHEMA = pa.schema(
         ("source", pa.string()),
     ]
 )
-LEVELS = ("national", "state", "district")
 RULE_KEYS = ("variable", "geo_level", "domain_variable")
 
 Rule = Mapping[str, str]
@@ -46,6 +46,8 @@ def write_targets(frame: pd.DataFrame, path: str | Path) -> None:
     Raises:
         InputError: the disk is full.
     """
+    levels = frame["geo_level"].replace("nation", NATION_IN_DATABASES)
+    frame = frame.assign(geo_level=levels)
     # from_pandas=False keeps a tolerance of NaN a number instead of a null.
     columns = [
         pa.array(frame[field.name].to_numpy(), type=field.type, from_pandas=False)
@@ -74,7 +76,8 @@ def read_targets(path: str | Path) -> pd.DataFrame:
     for name in SCHEMA.names:
         if table.column(name).null_count:
             raise InputError(f"{path}: column {name} has empty cells; {remedy}")
-    return table.to_pandas()
+    frame = table.to_pandas()
+    return frame.assign(geo_level=frame["geo_level"].map(level_named))
 
 
 def match_rule(table: pd.DataFrame, rule: Rule, label: str) -> np.ndarray:
@@ -91,8 +94,10 @@ def match_rule(table: pd.DataFrame, rule: Rule, label: str) -> np.ndarray:
             raise InputError(f"{label} has the unknown key {key!r}; use {', '.join(RULE_KEYS)}")
         if not isinstance(wanted, str):
             raise InputError(f"{label}: {key} is {wanted!r}; give a text, '' for no domain")
-        if key == "geo_level" and wanted not in LEVELS:
-            raise InputError(f"{label}: no such geo_level; use {', '.join(LEVELS)}")
+        if key == "geo_level":
+            wanted = level_named(wanted)
+            if wanted not in TARGET_LEVELS:
+                raise InputError(f"{label}: no such geo_level; use {', '.join(TARGET_LEVELS)}")
         mask &= (table[key] == wanted).to_numpy(dtype=bool)
     if not mask.any():
         raise InputError(f"{label} matches no target; correct it or remove it")

@@ -35,10 +35,10 @@ FLOAT_PRECISION = 1e-6
 # Totals beyond these are wrong whatever the target says: (dollars, persons, households and other
 # units), from the reference pipeline's checks before staging.
 CEILINGS = {
-    "national": (30e12, 340e6 * 1.1, 200e6),
-    "states": (5e12, 40e6 * 1.1, 25e6),
-    "cities": (5e12, 40e6 * 1.1, 25e6),
-    "districts": (500e9, 1.2e6, 0.8e6),
+    "nation": (30e12, 340e6 * 1.1, 200e6),
+    "state": (5e12, 40e6 * 1.1, 25e6),
+    "city": (5e12, 40e6 * 1.1, 25e6),
+    "district": (500e9, 1.2e6, 0.8e6),
 }
 
 COLUMNS = [
@@ -91,7 +91,7 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
     targets = read_targets(inputs.targets)
     rows = rows_of_area(area, targets)
     simulated = _simulated(inputs, rows)
-    if area.level == "districts":
+    if area.level == "district":
         compare_records(area, inputs.area, inputs.parent)
     matrix = open_csr(inputs.matrix)
     sources = {"targets": inputs.targets, "geography": inputs.geography}
@@ -102,7 +102,7 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
             f"{inputs.weights}: has {weight.size} weights, the matrix "
             f"{matrix.shape[1]} columns; {REMAKE}"
         )
-    if area.level == "cities":
+    if area.level == "city":
         places = read_geography(inputs.geography)
         weight = np.where(columns_in_area(area, places), weight, 0).astype(weight.dtype)
     estimate, mass = weighted_rows(matrix, rows, weight)
@@ -144,7 +144,7 @@ def _table(
     area: Area, targets: pd.DataFrame, simulated: np.ndarray, estimate: np.ndarray
 ) -> pd.DataFrame:
     official = targets["value"].to_numpy()
-    if area.level == "cities":
+    if area.level == "city":
         official = np.full(len(targets), np.nan)
     error = simulated - official
     rel_error = np.divide(error, official, out=np.full(error.size, np.nan), where=official != 0)
@@ -211,7 +211,7 @@ def summarize_validation(
     """Write errors by level over all areas.
 
     Args:
-        table_paths: "{level}/{area}" to the area's table.
+        table_paths: "{folder}/{area}" to the area's table.
         areas: every area of the run.
         targets_path: the targets.
         path: the summary to write.
@@ -222,7 +222,7 @@ def summarize_validation(
     targets = read_targets(targets_path)
     tables = []
     for area in areas:
-        name = f"{area.level}/{area.area}"
+        name = f"{area.folder}/{area.area}"
         table = read_table(table_paths[name], SUMMARIZED, texts=["area"])
         expected = rows_of_area(area, targets).size
         if len(table) != expected:

@@ -28,10 +28,9 @@ def rows_of_area(area: Area, targets: pd.DataFrame) -> np.ndarray:
     matrix x weights.
     """
     level, place = targets["geo_level"].to_numpy(), targets["geographic_id"].to_numpy()
-    if area.level in ("national", "cities"):
-        return np.flatnonzero(level == "national")
-    name = {"states": "state", "districts": "district"}[area.level]
-    return np.flatnonzero((level == name) & (place == area.code))
+    if area.level in ("nation", "city"):
+        return np.flatnonzero(level == "nation")
+    return np.flatnonzero((level == area.level) & (place == area.code))
 
 
 def simulate_area(
@@ -49,7 +48,7 @@ def simulate_area(
     targets = read_targets(targets_path)
     population = read_population(area_path)
     rows = rows_of_area(area, targets)
-    if area.level == "states":
+    if area.level == "state":
         district = targets["geo_level"].to_numpy() == "district"
         codes = pd.to_numeric(targets["geographic_id"], errors="coerce").to_numpy()
         rows = np.concatenate([rows, np.flatnonzero(district & (codes // 100 == area.state))])

@@ -233,7 +233,7 @@ def area_table(table: pd.DataFrame, columns: "Columns", weights: np.ndarray) -> 
     held-out ones, by the final and by the base weights.
     """
     everywhere = np.zeros(len(weights), dtype=np.int32)
-    places = {"national": everywhere, "state": columns.state, "district": columns.district}
+    places = {"nation": everywhere, "state": columns.state, "district": columns.district}
     parts = [_area_sizes(level, area, columns, weights) for level, area in places.items()]
     sizes = pd.concat(parts, ignore_index=True)
     keys = ["level", "area"]
@@ -280,7 +280,7 @@ def _area_sizes(
     return pd.DataFrame(
         {
             "level": level,
-            "area": ["US"] if level == "national" else areas.astype(str),
+            "area": ["US"] if level == "nation" else areas.astype(str),
             "columns": np.bincount(position[columns.design_weight > 0], minlength=count),
             "records": np.bincount(position[kept], minlength=count),
             "sum_of_weights": total,

@@ -17,7 +17,6 @@ import pandas as pd
 
 logger = logging.getLogger(__name__)
 
-LEVELS = ("national", "state", "district")
 FAMILY = ["variable", "reform_id", "constraints"]
 # Above this, levels do not merely differ by rounding or timing: the report names the family.
 CONTRADICTION = 0.02
@@ -101,7 +100,7 @@ def _scale_family(
     districts: set[int],
 ) -> list[_Step]:
     """Fill `factors` of one family's rows, nation first; return the steps that applied."""
-    nation = family.index[family["geo_level"] == "national"].to_numpy()
+    nation = family.index[family["geo_level"] == "nation"].to_numpy()
     state = _by_area(family, "state")
     district = _by_area(family, "district")
     steps = []

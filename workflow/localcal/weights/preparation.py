@@ -256,7 +256,7 @@ def _slots(
 def _siblings(targets: pd.DataFrame, candidates: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the row numbers of one family's candidates in one state, or of its states."""
     rows = targets.reset_index(drop=True)[candidates]
-    rows = rows[rows["geo_level"] != "national"]
+    rows = rows[rows["geo_level"] != "nation"]
     area = rows["geographic_id"].astype(int)
     parent = np.where(rows["geo_level"] == "district", area // 100, 0)
     keys = [*FAMILY, "geo_level"]

@@ -11,6 +11,6 @@ from tests.fit_case import make_case
 
 def test_a_loss_counts_fitted_targets_only():
     case = make_case(3)
-    result = fit_weights(**case.arguments(), settings=Settings(levels=("national",)), seed=0)
+    result = fit_weights(**case.arguments(), settings=Settings(levels=("nation",)), seed=0)
     same = describe_refit(result, case.matrix, L0Weights(result.weights, {})).report["l0"]
     assert same["loss_before_refit"] == pytest.approx(same["loss_after_refit"], rel=1e-9)
