@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localcal.errors import InputError
 from localcal.jobs.progress import Progress
 from localcal.weights.checkpoint import Checkpoint, Result
 from localcal.weights.descent import Certificate, Position, Shuffler, Watch, descend
-from localcal.weights.newton import MOST_TARGETS, products, solve_newton
+from localcal.weights.newton import solve_newton
 from localcal.weights.problem import Problem
+from localcal.weights.rank import refuse_too_few
 from localcal.weights.selection import Draw, district_shares, draw_records, exchange_records
 from localcal.weights.settings import Settings
 
@@ -56,9 +56,6 @@ HUBER_ROUNDS = 4
 HUBER_SWEEPS = 40
 # Rounds end when no Huber weight moves by more.
 SMALLEST_HUBER_CHANGE = 0.01
-
-# Rows scaled to length 1 are independent if more than this is left of a row's square.
-INDEPENDENT = 1e-8
 
 
 @dataclass(frozen=True)
@@ -116,49 +113,6 @@ def solve(
         return solver.fit_all(prior)
     refuse_too_few(problem, settings.records)
     return solver.fit_selected(rng, prior, None)
-
-
-def refuse_too_few(problem: Problem, records: int) -> None:
-    """Refuse fewer records than independent equations: in general no weights meet them all.
-
-    A basic solution of as many equations as the matrix has rank needs that many records. Rows
-    that follow from others, as harmonized levels do, do not count, except where there are more
-    than MOST_TARGETS: to find them would take longer than the fit.
-    """
-    n_equations = len(problem.goal)
-    if records >= n_equations:
-        return
-    is_counted = n_equations <= MOST_TARGETS
-    rank = count_independent(problem) if is_counted else n_equations
-    if records < rank:
-        raise InputError(
-            f"weights.records: {records} asked for, but there are {rank} "
-            f"{'independent' if is_counted else 'fitted'} targets, which take at least as many "
-            f"records; ask for {rank} or more, for 'all', or fit fewer targets"
-        )
-    logger.warning(
-        "weights.records: %d records for %d fitted targets, %d of them independent; so few can "
-        "rarely meet them all", records, n_equations, rank,
-    )  # fmt: skip
-
-
-def count_independent(problem: Problem) -> int:
-    """Return the numerical rank of A, by Cholesky with pivoting of A A'."""
-    gram = products(problem, np.ones(len(problem.base)))
-    length = np.sqrt(np.diag(gram))
-    gram /= length[:, None] * length
-    rank, left = 0, np.diag(gram).copy()
-    factor = np.zeros_like(gram)
-    while rank < len(left):
-        pivot = int(np.argmax(left))
-        if left[pivot] <= INDEPENDENT:
-            break
-        row = gram[pivot] - factor[:rank, pivot] @ factor[:rank]
-        factor[rank] = row / np.sqrt(left[pivot])
-        left = left - factor[rank] ** 2
-        left[pivot] = 0.0
-        rank += 1
-    return rank
 
 
 @dataclass
