@@ -35,8 +35,9 @@ def _h5(path: Path) -> Iterator[Damage]:
         file.visititems(visit)
     for place, attribute in found:
         yield (
-            f"without {place}" if attribute is None else f"without the attribute {attribute} of "
-            f"{place}",
+            f"without {place}"
+            if attribute is None
+            else f"without the attribute {attribute} of {place}",
             lambda place=place, attribute=attribute: _rob_h5(path, place, attribute),
         )
 
@@ -64,12 +65,11 @@ def _jsonl(path: Path) -> Iterator[Damage]:
         rest = json.dumps({name: value for name, value in entry.items() if name != key})
         text = "\n".join([*before, rest]) + "\n"
         yield f"without {key}", lambda text=text: path.write_text(text) and None
-    for change, place in [(entry["changes"][0], number) for number in (0,)]:
-        for key in change:
-            fewer = json.loads(last)
-            del fewer["changes"][place][key]
-            text = "\n".join([*before, json.dumps(fewer)]) + "\n"
-            yield f"without {key} of a change", lambda text=text: path.write_text(text) and None
+    for key in entry["changes"][0]:
+        fewer = json.loads(last)
+        del fewer["changes"][0][key]
+        text = "\n".join([*before, json.dumps(fewer)]) + "\n"
+        yield f"without {key} of a change", lambda text=text: path.write_text(text) and None
     yield from _foreign_byte(path)
 
 
@@ -118,7 +118,6 @@ def _parquet(path: Path) -> Iterator[Damage]:
             f"without the column {name}",
             lambda name=name: pq.write_table(table.drop_columns([name]), path),
         )
-    yield "without its last row", lambda: pq.write_table(table.slice(0, len(table) - 1), path)
 
 
 def _npy(path: Path) -> Iterator[Damage]:
@@ -133,9 +132,6 @@ def _npz(path: Path) -> Iterator[Damage]:
     for name in content:
         rest = {key: array for key, array in content.items() if key != name}
         yield f"without {name}", lambda rest=rest: np.savez(path, **rest)
-        if content[name].ndim:
-            short = content | {name: content[name][:-1]}
-            yield f"with a short {name}", lambda short=short: np.savez(path, **short)
     about = json.loads(str(content["about"]))
     for key in about:
         rest = content | {"about": json.dumps({k: v for k, v in about.items() if k != key})}

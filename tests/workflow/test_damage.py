@@ -107,14 +107,18 @@ def _tell(counts: dict[str, Counter]) -> None:
     rows = [(product, *(str(found[kind]) for kind in kinds)) for product, found in counts.items()]
     total = sum(counts.values(), Counter())
     rows = [("product", *kinds), *rows, ("all", *(str(total[kind]) for kind in kinds))]
-    table = "".join(f"{name:34}{''.join(f'{cell:>9}' for cell in cells)}\n" for name, *cells in rows)
+    table = "".join(
+        f"{name:34}{''.join(f'{cell:>9}' for cell in cells)}\n" for name, *cells in rows
+    )
     sys.stdout.write(f"\n{table}")
     if path := os.environ.get("LOCALCAL_DAMAGE_TABLE"):
         Path(path).write_text(table)
 
 
 def test_every_product_of_the_run_is_damaged(walk):
-    found = {path.relative_to(walk.run).as_posix() for path in walk.run.rglob("*") if path.is_file()}
+    found = {
+        path.relative_to(walk.run).as_posix() for path in walk.run.rglob("*") if path.is_file()
+    }
     assert sorted(name for name in found if not READ_BY_NOBODY.match(name)) == PRODUCTS
 
 

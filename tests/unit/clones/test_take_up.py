@@ -111,7 +111,7 @@ def test_wrong_rates_are_refused_by_name(tmp_path, located, row, message):
 
 def test_a_table_of_rates_without_a_column_is_refused(tmp_path, located):
     (tmp_path / "rates.csv").write_text("variable,rate\nx,0.1\n")
-    with pytest.raises(InputError, match=r"rates\.csv: lacks the column"):
+    with pytest.raises(InputError, match=r"rates\.csv: has no column"):
         freeze_values(*located, [], tmp_path / "rates.csv", 0, StandIn())
 
 

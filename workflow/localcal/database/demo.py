@@ -4,19 +4,20 @@ The database has the schema of PolicyEngine's policy_data.db, so that one reader
 row of every table becomes one target; what a table does not hold, the database does not hold.
 """
 
-import csv
 import errno
 import hashlib
 import math
 import re
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from localcal.database.constraints import Constraint
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
+from localcal.files.rows import read_rows
+from localcal.geography.areas import Area, read_areas
 
 COLUMNS = ("geo_level", "code", "variable", "period", "constraints", "value", "source")
 
@@ -107,14 +108,6 @@ LEFT JOIN places AS p ON p.stratum_id = t.stratum_id;
 """
 
 
-class Constraint(NamedTuple):
-    """One condition on the members of a stratum; the value as the database stores it, text."""
-
-    variable: str
-    operation: str
-    value: str
-
-
 class Figure(NamedTuple):
     """One published figure: a row of a table, checked."""
 
@@ -152,7 +145,7 @@ def write_demo_database(published: Path, areas: Path, path: Path) -> None:
     Raises:
         InputError: a table is missing, or a row in it is unreadable, unknown or a duplicate.
     """
-    codes = _read_codes(areas)
+    codes = _codes(areas)
     figures = _read_figures(published, codes)
     with atomic_path(path) as part, closing(sqlite3.connect(part)) as connection:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
@@ -168,56 +161,29 @@ def write_demo_database(published: Path, areas: Path, path: Path) -> None:
             raise OSError(errno.ENOSPC, str(error)) from error
 
 
-def _read_rows(
-    path: Path, delimiter: str, columns: tuple[str, ...]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield every row with the words that say where it stands."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, delimiter=delimiter)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(
-                    f"{path}: no column {missing[0]!r}; the columns are {', '.join(columns)}"
-                )
-            for row in reader:
-                place = f"{path}, line {reader.line_num}"
-                if None in row or None in row.values():
-                    raise InputError(
-                        f"{place}: not {len(reader.fieldnames or ())} fields as in its first line; "
-                        "mend the row"
-                    )
-                yield place, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: unreadable ({error}); give a table in UTF-8") from error
-
-
-def _read_codes(areas: Path) -> dict[str, dict[str, str]]:
+def _codes(areas: Path) -> dict[str, dict[str, str]]:
     """Return, by level of the published tables, the name of every area by its code."""
-    known = {level: plural for level, (plural, _) in LEVELS.items()}
-    codes: dict[str, dict[str, str]] = {plural: {} for plural in known.values()}
-    for place, row in _read_rows(areas, "\t", ("level", "name", "code")):
-        level, code = row["level"], row["code"]
-        if level not in codes:
+    known = {plural: level for level, (plural, _) in LEVELS.items()}
+    codes: dict[str, dict[str, str]] = {level: {} for level in LEVELS}
+    for area in read_areas(areas):
+        if area.level not in known:
             continue
+        level = known[area.level]
         # A stratum's parent must come before it.
-        if not _has_parent(level, code, codes):
+        if not _has_parent(level, area, codes):
             raise InputError(
-                f"{place}: {code!r} does not belong among the {level} so far; list the nation as "
-                "US, then the states by FIPS code, then their districts as state * 100 + district"
+                f"{areas}: {area.code!r} does not belong among the {area.level} so far; list the "
+                "nation as US, then the states by FIPS code, then their districts as state * 100 "
+                "+ district"
             )
-        codes[level][code] = row["name"]
-    return {level: codes[plural] for level, plural in known.items()}
+        codes[level][area.code] = area.name
+    return codes
 
 
-def _has_parent(level: str, code: str, codes: dict[str, dict[str, str]]) -> bool:
+def _has_parent(level: str, area: Area, codes: dict[str, dict[str, str]]) -> bool:
     if level == "national":
-        return code == "US"
-    if not re.fullmatch("[1-9][0-9]*", code):
-        return False
-    if level == "states":
-        return "US" in codes["national"]
-    return str(int(code) // 100) in codes["states"]
+        return area.code == "US"
+    return "US" in codes["national"] if level == "state" else str(area.state) in codes["state"]
 
 
 def _read_figures(published: Path, codes: dict[str, dict[str, str]]) -> list[Figure]:
@@ -227,7 +193,7 @@ def _read_figures(published: Path, codes: dict[str, dict[str, str]]) -> list[Fig
     figures: list[Figure] = []
     seen: dict[tuple, str] = {}
     for table in tables:
-        for place, row in _read_rows(table, ",", COLUMNS):
+        for place, row in read_rows(table, COLUMNS):
             figure = _parse(place, row, codes)
             key = (*figure[1:5], tuple(sorted(figure.constraints)))
             if key in seen:
@@ -313,7 +279,7 @@ def _fill(
         if figure.constraints:
             inherited = _place_constraints(figure.geo_level, figure.code)
             notes = f"{codes[figure.geo_level][figure.code]}: " + ", ".join(
-                "".join(constraint) for constraint in figure.constraints
+                map(str, figure.constraints)
             )
             stratum = strata.add(stratum, inherited + figure.constraints, notes)
         connection.execute(
