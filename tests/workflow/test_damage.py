@@ -32,7 +32,7 @@ PRODUCTS = sorted({product for job in JOBS for product in job.reads})
 # How a next step begins.
 NEXT_STEP = re.compile(
     r"[;,] (or |then |whichever )?"
-    r"(add|choose|complete|correct|delete|exclude|fetch|give|make|rebuild|remove|restore|set) "
+    r"(add|choose|complete|correct|delete|exclude|fetch|give|make|rebuild|remove|restore|set|start) "
 )
 
 
@@ -116,9 +116,8 @@ def _tell(counts: dict[str, Counter]) -> None:
 
 
 def test_every_product_of_the_run_is_damaged(walk):
-    found = {
-        path.relative_to(walk.run).as_posix() for path in walk.run.rglob("*") if path.is_file()
-    }
+    files = [path for path in walk.run.rglob("*") if path.is_file()]
+    found = [path.relative_to(walk.run).as_posix() for path in files]
     assert sorted(name for name in found if not READ_BY_NOBODY.match(name)) == PRODUCTS
 
 

@@ -100,7 +100,8 @@ def _read_arrays(path: Path, file: h5py.File, remedy: str) -> tuple[dict[str, np
             )
         if len(group) > 1:
             raise InputError(
-                f"{path}: '{name}' has {len(group)} periods ({', '.join(group)}); keep one or {remedy}"
+                f"{path}: '{name}' has {len(group)} periods ({', '.join(group)}); keep one or "
+                f"{remedy}"
             )
         (period,) = group
         arrays[name] = group[period][()]

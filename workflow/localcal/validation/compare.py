@@ -112,7 +112,8 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
         raise InputError(
             f"{inputs.area}: {targets['name'].iloc[rows[first]]} comes to {simulated[first]} in "
             f"the model but to {estimate[first]} as matrix x weights ({np.count_nonzero(off)} of "
-            f"{rows.size} targets disagree); the file and the matrix do not belong together; {REMAKE}"
+            f"{rows.size} targets disagree); the file and the matrix do not belong together; "
+            f"{REMAKE}"
         )
     table = _table(area, targets.iloc[rows], simulated, estimate)
     with atomic_path(path) as part:
