@@ -32,7 +32,8 @@ PRODUCTS = sorted({product for job in JOBS for product in job.reads})
 # How a next step begins.
 NEXT_STEP = re.compile(
     r"[;,] (or |then |whichever )?"
-    r"(add|choose|complete|correct|delete|exclude|fetch|give|make|rebuild|remove|restore|set|start) "
+    r"(add|choose|complete|correct|delete|exclude|fetch|give|make|rebuild|remove|restore|set"
+    r"|start) "
 )
 
 

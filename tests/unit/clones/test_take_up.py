@@ -115,6 +115,13 @@ def test_a_table_of_rates_without_a_column_is_refused(tmp_path, located):
         freeze_values(*located, [], tmp_path / "rates.csv", 0, StandIn())
 
 
+@pytest.mark.parametrize("content", [RATES_HEADER, RATES_HEADER + "x,person,,0.5\n"])
+def test_a_table_cut_short_is_refused_with_what_to_do(tmp_path, located, content):
+    (tmp_path / "rates.csv").write_text(content)
+    with pytest.raises(InputError, match=r"rates\.csv: .*; correct take_up.rates, or remove"):
+        freeze_values(*located, [], tmp_path / "rates.csv", 0, StandIn())
+
+
 def test_a_reported_benefit_anchors_the_rate_by_the_weights_of_its_units():
     """With reporters always in, all units together take up at the table's rate."""
     population = random_population(50, seed=6)
