@@ -8,6 +8,7 @@ import pandas as pd
 from localcal.areas.write import AreaInputs, write_area
 from localcal.clones.freeze import freeze_values
 from localcal.clones.frozen import write_frozen
+from localcal.files.origins import record
 from localcal.geography.areas import Area
 from localcal.geography.geography import write_geography
 from localcal.matrix.assemble import assemble_matrix
@@ -55,7 +56,7 @@ def make_run(folder):
     weights[random.random(240) < 0.4] = 0
     np.save(files["weights"], weights)
     run = files | {"fit": folder / "fit.json"}
-    run["fit"].write_text(json.dumps({"digests": area_inputs(run).digests()}))
+    run["fit"].write_text(json.dumps({"digests": record(area_inputs(run).fitted())}))
     return run
 
 

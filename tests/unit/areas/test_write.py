@@ -10,6 +10,7 @@ import localcal.areas.write
 from localcal.areas.write import write_area
 from localcal.errors import InputError
 from localcal.files.atomic import sha256_file
+from localcal.files.origins import record
 from localcal.geography.areas import Area
 from localcal.geography.geography import columns_in_area
 from localcal.population.dataset import read_population
@@ -55,7 +56,7 @@ def test_files_that_the_weights_were_not_fitted_to_are_refused(run, tmp_path, na
 def test_weights_of_another_length_are_refused(run, tmp_path):
     np.save(tmp_path / "short.npy", np.ones(100, np.float32))
     inputs = area_inputs(run, weights=tmp_path / "short.npy", fit=tmp_path / "fit.json")
-    inputs.fit.write_text(json.dumps({"digests": inputs.digests()}))
+    inputs.fit.write_text(json.dumps({"digests": record(inputs.fitted())}))
     with pytest.raises(InputError, match=r"short\.npy: has another length"):
         write_area(NATION, inputs, tmp_path / "US.h5")
 

@@ -111,7 +111,14 @@ def test_wrong_rates_are_refused_by_name(tmp_path, located, row, message):
 
 def test_a_table_of_rates_without_a_column_is_refused(tmp_path, located):
     (tmp_path / "rates.csv").write_text("variable,rate\nx,0.1\n")
-    with pytest.raises(InputError, match=r"rates\.csv: lacks the column"):
+    with pytest.raises(InputError, match=r"rates\.csv: has no column"):
+        freeze_values(*located, [], tmp_path / "rates.csv", 0, StandIn())
+
+
+@pytest.mark.parametrize("content", [RATES_HEADER, RATES_HEADER + "x,person,,0.5\n"])
+def test_a_table_cut_short_is_refused_with_what_to_do(tmp_path, located, content):
+    (tmp_path / "rates.csv").write_text(content)
+    with pytest.raises(InputError, match=r"rates\.csv: .*; correct take_up.rates, or remove"):
         freeze_values(*located, [], tmp_path / "rates.csv", 0, StandIn())
 
 

@@ -79,13 +79,13 @@ def test_residents_agree_between_nation_states_and_districts():
     by_state: dict[str, dict[int, int]] = {"state": defaultdict(int), "district": defaultdict(int)}
     for row in figures:
         total[row["geo_level"]] += int(row["value"])
-        if row["geo_level"] != "national":
+        if row["geo_level"] != "nation":
             code = int(row["code"]) // (100 if row["geo_level"] == "district" else 1)
             by_state[row["geo_level"]][code] += int(row["value"])
     assert set(total.values()) == {340_110_990}
     assert by_state["state"] == by_state["district"]
     assert Counter(row["geo_level"] for row in figures) == {
-        "national": 18,
+        "nation": 18,
         "state": 4 * 51,
         "district": 436,
     }
@@ -98,7 +98,7 @@ def test_the_age_bands_of_the_states_are_sums_of_the_nations():
         if row["constraints"]:
             low, high = row["constraints"].split(";")
             band = int(low.removeprefix("age>")), int(high.removeprefix("age<"))
-            if row["geo_level"] == "national":
+            if row["geo_level"] == "nation":
                 nation[band] = int(row["value"])
             else:
                 states[band] += int(row["value"])
@@ -112,12 +112,12 @@ def test_snap_of_the_states_adds_up_to_the_nation():
     total: dict[tuple[str, str], float] = defaultdict(float)
     for row in rows("published/usda_snap.csv"):
         total[row["variable"], row["geo_level"]] += float(row["value"])
-    assert total["snap", "national"] == total["snap", "state"]
-    assert total["household_count", "national"] == pytest.approx(
+    assert total["snap", "nation"] == total["snap", "state"]
+    assert total["household_count", "nation"] == pytest.approx(
         total["household_count", "state"], abs=0.01
     )
     # A household's benefit a month, the nation over the year.
-    month = total["snap", "national"] / total["household_count", "national"] / 12
+    month = total["snap", "nation"] / total["household_count", "nation"] / 12
     assert month == pytest.approx(352, abs=1)
 
 
@@ -128,7 +128,7 @@ def test_income_brackets_cover_all_returns_once():
     for row in rows("published/irs_income.csv"):
         conditions = row["constraints"].split(";")
         assert conditions[0] == "tax_unit_is_filer==1"
-        if row["geo_level"] != "national" or "eitc" in row["constraints"]:
+        if row["geo_level"] != "nation" or "eitc" in row["constraints"]:
             continue
         if len(conditions) == 1:
             whole[row["variable"]] = int(row["value"])

@@ -112,3 +112,10 @@ def test_ranges_of_rows_cover_all_rows_once_and_hold_no_more_entries_than_asked_
     assert all(
         stop - start == 1 or indptr[stop] - indptr[start] <= 1_500_000 for start, stop in ranges
     )
+
+
+def test_a_file_that_does_not_say_what_it_must_is_refused(tmp_path):
+    write_csr(tmp_path / "m.h5", random_matrix(), {"engine": "1"})
+    assert open_csr(tmp_path / "m.h5", ["engine"]).attributes["engine"] == "1"
+    with pytest.raises(InputError, match=r"m\.h5: damaged, does not say its targets; remove it"):
+        open_csr(tmp_path / "m.h5", ["engine", "targets"])

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from localcal.errors import InputError
-from localcal.files.origins import record, refuse_other
+from localcal.files.origins import record, refuse_other, refuse_other_files
 
 
 @pytest.fixture
@@ -41,3 +41,12 @@ def test_a_product_that_does_not_say_what_it_was_made_from_is_refused(inputs):
     del recorded["weights"]
     with pytest.raises(InputError, match="product.h5: does not say which weights it was made from"):
         refuse_other("product.h5", recorded, record(inputs))
+
+
+def test_product_and_changed_file_are_both_named_since_either_may_be_wrong(inputs):
+    recorded = record(inputs)
+    assert refuse_other_files("product.h5", recorded, inputs) == recorded
+    inputs["geography"].write_text("elsewhere")
+    message = f"product.h5: made from another .*; remove whichever of it and {inputs['geography']} "
+    with pytest.raises(InputError, match=message):
+        refuse_other_files("product.h5", recorded, inputs)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from localcal.errors import InputError
-from localcal.files.table import Table
+from localcal.files.table import Table, read_table
 
 TEXT = "code,count,share\n00123,7,0.5\n12345,08,\n00009,9,many\n"
 
@@ -46,3 +46,25 @@ def test_complaints_count_a_csv_file_s_lines_and_a_parquet_file_s_rows(path):
         table.codes(("code",), 4)
     with pytest.raises(InputError, match="has no column 'fips' or 'name', only code, count"):
         table.codes(("fips", "name"), 5)
+
+
+def test_asked_for_columns_of_a_table_of_the_run_are_returned(tmp_path):
+    (tmp_path / "t.csv").write_text(TEXT)
+    table = read_table(tmp_path / "t.csv", ("count", "code"), ["code"])
+    assert table.columns.tolist() == ["count", "code"]
+    assert table["code"].tolist() == ["00123", "12345", "00009"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (TEXT[:-1], "its last line is cut short"),
+        (TEXT[:-6], "its last line is cut short"),
+        ("", "no table"),
+        ("count,share\n1,2\n", "lacks the column code"),
+    ],
+)
+def test_a_damaged_table_of_the_run_is_refused(tmp_path, content, complaint):
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(InputError, match=rf"t\.csv: damaged, {complaint}.*; remove it"):
+        read_table(tmp_path / "t.csv", ("code",), ["code"])

@@ -5,15 +5,21 @@ from pathlib import Path
 
 import pandas as pd
 
+from localcal.files.atomic import write_json
+from localcal.files.origins import record
 from localcal.report.page import ReportInputs, ReportOutputs, write_report
 
 
 def write(folder: Path, fit, simulated: pd.DataFrame) -> dict[str, Path]:
     """Write a report and return its files."""
     folder.mkdir()
-    for area, rows in simulated.groupby("area"):
-        rows.to_csv(folder / f"{area}.csv", index=False)
-    (folder / "validation.json").write_text('{"areas": 2, "rows": 3, "insane": ["CA/b"]}')
+    tables = {}
+    for (level, area), rows in simulated.groupby(["level", "area"], sort=False):
+        tables[f"{level}/{area}"] = folder / level / f"{area}.csv"
+        tables[f"{level}/{area}"].parent.mkdir()
+        rows.to_csv(tables[f"{level}/{area}"], index=False)
+    summary = {"areas": 2, "rows": 3, "insane": ["CA/b"], "digests": record(tables)}
+    write_json(folder / "validation.json", summary)
     (folder / "matrix.json").write_text('{"shape": [4, 4], "nnz": 9, "impossible": []}')
     names = ("errors.png", "sizes.png", "weights.png", "simulated.png", "families.csv")
     names += ("worst.csv", "areas.csv", "index.html")
@@ -21,7 +27,7 @@ def write(folder: Path, fit, simulated: pd.DataFrame) -> dict[str, Path]:
     write_report(
         [fit, fit],
         ReportInputs(
-            [folder / "CA.csv", folder / "NYC.csv"],
+            list(tables.values()),
             folder / "validation.json",
             folder / "matrix.json",
         ),

@@ -214,6 +214,19 @@ def test_a_damaged_record_is_named(run, name):
         differences(run.folder, {})
 
 
+def test_an_empty_history_and_a_file_without_its_digest_are_damage_too(run):
+    run.freeze()
+    (run.folder / "history.jsonl").write_text("")
+    with pytest.raises(InputError, match="history.jsonl: holds nothing; restore or delete it"):
+        differences(run.folder, {})
+    (run.folder / "history.jsonl").unlink()
+    record = json.loads((run.folder / "run.json").read_text())
+    record["inputs"] = {"areas.path": {"path": "areas.tsv"}}
+    (run.folder / "run.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="run.json: does not say which areas.path .*; restore it"):
+        differences(run.folder, {})
+
+
 def _hold(folder: Path, taken, finish) -> None:
     take_lock(folder)
     taken.set()

@@ -47,7 +47,12 @@ def test_a_written_trace_is_read_back_and_has_the_same_bytes_twice(tmp_path):
 def test_a_file_that_is_no_trace_is_refused(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["base"] = np.ones(3)
-    with pytest.raises(InputError, match="not the trace.h5 of a fit; it lacks probability"):
+    with pytest.raises(InputError, match="not the trace.h5 of a fit, it lacks probability"):
+        read_trace(tmp_path / "other.h5")
+    with h5py.File(tmp_path / "other.h5", "a") as file:
+        for name in ("probability", "dense_factor", "factor"):
+            file[name] = np.ones(4)
+    with pytest.raises(InputError, match="its arrays differ in length; remove it"):
         read_trace(tmp_path / "other.h5")
 
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from localcal.clones.frozen import read_frozen
 from localcal.clones.locate import locate
-from localcal.errors import InputError
+from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import require_space
 from localcal.files.documents import read_array, read_json
 from localcal.files.hdf5 import create_h5, open_h5
-from localcal.files.origins import record, refuse_other
+from localcal.files.origins import refuse_other_files
 from localcal.geography.areas import Area
 from localcal.geography.geography import Geography, columns_in_area, read_geography, take_columns
 from localcal.jobs.progress import Progress
@@ -43,9 +43,9 @@ class AreaInputs:
     fit: Path
     """The report of the fit, which says what the weights were fitted to."""
 
-    def digests(self) -> dict[str, str]:
-        """Return the SHA-256 of all but the report, by name."""
-        return record({name: path for name, path in vars(self).items() if name != "fit"})
+    def fitted(self) -> dict[str, Path]:
+        """Return all but the report, by name."""
+        return {name: path for name, path in vars(self).items() if name != "fit"}
 
 
 def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
@@ -59,8 +59,8 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     Raises:
         InputError: weights and geography do not belong together, or nobody is left.
     """
-    digests = inputs.digests()
-    refuse_other(inputs.fit, read_json(inputs.fit, ["digests"])["digests"], digests)
+    recorded = read_json(inputs.fit, ["digests"])["digests"]
+    digests = refuse_other_files(inputs.fit, recorded, inputs.fitted())
     population = read_population(inputs.population)
     frozen = read_frozen(inputs.frozen)
     blocks = list(_count_blocks(area, population, inputs))
@@ -93,7 +93,9 @@ def _count_blocks(
     n_columns = read_array(inputs.weights, "<f4", mmap_mode="r").size
     with open_h5(inputs.geography) as file:
         if file["household"].shape[0] != n_columns:
-            raise InputError(f"{inputs.weights}: has another length than {inputs.geography}")
+            raise InputError(
+                f"{inputs.weights}: has another length than {inputs.geography}; {REMAKE}"
+            )
     size = {entity: np.diff(population.starts[entity]) for entity in ENTITIES}
     for start in range(0, n_columns, BLOCK_COLUMNS):
         stop = min(start + BLOCK_COLUMNS, n_columns)

@@ -1,6 +1,5 @@
 """Who takes up a benefit: frozen rates and draws that depend on nothing but their keys."""
 
-import csv
 import hashlib
 import logging
 from collections.abc import Mapping
@@ -11,12 +10,15 @@ import numpy as np
 
 from localcal.engine.protocol import Variable
 from localcal.errors import InputError
+from localcal.files.rows import read_rows
 from localcal.geography.codes import STATE_CODES
 from localcal.population.population import PERSON, Population
 
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("variable", "entity", "state", "rate", "reported", "source")
+# The table is the user's, of which a run keeps a copy.
+REMEDY = "correct take_up.rates, or remove this file if it is a run's damaged copy"
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,9 @@ def read_rates(
     Raises:
         InputError: a column, a variable, a state or a rate is wrong, or a state has no rate.
     """
-    try:
-        with Path(path).open(newline="") as file:
-            table = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
-            if missing:
-                raise InputError(f"{path}: lacks the column {missing[0]}")
-            rows = [(f"{path}:{table.line_num}", row) for row in table]
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file (take_up.rates)") from error
+    rows = list(read_rows(path, COLUMNS, remedy=REMEDY))
+    if not rows:
+        raise InputError(f"{path}: holds no rate; {REMEDY}")
     rates: dict[str, TakeUpRate] = {}
     for line, row in sorted(rows, key=lambda item: item[1]["state"] != ""):
         name = row["variable"]
@@ -72,23 +68,25 @@ def read_rates(
     for name, rate in rates.items():
         lacking = states[np.isnan(rate.rate[states])]
         if lacking.size:
-            raise InputError(f"{path}: {name} has no rate for state {lacking[0]}")
+            raise InputError(f"{path}: {name} has no rate for state {lacking[0]}; {REMEDY}")
     return tuple(rates[name] for name in sorted(rates))
 
 
 def _check_variable(line: str, row: Mapping[str, str], variables: Mapping[str, Variable]) -> None:
     known = variables.get(row["variable"])
     if known is None:
-        raise InputError(f"{line}: the model has no take-up variable '{row['variable']}'")
+        raise InputError(f"{line}: the model has no take-up variable '{row['variable']}'; {REMEDY}")
     if known.entity != row["entity"]:
-        raise InputError(f"{line}: {known.name} belongs to a {known.entity}, not {row['entity']}")
+        raise InputError(
+            f"{line}: {known.name} belongs to a {known.entity}, not {row['entity']}; {REMEDY}"
+        )
 
 
 def _state(line: str, text: str) -> int | slice:
     if not text:
         return slice(None)
     if not text.isdigit() or not 0 < int(text) < STATE_CODES:
-        raise InputError(f"{line}: state '{text}' is not a FIPS code")
+        raise InputError(f"{line}: state '{text}' is not a FIPS code; {REMEDY}")
     return int(text)
 
 
@@ -96,9 +94,9 @@ def _share(line: str, text: str) -> float:
     try:
         share = float(text)
     except ValueError as error:
-        raise InputError(f"{line}: '{text}' is not a number") from error
+        raise InputError(f"{line}: '{text}' is not a number; {REMEDY}") from error
     if not 0.0 <= share <= 1.0:
-        raise InputError(f"{line}: the rate {text} is not between 0 and 1")
+        raise InputError(f"{line}: the rate {text} is not between 0 and 1; {REMEDY}")
     return share
 
 

@@ -4,29 +4,29 @@ The database has the schema of PolicyEngine's policy_data.db, so that one reader
 row of every table becomes one target; what a table does not hold, the database does not hold.
 """
 
-import csv
 import errno
 import hashlib
 import math
 import re
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from localcal.database.constraints import Constraint
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
-from localcal.geography.codes import level_named
+from localcal.files.rows import read_rows
+from localcal.geography.areas import Area, read_areas
+from localcal.geography.codes import TARGET_LEVELS, level_named
 
 COLUMNS = ("geo_level", "code", "variable", "period", "constraints", "value", "source")
 
-# The published tables' word for a level: that of the areas' table, and the constraint that
-# selects one of its areas.
-LEVELS = {
-    "national": ("nation", None),
-    "state": ("state", "state_fips"),
-    "district": ("district", "congressional_district_geoid"),
+# The constraint that selects one of a level's areas.
+PLACE_VARIABLES = {
+    "nation": None,
+    "state": "state_fips",
+    "district": "congressional_district_geoid",
 }
 
 # Longest first, so that ">=" is not read as ">" before a value "=...".
@@ -108,14 +108,6 @@ LEFT JOIN places AS p ON p.stratum_id = t.stratum_id;
 """
 
 
-class Constraint(NamedTuple):
-    """One condition on the members of a stratum; the value as the database stores it, text."""
-
-    variable: str
-    operation: str
-    value: str
-
-
 class Figure(NamedTuple):
     """One published figure: a row of a table, checked."""
 
@@ -153,7 +145,7 @@ def write_demo_database(published: Path, areas: Path, path: Path) -> None:
     Raises:
         InputError: a table is missing, or a row in it is unreadable, unknown or a duplicate.
     """
-    codes = _read_codes(areas)
+    codes = _codes(areas)
     figures = _read_figures(published, codes)
     with atomic_path(path) as part, closing(sqlite3.connect(part)) as connection:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
@@ -169,56 +161,27 @@ def write_demo_database(published: Path, areas: Path, path: Path) -> None:
             raise OSError(errno.ENOSPC, str(error)) from error
 
 
-def _read_rows(
-    path: Path, delimiter: str, columns: tuple[str, ...]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield every row with the words that say where it stands."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, delimiter=delimiter)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(
-                    f"{path}: no column {missing[0]!r}; the columns are {', '.join(columns)}"
-                )
-            for row in reader:
-                place = f"{path}, line {reader.line_num}"
-                if None in row or None in row.values():
-                    raise InputError(
-                        f"{place}: not {len(reader.fieldnames or ())} fields as in its first line; "
-                        "mend the row"
-                    )
-                yield place, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: unreadable ({error}); give a table in UTF-8") from error
-
-
-def _read_codes(areas: Path) -> dict[str, dict[str, str]]:
-    """Return, by level of the published tables, the name of every area by its code."""
-    known = {level: plural for level, (plural, _) in LEVELS.items()}
-    codes: dict[str, dict[str, str]] = {plural: {} for plural in known.values()}
-    for place, row in _read_rows(areas, "\t", ("level", "name", "code")):
-        level, code = level_named(row["level"]), row["code"]
-        if level not in codes:
+def _codes(areas: Path) -> dict[str, dict[str, str]]:
+    """Return, by level, the name of every area that targets may be about, by its code."""
+    codes: dict[str, dict[str, str]] = {level: {} for level in PLACE_VARIABLES}
+    for area in read_areas(areas):
+        if area.level not in codes:
             continue
         # A stratum's parent must come before it.
-        if not _has_parent(level, code, codes):
+        if not _has_parent(area, codes):
             raise InputError(
-                f"{place}: {code!r} does not belong among the {level} so far; list the nation as "
-                "US, then the states by FIPS code, then their districts as state * 100 + district"
+                f"{areas}: {area.code!r} does not belong among the {area.folder} so far; list the "
+                "nation as US, then the states by FIPS code, then their districts as state * 100 "
+                "+ district"
             )
-        codes[level][code] = row["name"]
-    return {level: codes[plural] for level, plural in known.items()}
+        codes[area.level][area.code] = area.name
+    return codes
 
 
-def _has_parent(level: str, code: str, codes: dict[str, dict[str, str]]) -> bool:
-    if level == "nation":
-        return code == "US"
-    if not re.fullmatch("[1-9][0-9]*", code):
-        return False
-    if level == "state":
-        return "US" in codes["nation"]
-    return str(int(code) // 100) in codes["state"]
+def _has_parent(area: Area, codes: dict[str, dict[str, str]]) -> bool:
+    if area.level == "nation":
+        return area.code == "US"
+    return "US" in codes["nation"] if area.level == "state" else str(area.state) in codes["state"]
 
 
 def _read_figures(published: Path, codes: dict[str, dict[str, str]]) -> list[Figure]:
@@ -228,7 +191,7 @@ def _read_figures(published: Path, codes: dict[str, dict[str, str]]) -> list[Fig
     figures: list[Figure] = []
     seen: dict[tuple, str] = {}
     for table in tables:
-        for place, row in _read_rows(table, ",", COLUMNS):
+        for place, row in read_rows(table, COLUMNS):
             figure = _parse(place, row, codes)
             key = (*figure[1:5], tuple(sorted(figure.constraints)))
             if key in seen:
@@ -239,9 +202,9 @@ def _read_figures(published: Path, codes: dict[str, dict[str, str]]) -> list[Fig
 
 
 def _parse(place: str, row: dict[str, str], codes: dict[str, dict[str, str]]) -> Figure:
-    level, code = row["geo_level"], row["code"]
-    if level not in LEVELS:
-        raise InputError(f"{place}: unknown geo_level {level!r}; use {', '.join(LEVELS)}")
+    level, code = level_named(row["geo_level"]), row["code"]
+    if level not in TARGET_LEVELS:
+        raise InputError(f"{place}: unknown geo_level {level!r}; use {', '.join(TARGET_LEVELS)}")
     if code not in codes[level]:
         raise InputError(f"{place}: no {level} has the code {code!r}; see the table of areas")
     if not re.fullmatch("[a-z][a-z0-9_]*", row["variable"]):
@@ -271,7 +234,7 @@ def _parse_constraints(place: str, text: str) -> tuple[Constraint, ...]:
                 "== != > >= < <= and a value, such as age>4;age<10"
             )
         constraint = Constraint(*match.groups())
-        if constraint.variable in [name for _, name in LEVELS.values()]:
+        if constraint.variable in PLACE_VARIABLES.values():
             raise InputError(f"{place}: {part!r} is about the place; use geo_level and code")
         if constraint[:2] in [known[:2] for known in constraints]:
             raise InputError(f"{place}: {part!r} comes twice with that operation; keep one")
@@ -314,7 +277,7 @@ def _fill(
         if figure.constraints:
             inherited = _place_constraints(figure.geo_level, figure.code)
             notes = f"{codes[figure.geo_level][figure.code]}: " + ", ".join(
-                "".join(constraint) for constraint in figure.constraints
+                map(str, figure.constraints)
             )
             stratum = strata.add(stratum, inherited + figure.constraints, notes)
         connection.execute(
@@ -325,13 +288,13 @@ def _fill(
 
 
 def _place_constraints(level: str, code: str) -> tuple[Constraint, ...]:
-    variable = LEVELS[level][1]
+    variable = PLACE_VARIABLES[level]
     return () if variable is None else (Constraint(variable, "==", code),)
 
 
 def _parent_of_place(level: str, code: str, places: dict[tuple[str, str], int]) -> int | None:
-    if level == "national":
+    if level == "nation":
         return None
     if level == "state":
-        return places["national", "US"]
+        return places["nation", "US"]
     return places["state", str(int(code) // 100)]

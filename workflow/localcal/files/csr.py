@@ -9,7 +9,7 @@ range) are attributes of the file's root, among them the checksum of the three a
 
 import hashlib
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,14 +212,22 @@ class CsrFile:
             raise InputError(f"{self.path}: its content does not match its checksum; {REMAKE}")
 
 
-def open_csr(path: str | Path) -> CsrFile:
+def open_csr(path: str | Path, attributes: Collection[str] = ()) -> CsrFile:
     """Open a file written by this module.
+
+    Args:
+        path: the file.
+        attributes: what its root must say.
 
     Raises:
         InputError: the file is missing, truncated, empty or in another format.
     """
     with open_h5(path) as file:
-        return _read(Path(path), file)
+        opened = _read(Path(path), file)
+    missing = [name for name in attributes if name not in opened.attributes]
+    if missing:
+        raise InputError(f"{path}: damaged, does not say its {missing[0]}; {REMAKE}")
+    return opened
 
 
 def _read(path: Path, file: h5py.File) -> CsrFile:

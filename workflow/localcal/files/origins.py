@@ -22,6 +22,30 @@ def record(inputs: Mapping[str, str | Path]) -> dict[str, str]:
     return digests
 
 
+def refuse_other_files(
+    path: str | Path, recorded: Mapping[str, object], inputs: Mapping[str, Path]
+) -> dict[str, str]:
+    """Refuse a product that was made from other files than these; return their digests.
+
+    Which of the two is wrong, nobody knows: the product may be old, or the file damaged.
+
+    Args:
+        path: the product.
+        recorded: the digests of what it says it was made from; more are allowed.
+        inputs: the files it should have been made from, by name.
+
+    Raises:
+        InputError: a file has another digest, or the product does not say.
+    """
+    digests = record(inputs)
+    for name, file in inputs.items():
+        remedy = (
+            f"remove whichever of it and {file} is old or damaged and run the same command again"
+        )
+        refuse_other(path, recorded, {name: digests[name]}, remedy)
+    return digests
+
+
 def refuse_other(
     path: str | Path,
     recorded: Mapping[str, object],

@@ -1,5 +1,6 @@
 """Tables whose complaints name the row."""
 
+import io
 from collections.abc import Collection
 from pathlib import Path
 
@@ -16,18 +17,19 @@ from localcal.errors import REMAKE, InputError, one_line
 def read_table(
     path: str | Path, columns: Collection[str], texts: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Read a csv table that the run made.
+    """Read columns of a csv table that the run made.
 
     Args:
         path: the file.
-        columns: what it must have.
+        columns: the ones to return.
         texts: those of them that are text, whatever they look like.
 
     Raises:
         InputError: the file is missing or damaged, or lacks a column.
     """
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(texts, str))
+        content = Path(path).read_bytes()
+        table = pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(texts, str))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; {REMAKE}") from error
     except (OSError, ValueError, pd.errors.ParserError) as error:
@@ -35,7 +37,10 @@ def read_table(
     missing = [name for name in columns if name not in table]
     if missing:
         raise InputError(f"{path}: damaged, lacks the column {missing[0]}; {REMAKE}")
-    return table
+    # What a cut line lacks would be taken for empty cells.
+    if not content.endswith(b"\n"):
+        raise InputError(f"{path}: damaged, its last line is cut short; {REMAKE}")
+    return table[list(columns)]
 
 
 class Table:

@@ -3,7 +3,6 @@
 Imported whenever the Snakefile is parsed, so nothing here is slow to import.
 """
 
-import csv
 import difflib
 import re
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcal.errors import InputError
+from localcal.files.rows import read_rows
 from localcal.geography.codes import FOLDERS, LEVELS, level_named
 
 COLUMNS = ("level", "area", "name", "code", "state_fips", "counties")
@@ -47,18 +47,8 @@ def read_areas(path: str | Path) -> list[Area]:
     Raises:
         InputError: the file or a column is missing, or a line cannot be right; names the line.
     """
-    try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            table = csv.DictReader(file, delimiter="\t")
-            missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
-            if missing:
-                raise InputError(
-                    f"{path}: has no column {missing[0]!r}; it needs {', '.join(COLUMNS)}, "
-                    "separated by tabs"
-                )
-            areas = [_area(f"{path}: line {table.line_num}", row) for row in table]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error}); correct areas.path") from error
+    rows = read_rows(path, COLUMNS, "\t", "correct areas.path; tabs separate the fields")
+    areas = [_area(place, row) for place, row in rows]
     if not areas:
         raise InputError(f"{path}: lists no areas; give a table with one line per area")
     _refuse_repeats(path, areas)
@@ -66,8 +56,6 @@ def read_areas(path: str | Path) -> list[Area]:
 
 
 def _area(line: str, row: Mapping[str, str]) -> Area:
-    if None in row or None in row.values():
-        raise InputError(f"{line} does not have {len(COLUMNS)} fields; separate them by tabs")
     level = level_named(row["level"])
     if level not in LEVELS:
         raise InputError(f"{line} has the level {row['level']!r}; use one of {', '.join(LEVELS)}")
@@ -93,9 +81,11 @@ def _state(line: str, row: Mapping[str, str]) -> int | None:
 
 def _check_place(line: str, area: Area) -> None:
     if area.level == "state" and area.code != str(area.state):
-        raise InputError(f"{line} has the code {area.code!r}, but state_fips {area.state}")
+        raise InputError(
+            f"{line} has the code {area.code!r}, but state_fips {area.state}; correct one of them"
+        )
     if area.level == "district" and not (
-        re.fullmatch("[0-9]{3,4}", area.code) and int(area.code) // 100 == area.state
+        re.fullmatch("[1-9][0-9]{2,3}", area.code) and int(area.code) // 100 == area.state
     ):
         raise InputError(
             f"{line} has the code {area.code!r}; give state_fips * 100 + the district's number"

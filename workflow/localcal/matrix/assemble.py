@@ -14,7 +14,7 @@ import pandas as pd
 from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import write_json
 from localcal.files.csr import CsrFile, csr_writer, index_dtype, open_csr, row_ranges
-from localcal.files.origins import record, refuse_other
+from localcal.files.origins import refuse_other, refuse_other_files
 from localcal.jobs.progress import Progress
 from localcal.matrix.plan import Plan, read_plan
 from localcal.targets.table import read_targets
@@ -43,7 +43,7 @@ def assemble_matrix(
         InputError: a shard is missing, damaged or made from something else.
     """
     plan = read_plan(plan_path)
-    refuse_other(plan_path, plan.digests, record({"targets": targets_path}))
+    refuse_other_files(plan_path, plan.digests, {"targets": targets_path})
     targets = read_targets(targets_path)
     shards, engine = open_shards(plan, shard_paths, len(targets))
     counts = np.zeros(len(targets), dtype=np.int64)

@@ -11,7 +11,7 @@ from localcal.clones.frozen import Frozen, read_frozen
 from localcal.clones.locate import locate
 from localcal.engine.protocol import Engine
 from localcal.files.csr import index_dtype, write_csr
-from localcal.files.origins import refuse_other
+from localcal.files.origins import refuse_other_files
 from localcal.geography.codes import DISTRICT_CODES, STATE_CODES
 from localcal.geography.geography import Geography, read_geography
 from localcal.jobs.progress import Progress
@@ -42,7 +42,7 @@ def build_chunk(
         InputError: an input is not the one planned for, or a target cannot be evaluated.
     """
     plan = read_plan(plan_path)
-    refuse_other(plan_path, plan.digests, inputs.digests())
+    refuse_other_files(plan_path, plan.digests, vars(inputs))
     start, stop = plan.columns(chunk)
     targets = read_targets(inputs.targets)
     places = read_geography(inputs.geography, start, stop)

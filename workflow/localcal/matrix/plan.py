@@ -76,7 +76,7 @@ def write_plan(
     if found != n_columns:
         raise InputError(
             f"{inputs.geography}: has {found} columns, the config asks for {n_columns} "
-            "(population.households x geography.clones)"
+            "(population.households x geography.clones); make it again"
         )
     plan = Plan(
         n_columns=n_columns,

@@ -56,7 +56,7 @@ def read_population(path: str | Path) -> Population:
         InputError: the file is missing, truncated or not written by localcal.
     """
     with open_h5(path) as file:
-        arrays, period = _read_arrays(Path(path), file)
+        arrays, period = _read_arrays(Path(path), file, REMAKE)
         entity = {
             name: str(group.attrs["entity"])
             for name, group in file.items()
@@ -84,22 +84,24 @@ def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], int]:
     Raises:
         InputError: the file is missing, foreign or of several periods.
     """
-    with open_h5(path) as file:
-        return _read_arrays(Path(path), file)
+    remedy = "give another dataset"
+    with open_h5(path, remedy) as file:
+        return _read_arrays(Path(path), file, remedy)
 
 
-def _read_arrays(path: Path, file: h5py.File) -> tuple[dict[str, np.ndarray], int]:
+def _read_arrays(path: Path, file: h5py.File, remedy: str) -> tuple[dict[str, np.ndarray], int]:
     arrays: dict[str, np.ndarray] = {}
     periods: dict[str, str] = {}
     for name, group in file.items():
         if not isinstance(group, h5py.Group) or len(group) == 0:
             raise InputError(
                 f"{path}: '{name}' is not a group of periods; the layout has to be "
-                "/{variable}/{period}"
+                f"/{{variable}}/{{period}}; {remedy}"
             )
         if len(group) > 1:
             raise InputError(
-                f"{path}: '{name}' has {len(group)} periods ({', '.join(group)}); keep one"
+                f"{path}: '{name}' has {len(group)} periods ({', '.join(group)}); keep one or "
+                f"{remedy}"
             )
         (period,) = group
         arrays[name] = group[period][()]
@@ -107,10 +109,12 @@ def _read_arrays(path: Path, file: h5py.File) -> tuple[dict[str, np.ndarray], in
             periods.setdefault(period, name)
     if len(periods) != 1:
         found = ", ".join(f"{period} ({name})" for period, name in periods.items())
-        raise InputError(f"{path}: holds the periods {found or 'none'}; it has to be one year")
+        raise InputError(
+            f"{path}: holds the periods {found or 'none'}; it has to be one year; {remedy}"
+        )
     (period,) = periods
     if not period.isdigit():
-        raise InputError(f"{path}: its period is '{period}'; it has to be a year")
+        raise InputError(f"{path}: its period is '{period}'; it has to be a year; {remedy}")
     return arrays, int(period)
 
 

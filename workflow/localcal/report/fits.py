@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from localcal.files.documents import read_json
+from localcal.files.origins import refuse_other_files
 from localcal.files.table import read_table
 from localcal.weights.trace import read_trace
 
@@ -44,15 +45,19 @@ def read_fit(scope: str, folder: Path) -> Fit:
     Raises:
         InputError: one of them is missing or damaged.
     """
-    texts = ("geographic_id", "domain_variable")
-    targets = read_table(folder / "diagnostics.csv", DIAGNOSED, texts)
-    trace, _ = read_trace(folder / "trace.h5")
+    report, diagnostics = folder / "fit.json", folder / "diagnostics.csv"
+    areas, traced = folder / "areas.csv", folder / "trace.h5"
+    content = read_json(report, (*REPORTED, "digests"))
+    beside = {"diagnostics": diagnostics, "areas": areas, "trace": traced}
+    refuse_other_files(report, content["digests"], beside)
+    targets = read_table(diagnostics, DIAGNOSED, ("geographic_id", "domain_variable"))
+    trace, _ = read_trace(traced)
     kept = trace.factor > 0
     return Fit(
         scope=scope,
-        report=read_json(folder / "fit.json", REPORTED),
+        report={key: content[key] for key in REPORTED},
         targets=targets.fillna({"domain_variable": ""}),
-        areas=read_table(folder / "areas.csv", AREA_COLUMNS, ["area"]),
+        areas=read_table(areas, AREA_COLUMNS, ["area"]),
         weights=trace.weights()[kept].astype(np.float64),
         factor=trace.factor[kept],
     )

@@ -15,6 +15,7 @@ import pandas as pd
 
 from localcal.files.atomic import atomic_path
 from localcal.files.documents import read_json
+from localcal.files.origins import refuse_other_files
 from localcal.files.table import read_table
 from localcal.report.figures import draw_errors, draw_simulated, draw_sizes, draw_weights, png
 from localcal.report.fits import Fit
@@ -76,6 +77,10 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
         InputError: a file is missing or damaged.
     """
     matplotlib.use("Agg")
+    matrix = read_json(inputs.matrix, ("shape", "nnz", "impossible"))
+    validation = read_json(inputs.validation, ("areas", "rows", "insane", "digests"))
+    summed_up = {f"{path.parent.name}/{path.stem}": path for path in inputs.validations}
+    refuse_other_files(inputs.validation, validation["digests"], summed_up)
     simulated = pd.concat(
         [read_table(path, SHOWN, ["area"]) for path in inputs.validations], ignore_index=True
     )
@@ -91,8 +96,6 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
         "worst": worst_targets(fits),
         "areas": errors_by_area(simulated),
     }
-    matrix = read_json(inputs.matrix, ("shape", "nnz", "impossible"))
-    validation = read_json(inputs.validation, ("areas", "rows", "insane"))
     page = _page(fits, matrix, validation, images, tables)
     for name, image in images.items():
         with atomic_path(getattr(outputs, name)) as part:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from localcal.errors import InputError, one_line
-from localcal.files.atomic import sha256_file, write_json
+from localcal.files.atomic import atomic_path, sha256_file, write_json
 from localcal.run.code_digest import CodeDigest
 
 RUN_FILE = "run.json"
@@ -196,7 +196,7 @@ def read_history(folder: str | Path) -> list[dict[str, Any]]:
     path = Path(folder) / HISTORY_FILE
     if not path.exists():
         return []
-    entries = []
+    entries: list[dict[str, Any]] = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
             entry = json.loads(line)
@@ -205,12 +205,14 @@ def read_history(folder: str | Path) -> list[dict[str, Any]]:
         if not isinstance(entry, dict) or not _are_changes(entry.get("changes")):
             raise InputError(f"{path}: line {number} is no list of changes; restore or delete it")
         entries.append(entry)
+    if not entries:
+        raise InputError(f"{path}: holds nothing; restore or delete it")
     return entries
 
 
 def _are_changes(changes: object) -> bool:
     return isinstance(changes, list) and all(
-        isinstance(change, dict) and {"what", "new"} <= change.keys() for change in changes
+        isinstance(change, dict) and set(Change._fields) <= change.keys() for change in changes
     )
 
 
@@ -236,6 +238,12 @@ def _read_json(path: Path) -> dict[str, Any]:
             f"{path}: does not say what the run was made from ({', '.join(sections)}); restore it "
             "or choose a new run id"
         )
+    for key, file in content["inputs"].items():
+        if not isinstance(file, dict) or "sha256" not in file:
+            raise InputError(
+                f"{path}: does not say which {key} the run was made from; restore it or choose a "
+                "new run id"
+            )
     return content
 
 
@@ -322,10 +330,10 @@ def start_run(folder: str | Path, state: Mapping[str, Any], amend: bool) -> Path
 
 def _append_history(path: Path, changes: list[Change]) -> None:
     entry = {"when": _now(), "changes": [change._asdict() for change in changes]}
-    with path.open("a") as file:
-        file.write(json.dumps(entry, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    before = _text(path) if path.exists() else ""
+    # As a new file, so that a death leaves neither an empty one nor half a line.
+    with atomic_path(path) as part:
+        part.write_text(before + json.dumps(entry, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def take_lock(folder: str | Path) -> None:

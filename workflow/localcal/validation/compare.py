@@ -17,7 +17,7 @@ from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import atomic_path, write_json
 from localcal.files.csr import CsrFile, open_csr
 from localcal.files.documents import read_array
-from localcal.files.origins import record, refuse_other
+from localcal.files.origins import record, refuse_other_files
 from localcal.files.table import read_table
 from localcal.geography.areas import Area
 from localcal.geography.geography import columns_in_area, read_geography
@@ -95,7 +95,7 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
         compare_records(area, inputs.area, inputs.parent)
     matrix = open_csr(inputs.matrix)
     sources = {"targets": inputs.targets, "geography": inputs.geography}
-    refuse_other(inputs.matrix, matrix.attributes, record(sources))
+    refuse_other_files(inputs.matrix, matrix.attributes, sources)
     weight = read_array(inputs.weights, "<f4")
     if weight.size != matrix.shape[1]:
         raise InputError(
@@ -112,7 +112,8 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
         raise InputError(
             f"{inputs.area}: {targets['name'].iloc[rows[first]]} comes to {simulated[first]} in "
             f"the model but to {estimate[first]} as matrix x weights ({np.count_nonzero(off)} of "
-            f"{rows.size} targets disagree); the file and the matrix do not belong together"
+            f"{rows.size} targets disagree); the file and the matrix do not belong together; "
+            f"{REMAKE}"
         )
     table = _table(area, targets.iloc[rows], simulated, estimate)
     with atomic_path(path) as part:
@@ -120,7 +121,7 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
 
 
 def _simulated(inputs: ValidationInputs, rows: np.ndarray) -> np.ndarray:
-    totals = read_totals(inputs.totals, record({"area": inputs.parent, "targets": inputs.targets}))
+    totals = read_totals(inputs.totals, {"area": inputs.parent, "targets": inputs.targets})
     missing = np.setdiff1d(rows, totals.index)
     if missing.size:
         raise InputError(f"{inputs.totals}: lacks {missing.size} of {rows.size} targets; {REMAKE}")
@@ -194,7 +195,9 @@ def compare_records(area: Area, path: Path, parent_path: Path) -> None:
         f"person_{group}_id" for group in GROUPS if not _same_links(district, state, keep, group)
     ]
     if differing:
-        raise InputError(f"{path}: '{differing[0]}' differs from the records in {parent_path}")
+        raise InputError(
+            f"{path}: '{differing[0]}' differs from the records in {parent_path}; {REMAKE}"
+        )
 
 
 def _same_links(
@@ -235,6 +238,7 @@ def summarize_validation(
     summary = {
         "areas": len(areas),
         "rows": len(everything),
+        "digests": record(table_paths),
         "insane": everything.loc[~everything["sane"], ["area", "name"]]
         .agg("/".join, axis=1)
         .tolist()

@@ -12,7 +12,7 @@ import pandas as pd
 
 from localcal.engine.protocol import Engine
 from localcal.files.hdf5 import create_h5, open_h5
-from localcal.files.origins import record, refuse_other
+from localcal.files.origins import record, refuse_other_files
 from localcal.geography.areas import Area
 from localcal.jobs.progress import Progress
 from localcal.population.dataset import read_population
@@ -76,7 +76,7 @@ def simulate_area(
         file.create_dataset("total", data=totals)
 
 
-def read_totals(path: Path, origins: Mapping[str, str]) -> pd.Series:
+def read_totals(path: Path, inputs: Mapping[str, Path]) -> pd.Series:
     """Read what `simulate_area` wrote: totals by the target's row.
 
     Raises:
@@ -85,5 +85,5 @@ def read_totals(path: Path, origins: Mapping[str, str]) -> pd.Series:
     with open_h5(path) as file:
         recorded = dict(file.attrs)
         totals = pd.Series(file["total"][:], index=file["row"][:])
-    refuse_other(path, recorded, origins)
+    refuse_other_files(path, recorded, inputs)
     return totals

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from localcal.errors import one_line
 from localcal.files.atomic import atomic_path
 from localcal.weights.descent import Certificate, Position
 
@@ -107,25 +108,27 @@ class Checkpoint:
         try:
             with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 content = dict(file.items())
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            logger.warning("%s: damaged (%s); the fit starts anew", self.path, error)
+            key = str(content["key"])
+            about = json.loads(str(content["about"]))
+            position = (
+                about["stage"],
+                Position(about["done"], content["weights"], content["order"], content["shuffle"]),
+            )
+            results = [
+                Result(
+                    content[f"weights{number}"],
+                    Certificate(**result["certificate"]),
+                    result["sweeps"],
+                )
+                for number, result in enumerate(about["results"])
+            ]
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            logger.warning("%s: damaged (%s); the fit starts anew", self.path, one_line(error))
             return
-        if str(content.get("key")) != self.key:
+        if key != self.key:
             logger.info("%s: of another fit; this one starts anew", self.path)
             return
-        about = json.loads(str(content["about"]))
-        self._position = (
-            about["stage"],
-            Position(about["done"], content["weights"], content["order"], content["shuffle"]),
-        )
-        self._results = [
-            Result(
-                content[f"weights{number}"],
-                Certificate(**result["certificate"]),
-                result["sweeps"],
-            )
-            for number, result in enumerate(about["results"])
-        ]
+        self._position, self._results = position, results
         logger.info(
             "%s: goes on after %d finished descents, %d sweeps into the next",
             self.path, len(self._results), about["done"],

@@ -181,8 +181,8 @@ def _checked_support(support: np.ndarray, columns: Columns, settings: Settings) 
 def write_fit(result: FitResult, origins: Mapping[str, object], outputs: FitOutputs) -> None:
     """Write everything about a fit, the weights last.
 
-    Area files depend on the weights; the report holds their digest, that of the trace and those
-    of what they were fitted to.
+    Area files depend on the weights; the report holds their digest, those of trace and tables,
+    and those of what the weights were fitted to.
 
     Args:
         result: of `fit_weights`.
@@ -196,14 +196,14 @@ def write_fit(result: FitResult, origins: Mapping[str, object], outputs: FitOutp
         part.write_bytes(content.getvalue())
         digests = {**origins, "weights": sha256_file(part)}
         write_trace(result.trace, digests, outputs.trace)
-        digests["trace"] = sha256_file(outputs.trace)
-        write_json(outputs.fit, result.report | {"digests": digests})
         for table, path in (
             (result.diagnostics, outputs.diagnostics),
             (result.areas, outputs.areas),
         ):
             with atomic_path(path) as table_part:
                 table.to_csv(table_part, index=False)
+        beside = {name: getattr(outputs, name) for name in ("trace", "diagnostics", "areas")}
+        write_json(outputs.fit, result.report | {"digests": digests | record(beside)})
 
 
 def _as_prior(trace: Trace, prepared: Preparation, settings: Settings) -> Prior:

@@ -7,12 +7,15 @@ import pandas as pd
 
 from localcal.errors import InputError
 from localcal.files.csr import CHECKSUM, CsrFile, CsrLike, open_csr
-from localcal.files.origins import record, refuse_other
+from localcal.files.origins import refuse_other_files
 from localcal.geography.geography import Geography, read_geography
 from localcal.weights.columns import Columns
 from localcal.weights.preparation import make_problem, prepare
 from localcal.weights.problem import Problem
 from localcal.weights.settings import Settings
+
+# What a matrix says of itself that is passed on to whatever is made from it.
+ORIGINS = ("engine", "frozen", "geography", "population", "targets")
 
 
 def open_matrix(path: Path, targets: Path, geography: Path) -> tuple[CsrFile, Geography]:
@@ -21,8 +24,8 @@ def open_matrix(path: Path, targets: Path, geography: Path) -> tuple[CsrFile, Ge
     Raises:
         InputError: the matrix is damaged, or was made from other targets or another geography.
     """
-    matrix = open_csr(path)
-    refuse_other(path, matrix.attributes, record({"targets": targets, "geography": geography}))
+    matrix = open_csr(path, ORIGINS)
+    refuse_other_files(path, matrix.attributes, {"targets": targets, "geography": geography})
     matrix.verify()
     return matrix, read_geography(geography)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from localcal.errors import InputError
+from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import refuse_other
 
@@ -54,8 +54,14 @@ def read_trace(path: str | Path) -> tuple[Trace, dict[str, object]]:
     with open_h5(path) as file:
         missing = [name for name in ARRAYS if name not in file]
         if missing:
-            raise InputError(f"{path}: not the trace.h5 of a fit; it lacks {', '.join(missing)}")
-        return Trace(*(file[name][:] for name in ARRAYS)), dict(file.attrs)
+            raise InputError(
+                f"{path}: not the trace.h5 of a fit, it lacks {', '.join(missing)}; {REMAKE}"
+            )
+        arrays = [file[name][:] for name in ARRAYS]
+        origins = dict(file.attrs)
+    if len({array.shape for array in arrays}) > 1:
+        raise InputError(f"{path}: damaged, its arrays differ in length; {REMAKE}")
+    return Trace(*arrays), origins
 
 
 def read_prior(path: str | Path, geography: str, n_columns: int) -> Trace:

@@ -6,7 +6,7 @@ import pytest
 
 from localcal.errors import InputError
 from localcal.weights.fit import fit_weights
-from localcal.weights.l0.exchange import read_l0_weights
+from localcal.weights.l0.exchange import ABOUT, read_l0_weights
 from localcal.weights.settings import Settings
 from tests.fit_case import MATRIX, make_case, pose
 
@@ -43,6 +43,6 @@ def test_the_problem_file_holds_the_scaled_rows_the_goal_and_the_start(tmp_path)
 def test_useless_weights_are_refused(tmp_path, weights, columns, message):
     with h5py.File(tmp_path / "weights.h5", "w") as file:
         file["weights"], file["columns"] = np.array(weights, dtype=np.float32), columns
-        file.attrs.update(MATRIX)
+        file.attrs.update(MATRIX | dict.fromkeys(ABOUT, 0))
     with pytest.raises(InputError, match=message):
         read_l0_weights(tmp_path / "weights.h5", 600, MATRIX)

@@ -2,13 +2,14 @@
 
 import sys
 
+import h5py
 import numpy as np
 import pytest
 
 from localcal.errors import InputError
 from localcal.weights.fit import fit_weights
 from localcal.weights.l0 import run as l0
-from localcal.weights.l0.exchange import read_l0_weights
+from localcal.weights.l0.exchange import ABOUT, read_l0_weights
 from localcal.weights.l0.refit import describe_refit
 from localcal.weights.l0.run import check_interpreter, run_l0
 from localcal.weights.settings import Settings
@@ -26,6 +27,7 @@ print("epoch 0:", settings["device"])
 with h5py.File(weights, "w") as file:
     file["weights"], file["columns"] = (3 * start).astype("f4"), columns
     file.attrs.update(origins | {"seed": settings["seed"], "epochs": settings["epochs"]})
+    file.attrs.update({"device": "cpu", "seconds": 0.5, "l0_python": "0", "torch": "0"})
 """
 SETTINGS = {"lambda_l0": 1e-2, "epochs": 7}
 
@@ -46,7 +48,8 @@ def test_weights_come_back_to_their_columns_and_the_refit_keeps_their_support(tm
     run_l0(tmp_path / "problem.h5", tmp_path / "weights.h5", SETTINGS, 5, "cpu")
     raw = read_l0_weights(tmp_path / "weights.h5", 600, MATRIX)
     assert np.flatnonzero(raw.weights).tolist() == sorted(columns[::3])
-    assert raw.origin == {"seed": 5, "epochs": 7}
+    assert raw.origin.keys() == set(ABOUT)
+    assert raw.origin["seed"] == 5 and raw.origin["epochs"] == 7
     result = fit_weights(
         **case.arguments(), settings=Settings(method="l0", l0=SETTINGS), seed=0, support=raw.support
     )
@@ -71,7 +74,26 @@ def test_an_interpreter_without_l0_python_is_named_with_what_to_do(tmp_path):
 
 
 def test_a_failing_run_leaves_no_file_and_says_its_last_word(tmp_path, runner):
+    pose(make_case(2), tmp_path / "problem.h5")
     runner.write_text("import sys; print('all well'); sys.exit('torch finds no GPU')")
     with pytest.raises(InputError, match=r"l0-python failed \(1\) in .*: torch finds no GPU"):
         run_l0(tmp_path / "problem.h5", tmp_path / "weights.h5", SETTINGS, 0, "cuda")
     assert not list(tmp_path.glob("weights*"))
+
+
+def test_a_damaged_problem_is_refused_before_the_other_interpreter_sees_it(tmp_path, runner):
+    path = tmp_path / "problem.h5"
+    pose(make_case(2), path)
+    with h5py.File(path, "a") as file:
+        columns = file["columns"][:-1]
+        del file["columns"]
+        file["columns"] = columns
+    with pytest.raises(InputError, match=r"problem\.h5: damaged, its arrays do not fit together"):
+        run_l0(path, tmp_path / "weights.h5", SETTINGS, 0, "cpu")
+    with h5py.File(path, "a") as file:
+        del file.attrs["matrix"]
+    with pytest.raises(InputError, match=r"problem\.h5: does not say which matrix"):
+        run_l0(path, tmp_path / "weights.h5", SETTINGS, 0, "cpu")
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"problem\.h5: truncated"):
+        run_l0(path, tmp_path / "weights.h5", SETTINGS, 0, "cpu")

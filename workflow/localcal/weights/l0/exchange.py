@@ -13,10 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from localcal.errors import InputError
+from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import refuse_other
 from localcal.weights.problem import Problem
+
+# How weights were made, as the report of the refit says it.
+ABOUT = ("device", "epochs", "l0_python", "seconds", "seed", "torch")
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,9 @@ def read_l0_weights(path: Path, n_columns: int, origins: Mapping[str, object]) -
     """
     with open_h5(path) as file:
         missing = [name for name in ("columns", "weights") if name not in file]
+        missing += [name for name in ABOUT if name not in file.attrs]
         if missing:
-            raise InputError(
-                f"{path}: lacks {', '.join(missing)}; remove it and run the same command again"
-            )
+            raise InputError(f"{path}: lacks {', '.join(missing)}; {REMAKE}")
         columns, found = file["columns"][:], file["weights"][:]
         origin = {
             name: value.item() if isinstance(value, np.generic) else value
@@ -78,8 +80,7 @@ def read_l0_weights(path: Path, n_columns: int, origins: Mapping[str, object]) -
         initial=0
     ) < max(n_columns, 1):
         raise InputError(
-            f"{path}: made for another matrix, whose columns this one does not have; remove it "
-            "and run the same command again"
+            f"{path}: made for another matrix, whose columns this one does not have; {REMAKE}"
         )
     if not np.isfinite(found).all() or (found < 0).any():
         raise InputError(

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from localcal.errors import InputError
+from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import atomic_path
+from localcal.files.hdf5 import open_h5
 from localcal.jobs.processes import die_with_parent
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 # Run by the other interpreter, which need not have localcal.
 RUNNER = Path(__file__).with_name("runner.py")
 NEEDED = "h5py, scipy, torch, l0.calibration"
+# What a problem's file holds, and what tells whose it is.
+ARRAYS = ("indptr", "indices", "data", "goal", "base", "columns")
+ORIGINS = ("matrix",)
 
 
 def run_l0(
@@ -44,6 +48,7 @@ def run_l0(
         InputError: the interpreter lacks something, or l0-python failed.
     """
     python = python or sys.executable
+    check_problem(problem_path)
     check_interpreter(python)
     with atomic_path(weights_path) as part:
         given = json.dumps({**settings, "seed": seed, "device": device})
@@ -63,6 +68,26 @@ def run_l0(
                 logger.info("%s", line.rstrip())
         if process.returncode:
             raise InputError(f"l0-python failed ({process.returncode}) in {python}: {last}")
+
+
+def check_problem(path: Path) -> None:
+    """Refuse a damaged problem, of which the other interpreter could only say that it failed.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    with open_h5(path) as file:
+        indptr, indices, data, goal, base, columns = (file[name][:] for name in ARRAYS)
+        missing = [name for name in ORIGINS if name not in file.attrs]
+    if missing:
+        raise InputError(f"{path}: does not say which {missing[0]} it was made from; {REMAKE}")
+    if (
+        len(indptr) != len(base) + 1
+        or len(columns) != len(base)
+        or not len(data) == len(indices) == indptr[-1]
+        or (len(indices) and indices.max() >= len(goal))
+    ):
+        raise InputError(f"{path}: damaged, its arrays do not fit together; {REMAKE}")
 
 
 def check_interpreter(python: str) -> None:
