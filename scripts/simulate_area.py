@@ -11,7 +11,7 @@ if __name__ == "__main__":
 
         run_with_engine(
             snakemake.params.engine,
-            "localcal.validation.totals:simulate_area",
+            "localcal.validation.simulate:simulate_area",
             area=Area(**snakemake.params.row),
             area_path=Path(snakemake.input.area),
             targets_path=Path(snakemake.input.targets),

@@ -17,7 +17,7 @@ from localcal.matrix.plan import MatrixInputs, write_plan
 from localcal.population.dataset import write_population
 from localcal.targets.table import write_targets
 from localcal.validation.compare import ValidationInputs, validate_area
-from localcal.validation.totals import simulate_area
+from localcal.validation.simulate import simulate_area
 from tests.households import random_places, random_population, targets_for
 from tests.standin_engine import StandIn
 

@@ -28,7 +28,7 @@ from localcal.targets.measures import distinct_measures, needed_variables
 from localcal.targets.resolve import resolve_targets
 from localcal.targets.table import read_targets, write_targets
 from localcal.validation.compare import ValidationInputs, summarize_validation, validate_area
-from localcal.validation.totals import simulate_area
+from localcal.validation.simulate import simulate_area
 from localcal.weights import fit as fits
 from localcal.weights.checkpoint import Checkpoint
 from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files

@@ -1,40 +1,35 @@
-"""What the model makes of an area file."""
+"""Which targets are about an area, and the file of their totals."""
 
-import h5py
 import numpy as np
+import pytest
 
-from localcal.population.dataset import read_population
-from localcal.targets.evaluate import Evaluation
-from localcal.targets.measures import distinct_measures
+from localcal.errors import InputError
+from localcal.files.origins import record
 from localcal.targets.table import read_targets
-from localcal.validation.totals import rows_of_area, simulate_area
-from tests.areas_case import ALABAMA, FIRST, validated, written
-from tests.standin_engine import StandIn
+from localcal.validation.totals import read_totals, rows_of_area, write_totals
+from tests.areas_case import ALABAMA, CITY, FIRST, NATION
 
 
-def test_a_district_s_totals_are_those_of_its_own_file(run, tmp_path):
-    table = validated(run, tmp_path, FIRST, ALABAMA)
-    population = read_population(tmp_path / "AL-01.h5")
-    engine = StandIn()
+def test_an_area_has_its_own_targets_and_a_city_those_of_the_nation(run):
     targets = read_targets(run["targets"])
-    targets = targets.iloc[rows_of_area(FIRST, targets)]
-    measures, of_target = distinct_measures(targets)
-    evaluation = Evaluation(
-        engine.load(tmp_path / "AL-01.h5", 2024), population, engine.variables()
-    )
-    weight = population.values["household_weight"].astype(float)
-    own = {number: np.sum(values * weight) for number, values in evaluation.measure(measures)}
-    # Medicaid too: its denominator is the state's, frozen, and not the district's.
-    np.testing.assert_allclose(table["simulated"], [own[number] for number in of_target], rtol=1e-9)
+    for area, level, place in (
+        (NATION, "nation", "US"),
+        (ALABAMA, "state", "1"),
+        (FIRST, "district", "101"),
+        (CITY, "nation", "US"),
+    ):
+        rows = targets.iloc[rows_of_area(area, targets)]
+        assert len(rows) and set(rows["geo_level"]) == {level}
+        assert set(rows["geographic_id"]) == {place}
 
 
-def test_a_state_s_file_is_simulated_for_its_own_targets_and_its_districts(run, tmp_path):
-    """Not for those of other states, of whom it holds nobody."""
-    targets = read_targets(run["targets"])
-    path = written(run, tmp_path, ALABAMA)
-    simulate_area(ALABAMA, path, run["targets"], StandIn(), tmp_path / "totals.h5")
-    with h5py.File(tmp_path / "totals.h5") as file:
-        chosen = targets.iloc[file["row"][:]]
-        assert file["row"].shape == file["total"].shape
-    own = targets["geographic_id"].isin(["1", "101", "102", "103"])
-    assert chosen["name"].tolist() == targets["name"][own].tolist()
+def test_totals_come_back_by_row_and_only_with_what_they_were_made_from(tmp_path):
+    inputs = {"area": tmp_path / "AL.h5", "targets": tmp_path / "targets.parquet"}
+    for name, path in inputs.items():
+        path.write_text(name)
+    path = tmp_path / "totals.h5"
+    write_totals(path, np.array([4, 2]), np.array([1.5, -3.0]), record(inputs))
+    assert read_totals(path, inputs).to_dict() == {4: 1.5, 2: -3.0}
+    inputs["area"].write_text("another")
+    with pytest.raises(InputError, match=r"totals\.h5.*AL\.h5"):
+        read_totals(path, inputs)
