@@ -39,8 +39,10 @@ import scipy.sparse
 from common import REPOSITORY, call_in_new_process, parser, report, temporary_folder
 from problems import clones, independent, read_problem
 
+from localcal.geography.codes import TARGET_LEVELS
+from localcal.weights.columns import Columns
 from localcal.weights.fit import fit_weights
-from localcal.weights.harmonize import LEVELS, harmonize
+from localcal.weights.harmonize import harmonize
 from localcal.weights.settings import Settings
 
 # As PolicyEngine's pipeline sets it, but for lambda_l2: its 1e-8 makes these problems fail.
@@ -162,7 +164,7 @@ def ours(folder: Path, settings: dict, seed: int) -> dict:
     compiled = time.process_time() - start
     problem = read_problem(folder)
     cpu, wall = time.process_time(), time.perf_counter()
-    result = fit_weights(**problem, settings=Settings(**settings), seed=seed)
+    result = fit_weights(**arguments(problem), settings=Settings(**settings), seed=seed)
     return {
         "cpu_seconds": time.process_time() - cpu,
         "wall_seconds": time.perf_counter() - wall,
@@ -171,6 +173,14 @@ def ours(folder: Path, settings: dict, seed: int) -> dict:
         "rms_gap": result.report["rms_gap"],
         **quality(result.diagnostics, result.weights),
     }
+
+
+def arguments(problem: dict, n_columns: int | None = None) -> dict:
+    """Return matrix, targets and what is known about the first columns, as the fit takes them."""
+    names = ("design_weight", "household", "state", "district")
+    columns = Columns(*(np.asarray(problem[name])[:n_columns] for name in names))
+    targets = problem["targets"].assign(original_value=problem["targets"]["value"])
+    return {"matrix": problem["matrix"], "targets": targets, "columns": columns}
 
 
 def compile_kernels(folder: Path, settings: dict) -> None:
@@ -186,17 +196,14 @@ def compile_kernels(folder: Path, settings: dict) -> None:
     for line, columns in zip(dense, entries, strict=True):
         line[columns[columns < n_columns]] = 1.0
     targets = problem["targets"].iloc[rows].assign(value=dense.sum(1) + 1.0)
-    columns, least = (
-        ("household", "state", "district"),
-        {"minimum_columns": 1, "minimum_households": 1},
-    )
+    corner = {
+        "matrix": scipy.sparse.csr_array(dense),
+        "targets": targets,
+        "design_weight": np.ones(n_columns),
+    }
+    least = {"minimum_columns": 1, "minimum_households": 1, "records": 12}
     fit_weights(
-        scipy.sparse.csr_array(dense),
-        targets,
-        np.ones(n_columns),
-        **{name: problem[name][:n_columns] for name in columns},
-        settings=Settings(**settings | least | {"records": 12}),
-        seed=0,
+        **arguments(problem | corner, n_columns), settings=Settings(**settings | least), seed=0
     )
 
 
@@ -231,7 +238,7 @@ def reference(case: Case, python: Path, settings: dict) -> dict:
     targets, matrix = problem["targets"], problem["matrix"]
     value = targets["value"].to_numpy()
     if case.settings.get("harmonize", True):
-        value = harmonize(targets, LEVELS, problem["state"], problem["district"]).values
+        value = harmonize(targets, TARGET_LEVELS, problem["state"], problem["district"]).values
     matrix = scipy.sparse.csr_array(
         (matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape
     )

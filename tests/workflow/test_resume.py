@@ -178,8 +178,10 @@ def test_products_without_their_record_are_refused_even_in_a_dry_run(run):
 def test_a_second_coordinator_is_refused_in_one_line_and_looking_is_not(run):
     (run.folder / RUN / "report/index.html").unlink()
     script = run.folder / "scripts/write_report.py"
-    waiting = "        import time; time.sleep(60)\n        files ="
-    script.write_text(script.read_text().replace("        files =", waiting))
+    opening = "    with job(snakemake.log[0]):\n"
+    assert opening in script.read_text()
+    waiting = f"{opening}        import time; time.sleep(60)\n"
+    script.write_text(script.read_text().replace(opening, waiting))
     first = run.start("--cores", "1", *SMALL)
     try:
         wait_for(run.folder / RUN / "logs/write_report/write_report.log", newer_than=script)
