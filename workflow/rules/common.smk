@@ -26,12 +26,14 @@ def stop(message):
 if find_spec("localcal") is None:
     stop("localcal is not installed; run `make run`, or `pip install -e .` in your environment")
 
-from localcal.errors import InputError
+from localcal.errors import InputError, without_secrets
 from localcal.geography.areas import read_areas
 from localcal.geography.codes import FOLDERS
 from localcal.jobs import job
 from localcal.run import code_digest as code_digests
-from localcal.run import configuration, provenance
+from localcal.run import configuration, made, provenance
+from localcal.run import lock as run_lock
+from localcal.run import start as starts
 
 
 def command_line_config():
@@ -42,6 +44,9 @@ def command_line_config():
         name, _, text = argument.partition("=")
         if name == "run_id":
             typed[name] = text
+        elif name == "amend":
+            # Snakemake takes only True and False for what they are.
+            typed[name] = yaml.safe_load(text)
         elif isinstance(typed[name], dict | list):
             typed[name] = yaml.safe_load(text)
     return typed
@@ -57,13 +62,14 @@ def config_sources():
 def warn(message):
     """Say something once, not again in every job."""
     if workflow.is_main_process:
-        print(message, file=sys.stderr)
+        print(without_secrets(message), file=sys.stderr)
 
 
 update_config(config, command_line_config())
 AMEND = config.pop("amend", False)
 
 try:
+    configuration.check_command_line(workflow.config_settings.config_args or [], AMEND)
     if not workflow.is_main_process:
         job.refuse_without_lock()
     complete = configuration.check_config(config, config_sources())

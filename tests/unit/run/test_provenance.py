@@ -2,7 +2,6 @@
 
 import copy
 import json
-import multiprocessing
 import os
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import yaml
 from localcal.errors import InputError
 from localcal.run import provenance
 from localcal.run.code_digest import CodeDigest
+from localcal.run.lock import release_locks
 from localcal.run.provenance import (
     describe_state,
     differences,
@@ -20,11 +20,9 @@ from localcal.run.provenance import (
     products,
     read_history,
     refuse_orphans,
-    release_locks,
     science,
-    start_run,
-    take_lock,
 )
+from localcal.run.start import start_run
 
 REPOSITORY = Path(__file__).parents[3]
 ENGINE = "tests.standin_engine:StandIn"
@@ -83,7 +81,7 @@ class Run:
 
     def start(self, amend: bool = False) -> None:
         """Start and end a coordinator."""
-        start_run(self.folder, self.state, amend)
+        start_run(self.folder, self.state, {}, amend)
         release_locks()
 
 
@@ -225,31 +223,6 @@ def test_an_empty_history_and_a_file_without_its_digest_are_damage_too(run):
     (run.folder / "run.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match="run.json: does not say which areas.path .*; restore it"):
         differences(run.folder, {})
-
-
-def _hold(folder: Path, taken, finish) -> None:
-    take_lock(folder)
-    taken.set()
-    finish.wait()
-
-
-def test_the_lock_keeps_a_second_process_out_and_ends_with_the_first(run):
-    context = multiprocessing.get_context("spawn")
-    taken, finish = context.Event(), context.Event()
-    first = context.Process(target=_hold, args=(run.folder, taken, finish))
-    first.start()
-    assert taken.wait(60)
-    with pytest.raises(InputError, match=f"runs/x: process {first.pid} on .* works on this run"):
-        take_lock(run.folder)
-    take_lock(Path("runs/another"))
-    first.kill()
-    first.join()
-    take_lock(run.folder)
-
-
-def test_started_programs_do_not_inherit_the_lock(run):
-    take_lock(run.folder)
-    assert not any(os.get_inheritable(descriptor) for descriptor in provenance._held)
 
 
 def test_the_fit_another_one_begins_from_counts_by_its_content(run):
