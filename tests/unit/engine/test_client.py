@@ -12,7 +12,7 @@ import pytest
 import localcal.engine.client
 from localcal.engine.client import WorkerError, run_with_engine, server_key
 from localcal.errors import InputError
-from tests.served_work import ENGINE, REPOSITORY, hoard, refuse, stumble, talk, who
+from tests.served_work import ENGINE, REPOSITORY, hoard, open_too_much, refuse, stumble, talk, who
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -20,6 +20,8 @@ pytestmark = pytest.mark.usefixtures("own_folder")
 def test_errors_arrive_as_what_they_are():
     with pytest.raises(InputError, match=r"^given\.h5: is wrong; mend it$"):
         run_with_engine(ENGINE, refuse)
+    with pytest.raises(InputError, match=r"Too many open files.*; raise it with ulimit -n and run"):
+        run_with_engine(ENGINE, open_too_much)
     with pytest.raises(WorkerError, match=r"Traceback(.|\n)*something nobody thought of"):
         run_with_engine(ENGINE, stumble)
     with pytest.raises(MemoryError, match="no more"):

@@ -240,3 +240,19 @@ def test_the_fit_another_one_begins_from_counts_by_its_content(run):
     Path("moved/trace.h5").unlink()
     with pytest.raises(InputError, match="the config's weights.local.prior must name it"):
         _ = run.state
+
+
+@pytest.mark.parametrize("path", ["published", ""])
+def test_a_folder_for_a_file_is_refused(run, path):
+    run.config["take_up"]["rates"] = path
+    with pytest.raises(
+        InputError, match="is a folder; the config's take_up.rates must name a file"
+    ):
+        _ = run.state
+
+
+def test_a_record_that_is_no_file_hangs_nobody(run):
+    run.freeze()
+    os.mkfifo(run.folder / "history.jsonl")
+    with pytest.raises(InputError, match=r"history.jsonl: is no file; remove it"):
+        differences(run.folder, {})

@@ -143,7 +143,7 @@ def wanted_areas(
     """Return the areas the config asks for, level by level.
 
     Raises:
-        InputError: the config names an area that the table does not have.
+        InputError: the config names an area that the table does not have, or none at all.
     """
     wanted: list[Area] = []
     for folder in FOLDERS.values():
@@ -151,6 +151,11 @@ def wanted_areas(
             wanted += select(areas, {folder: section[folder]})
         except InputError as error:
             raise InputError(f"{_origin(('areas', folder), sources)}: {error}") from error
+    if not wanted:
+        raise InputError(
+            f"{_origin(('areas',), sources)}: areas: names no area, so that nothing could be "
+            "validated; name one"
+        )
     return wanted
 
 

@@ -229,6 +229,8 @@ def _are_changes(changes: object) -> bool:
 
 
 def _text(path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"{path}: is no file; remove it, or restore what it was")
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
