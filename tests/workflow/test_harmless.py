@@ -88,3 +88,21 @@ def test_credentials_of_an_address_are_shown_and_kept_nowhere(finished, tmp_path
     assert "targets.repo_id: http://***@127.0.0.1:9 holds credentials" in refused.stdout
     for text in (result.stdout, refused.stdout, *everything_written(run.folder)):
         assert SECRET not in text
+
+
+def test_a_folder_for_runs_that_cannot_be_used_is_one_line(checkout):
+    target = "runs/demo/population/take_up.csv"
+    runs = checkout.folder / "runs"
+    runs.write_text("")
+    taken = checkout.snakemake("--cores", "1", target)
+    runs.unlink()
+    runs.mkdir()
+    # Not even the administrator can write into it.
+    (runs / "demo").symlink_to("/proc/1/fdinfo")
+    closed = checkout.snakemake("--cores", "1", target)
+    for result in (taken, closed):
+        assert result.returncode == 1
+        assert "Traceback" not in result.stdout
+        (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+        assert "runs/demo" in line
+        assert line.endswith("and run the same command again")

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def stop(message):
 if find_spec("localcal") is None:
     stop("localcal is not installed; run `make run`, or `pip install -e .` in your environment")
 
-from localcal.errors import InputError, without_secrets
+from localcal.errors import InputError, one_line, without_secrets
+from localcal.files.limits import limit_of
 from localcal.geography.areas import read_areas
 from localcal.geography.codes import FOLDERS
 from localcal.jobs import job
@@ -65,10 +67,21 @@ def warn(message):
         print(without_secrets(message), file=sys.stderr)
 
 
+@contextmanager
+def stopping():
+    """End in one line where what is given, or the run's folder, cannot be used."""
+    try:
+        yield
+    except InputError as error:
+        stop(error)
+    except OSError as error:
+        stop(without_secrets(": ".join(map(str, filter(None, [one_line(error), limit_of(error)])))))
+
+
 update_config(config, command_line_config())
 AMEND = config.pop("amend", False)
 
-try:
+with stopping():
     configuration.check_command_line(workflow.config_settings.config_args or [], AMEND)
     if not workflow.is_main_process:
         job.refuse_without_lock()
@@ -84,8 +97,6 @@ try:
     code_digest = code_digests.CodeDigest(CHECKOUT / "scripts", config["engine"])
     if not ELSEWHERE:
         code_digests.refuse_other_package(CHECKOUT / "workflow" / "localcal")
-except InputError as error:
-    stop(error)
 
 # Jobs on other machines parse the workflow too, and are sent what Snakemake knows of.
 workflow.configfiles.append(config["areas"]["path"])

@@ -80,12 +80,10 @@ def remake(files):
 
 def refuse_start():
     """Refuse a start, also one for which Snakemake would then find nothing to do."""
-    try:
+    with stopping():
         if not STORED:
             starts.refuse_foreign(RUN_FOLDER)
         provenance.refuse_changes(RECORD_FOLDER, CHANGES, AMEND)
-    except InputError as error:
-        stop(error)
 
 
 if workflow.is_main_process:
@@ -93,10 +91,8 @@ if workflow.is_main_process:
     RULES = [rule for rule in workflow.rules if rule.params]
     PRESENT_OF = {rule.name: dict(parameters_of(rule)) for rule in RULES}
     PRESENT = {name: text for found in PRESENT_OF.values() for name, text in found.items()}
-    try:
+    with stopping():
         STALE = stale_files()
-    except InputError as error:
-        stop(error)
     if STALE:
         counts = [f"{name} ({len(files)})" for name, files in sorted(STALE.items())]
         warn(
@@ -108,10 +104,8 @@ if workflow.is_main_process:
 
 def start():
     """Take the run's lock and record what changed, before the first job."""
-    try:
+    with stopping():
         recorded = starts.start_run(RECORD_FOLDER, STATE, PRESENT, AMEND)
-    except InputError as error:
-        stop(error)
     job.announce_lock(RECORD_FOLDER / run_lock.LOCK_FILE)
     for file in recorded if STORED else ():
         stored = in_storage(f"{RUN_FOLDER}/{file.name}")

@@ -41,13 +41,11 @@ def products():
 GIVEN = {}
 
 if not ELSEWHERE:
-    try:
+    with stopping():
         RECORD_FOLDER = record_folder()
         provenance.refuse_orphans(RECORD_FOLDER, products())
         GIVEN = provenance.given_files(config, RECORD_FOLDER)
         STATE = provenance.describe_state(config, GIVEN, code_digest)
         CHANGES = provenance.differences(RECORD_FOLDER, STATE)
-    except InputError as error:
-        stop(error)
     for change in CHANGES:
         warn(f"warning: {RUN_FOLDER}/run.json: {change}")

@@ -72,3 +72,11 @@ def test_what_decides_is_written_before_the_history(folder, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         start_run(folder, {"config.seed": 1}, {"fit": "1"}, amend=True)
     assert (folder / "made.jsonl").exists()
+
+
+def test_a_run_that_is_no_folder_is_refused(folder):
+    for path in (folder / "logs/build_chunk", folder / "logs", folder):
+        path.rmdir()
+    folder.write_text("")
+    with pytest.raises(InputError, match="^runs/x: what should be its folder is a file; rename"):
+        refuse_foreign(folder)

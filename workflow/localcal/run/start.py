@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from localcal.errors import InputError
+from localcal.errors import InputError, one_line
+from localcal.files.limits import limit_of
 from localcal.run.lock import LOCK_FILE, take_lock
 from localcal.run.made import MADE_FILE, made_so_far, record_made
 from localcal.run.provenance import (
@@ -32,7 +33,8 @@ def refuse_foreign(folder: str | Path) -> None:
     made it has chosen. The folder itself may be a link.
 
     Raises:
-        InputError: it holds a link that leads out of it, or what is neither a file nor a folder.
+        InputError: it holds a link that leads out of it, or what is neither a file nor a folder;
+            or it cannot be looked through.
     """
     inside = os.path.join(os.path.realpath(folder), "")  # noqa: PTH118 - must end with a slash
     for entry in _entries(folder):
@@ -54,10 +56,13 @@ def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
     """Yield everything below a folder but folders, without following links."""
     folders = [os.fspath(folder)]
     while folders:
+        name = folders.pop()
         try:
-            found = list(os.scandir(folders.pop()))
+            found = list(os.scandir(name))
         except FileNotFoundError:
             continue
+        except OSError as error:
+            raise InputError(f"{name}: {limit_of(error) or one_line(error)}") from error
         for entry in found:
             if entry.is_dir(follow_symlinks=False):
                 folders.append(entry.path)
