@@ -26,6 +26,8 @@ if L0_SCOPES:
 include: "workflow/rules/areas.smk"
 include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
+# After all rules.
+include: "workflow/rules/made.smk"
 
 
 if not STORED:

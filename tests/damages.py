@@ -65,7 +65,7 @@ def _jsonl(path: Path) -> Iterator[Damage]:
         rest = json.dumps({name: value for name, value in entry.items() if name != key})
         text = "\n".join([*before, rest]) + "\n"
         yield f"without {key}", lambda text=text: path.write_text(text) and None
-    for key in entry["changes"][0]:
+    for key in entry.get("changes", [{}])[0]:
         fewer = json.loads(last)
         del fewer["changes"][0][key]
         text = "\n".join([*before, json.dumps(fewer)]) + "\n"

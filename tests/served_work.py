@@ -1,5 +1,6 @@
 """Work for a process that has the model loaded, and a look at such processes."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -35,6 +36,10 @@ def who(engine, note=""):
 
 def refuse(engine):
     raise InputError("given.h5: is wrong; mend it")
+
+
+def open_too_much(engine):
+    raise OSError(errno.EMFILE, "Too many open files", "x.h5")
 
 
 def stumble(engine):

@@ -106,6 +106,7 @@ def test_numbers_in_braces_stay_numbers(sources):
         ("runs/other/areas/states/CA.h5", "belongs to run 'other'"),
         ("runs/demo/areas/states/XX.h5", "no area 'XX'"),
         ("runs/demo/areas/states/CA-12.h5", "no area 'CA-12'"),
+        ("runs/demo/areas/districts/CA-53.h5", "no area 'CA-53'"),
         ("runs/demo/matrix/chunks/chunk_000008.h5", "has chunks 000000 to 000007"),
     ],
 )
@@ -129,6 +130,22 @@ def test_a_target_that_cannot_be_made_gets_a_hint(sources, target, hint):
         ),
         ("areas={states: [CAL]}", "error: --config: areas.states: no area 'CAL'"),
         ("engine=nowhere.model:Model", "error: nowhere"),
+        ("run_id=a\nb", "error: --config: run_id: "),
+        ("amend=flase", "error: --config: amend: 'flase' is not allowed; allowed: true or false"),
+        ("matrix={chunk_columns: 1.0e3}", "error: --config: matrix.chunk_columns: "),
+        ("areas={districts: [CA-53]}", "error: --config: areas.districts: no area 'CA-53'"),
+        ('population={source: file, path: "a\\0b"}', "error: --config: population.path: 'a"),
+        ("weights={local: {records: 20000}}", "error: --config: weights.local.records: 20,000 is"),
+        ("areas={path: config}", "error: config: "),
+        ("geography={places: config}", "error: config: is a folder; the config's geography.places"),
+        (
+            "areas={states: [], districts: [], national: [], cities: []}",
+            "error: --config: areas: names no area",
+        ),
+        (
+            f"areas={{districts: [{', '.join(['CA-12'] * 10_000)}]}}",
+            "error: --config: ",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused_in_one_line(sources, setting, message):

@@ -1,15 +1,36 @@
 """The one error a user is meant to read."""
 
+import re
+
 # What to do about a file of the run that cannot be used.
 REMAKE = "remove it and run the same command again"
+
+
+# What stands before the host of an address, up to the last @ since passwords are not always
+# quoted; the same without the slashes; and tokens of the Hugging Face Hub.
+_SECRETS = re.compile(
+    r"(?P<before>//)[^\s'\"]*@|(?<![^\s'\"=(])[^\s'\"/:@=(]+:[^\s'\"/@]+@|\bhf_[A-Za-z0-9]{20,}"
+)
 
 
 class InputError(Exception):
     """Something the user gave or owns is wrong.
 
     The message is one line that names the file or item, says what is wrong with it, and what to
-    do next. Scripts print it without a traceback.
+    do next, without the credentials of any address in it. Scripts print it without a traceback.
     """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(without_secrets(str(message)))
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without the credentials in addresses: //user:secret@host becomes //***@host."""
+    return _SECRETS.sub(_hidden, text)
+
+
+def _hidden(match: re.Match[str]) -> str:
+    return f"{match['before'] or ''}***{'@' if match[0].endswith('@') else ''}"
 
 
 def one_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,12 +27,15 @@ def stop(message):
 if find_spec("localcal") is None:
     stop("localcal is not installed; run `make run`, or `pip install -e .` in your environment")
 
-from localcal.errors import InputError
+from localcal.errors import InputError, one_line, without_secrets
+from localcal.files.limits import limit_of
 from localcal.geography.areas import read_areas
 from localcal.geography.codes import FOLDERS
 from localcal.jobs import job
 from localcal.run import code_digest as code_digests
-from localcal.run import configuration, provenance
+from localcal.run import configuration, made, provenance
+from localcal.run import lock as run_lock
+from localcal.run import start as starts
 
 
 def command_line_config():
@@ -42,6 +46,9 @@ def command_line_config():
         name, _, text = argument.partition("=")
         if name == "run_id":
             typed[name] = text
+        elif name == "amend":
+            # Snakemake takes only True and False for what they are.
+            typed[name] = yaml.safe_load(text)
         elif isinstance(typed[name], dict | list):
             typed[name] = yaml.safe_load(text)
     return typed
@@ -57,13 +64,25 @@ def config_sources():
 def warn(message):
     """Say something once, not again in every job."""
     if workflow.is_main_process:
-        print(message, file=sys.stderr)
+        print(without_secrets(message), file=sys.stderr)
+
+
+@contextmanager
+def stopping():
+    """End in one line where what is given, or the run's folder, cannot be used."""
+    try:
+        yield
+    except InputError as error:
+        stop(error)
+    except OSError as error:
+        stop(without_secrets(": ".join(map(str, filter(None, [one_line(error), limit_of(error)])))))
 
 
 update_config(config, command_line_config())
 AMEND = config.pop("amend", False)
 
-try:
+with stopping():
+    configuration.check_command_line(workflow.config_settings.config_args or [], AMEND)
     if not workflow.is_main_process:
         job.refuse_without_lock()
     complete = configuration.check_config(config, config_sources())
@@ -78,8 +97,6 @@ try:
     code_digest = code_digests.CodeDigest(CHECKOUT / "scripts", config["engine"])
     if not ELSEWHERE:
         code_digests.refuse_other_package(CHECKOUT / "workflow" / "localcal")
-except InputError as error:
-    stop(error)
 
 # Jobs on other machines parse the workflow too, and are sent what Snakemake knows of.
 workflow.configfiles.append(config["areas"]["path"])

@@ -15,7 +15,7 @@ def record_folder():
     if not STORED:
         return Path(RUN_FOLDER)
     folder = Path(".snakemake/localcal") / in_storage(RUN_FOLDER).query.replace("://", "/")
-    for name in provenance.RECORD_FILES:
+    for name in starts.RECORD_FILES:
         stored, copy = in_storage(f"{RUN_FOLDER}/{name}"), folder / name
         copy.unlink(missing_ok=True)
         if async_run(stored.managed_exists()):
@@ -41,26 +41,11 @@ def products():
 GIVEN = {}
 
 if not ELSEWHERE:
-    try:
+    with stopping():
         RECORD_FOLDER = record_folder()
         provenance.refuse_orphans(RECORD_FOLDER, products())
         GIVEN = provenance.given_files(config, RECORD_FOLDER)
         STATE = provenance.describe_state(config, GIVEN, code_digest)
-        for change in provenance.differences(RECORD_FOLDER, STATE):
-            warn(f"warning: {RUN_FOLDER}/run.json: {change}")
-    except InputError as error:
-        stop(error)
-
-
-def start():
-    """Take the run's lock and record what changed, before the first job."""
-    try:
-        history = provenance.start_run(RECORD_FOLDER, STATE, AMEND)
-    except InputError as error:
-        stop(error)
-    job.announce_lock(RECORD_FOLDER / provenance.LOCK_FILE)
-    if STORED and history is not None:
-        stored = in_storage(f"{RUN_FOLDER}/{history.name}")
-        stored.local_path().parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(history, stored.local_path())
-        async_run(stored.managed_store())
+        CHANGES = provenance.differences(RECORD_FOLDER, STATE)
+    for change in CHANGES:
+        warn(f"warning: {RUN_FOLDER}/run.json: {change}")

@@ -2,11 +2,13 @@ import contextlib
 import hashlib
 import shutil
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from localcal.database import reader
 from localcal.database.constraints import Constraint
 from localcal.database.reader import (
     best_period,
@@ -369,3 +371,36 @@ def test_two_incomes_of_one_district_are_refused(path):
     write_database(path, [income(1.0, district("601")), income(2.0, district("0601"))])
     with pytest.raises(InputError, match="district 601 has two active targets"):
         district_income(path, 2024)
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i"
+
+
+@pytest.mark.parametrize("name", reader.TABLES)
+@pytest.mark.parametrize("kind", ["view", "virtual table"])
+def test_what_only_looks_like_a_table_is_refused_before_it_is_asked(path, name, kind):
+    write_database(path, [target()])
+    columns = ", ".join(reader.TABLES[name])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"DROP TABLE {name}")
+        if kind == "view":
+            selected = ", ".join(f"i AS {column}" for column in reader.TABLES[name])
+            recursion = ENDLESS.rpartition("SELECT")[0]
+            connection.execute(
+                f"CREATE VIEW {name.upper()} AS {recursion} SELECT {selected} FROM n"
+            )
+        else:
+            connection.execute(f"CREATE VIRTUAL TABLE {name} USING fts5({columns})")
+    message = f"{name} is a {kind}; give a target database where it is a table"
+    with pytest.raises(InputError, match=message):
+        read_targets_table(path)
+    with pytest.raises(InputError, match=message):
+        copy_database(path, path.with_name("copy.db"))
+
+
+def test_what_takes_too_long_is_given_up(path, monkeypatch):
+    write_database(path, [target(period=2000 + number) for number in range(50)])
+    monkeypatch.setattr(reader, "SECONDS_TO_READ", -1.0)
+    monkeypatch.setattr(reader, "STEPS_BETWEEN_LOOKS", 10)
+    with pytest.raises(InputError, match=r"cannot be read as a SQLite database \(interrupted\)"):
+        read_targets_table(path)

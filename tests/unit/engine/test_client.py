@@ -12,7 +12,7 @@ import pytest
 import localcal.engine.client
 from localcal.engine.client import WorkerError, run_with_engine, server_key
 from localcal.errors import InputError
-from tests.served_work import ENGINE, REPOSITORY, hoard, refuse, stumble, talk, who
+from tests.served_work import ENGINE, REPOSITORY, hoard, open_too_much, refuse, stumble, talk, who
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -20,6 +20,8 @@ pytestmark = pytest.mark.usefixtures("own_folder")
 def test_errors_arrive_as_what_they_are():
     with pytest.raises(InputError, match=r"^given\.h5: is wrong; mend it$"):
         run_with_engine(ENGINE, refuse)
+    with pytest.raises(InputError, match=r"Too many open files.*; raise it with ulimit -n and run"):
+        run_with_engine(ENGINE, open_too_much)
     with pytest.raises(WorkerError, match=r"Traceback(.|\n)*something nobody thought of"):
         run_with_engine(ENGINE, stumble)
     with pytest.raises(MemoryError, match="no more"):
@@ -111,10 +113,46 @@ def test_an_engine_that_cannot_be_loaded_is_named():
         run_with_engine("no_such_module.deep:Engine", who)
 
 
-def test_a_folder_that_others_can_read_is_refused(own_folder):
-    folder = own_folder / f"localcal-{os.getuid()}"
-    folder.mkdir(mode=0o755)
-    folder.chmod(0o755)
-    with pytest.raises(InputError, match="open to somebody else"):
-        run_with_engine(ENGINE, who)
-    folder.rmdir()
+def squat(kind, folder, tmp_path):
+    """Take a folder's name as somebody else could."""
+    if kind == "open":
+        folder.mkdir()
+        folder.chmod(0o755)
+    elif kind == "file":
+        folder.write_text("")
+    else:
+        (tmp_path / "private").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / ("private" if kind == "link" else "nowhere"))
+
+
+def give_back(folder):
+    """Undo it; tests leave no folder behind."""
+    folder.unlink() if folder.is_symlink() or folder.is_file() else folder.rmdir()
+
+
+@pytest.mark.parametrize("kind", ["open", "file", "link", "dangling link"])
+def test_where_somebody_took_the_folder_another_one_is_used(own_folder, tmp_path, kind):
+    name = f"localcal-{os.getuid()}"
+    squat(kind, own_folder / name, tmp_path)
+    assert run_with_engine(ENGINE, who)[2] == "stand-in 1"
+    assert list((own_folder / f"{name}-1").iterdir())
+    assert not (tmp_path / "private").exists() or not list((tmp_path / "private").iterdir())
+    give_back(own_folder / name)
+
+
+def test_a_folder_of_another_user_is_not_used(own_folder, monkeypatch):
+    folder = localcal.engine.client._folder()
+    somebody = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: somebody)
+    assert not localcal.engine.client._is_ours(folder)
+    give_back(folder)
+
+
+def test_where_every_folder_is_taken_one_is_named(own_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(localcal.engine.client, "FOLDERS_TO_TRY", 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(own_folder))
+    monkeypatch.setattr(localcal.engine.client, "LAST_RESORT", str(own_folder))
+    squat("open", own_folder / f"localcal-{os.getuid()}", tmp_path)
+    with pytest.raises(InputError, match="open to somebody else; remove it"):
+        localcal.engine.client._folder()
+    give_back(own_folder / f"localcal-{os.getuid()}")

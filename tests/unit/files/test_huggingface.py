@@ -2,6 +2,8 @@
 
 import hashlib
 import http.server
+import io
+import logging
 import os
 import re
 import subprocess
@@ -14,6 +16,7 @@ import huggingface_hub
 import pytest
 
 from localcal.errors import InputError
+from localcal.files import huggingface
 from localcal.files.huggingface import fetch_file
 
 COMMIT = "1f" * 20
@@ -331,3 +334,34 @@ def test_the_real_hub_gives_a_public_file(tmp_path, monkeypatch):
     commit = fetch_file("openai-community/gpt2", "config.json", "main", "model", path)
     assert re.fullmatch("[0-9a-f]{40}", commit)
     assert b"vocab_size" in path.read_bytes()
+
+
+@pytest.mark.parametrize("failure", ["refused", "unreachable", "no hub", "no address"])
+def test_credentials_in_the_hubs_address_are_shown_by_nobody(
+    hub, path, monkeypatch, capfd, caplog, failure
+):
+    port = hub.server_port
+    if failure == "unreachable":
+        with http.server.HTTPServer(("127.0.0.1", 0), HubHandler) as closed:
+            port = closed.server_port
+    scheme = "htp" if failure == "no address" else "http"
+    hub.names_commit = failure != "no hub"
+    monkeypatch.setenv("HF_ENDPOINT", f"{scheme}://user:s3cret@127.0.0.1:{port}")
+    name = "no_such_file" if failure == "refused" else "small.csv"
+    with pytest.raises(InputError) as raised:
+        fetch(path, filename=name)
+    captured = capfd.readouterr()
+    assert "s3cret" not in f"{raised.value}{captured.out}{captured.err}{caplog.text}"
+
+
+def test_what_the_client_logs_itself_shows_no_credentials():
+    shown = io.StringIO()
+    handler = logging.StreamHandler(shown)
+    client = logging.getLogger("huggingface_hub")
+    client.addHandler(handler)
+    try:
+        huggingface._keep_secrets()
+        logging.getLogger("huggingface_hub.utils").error("asking %s", "http://user:s3cret@host")
+    finally:
+        client.removeHandler(handler)
+    assert shown.getvalue() == "asking http://***@host\n"

@@ -60,7 +60,7 @@ def test_a_message_of_several_lines_becomes_one(tmp_path):
     ("body", "message"),
     [
         ("raise MemoryError('12 GB')", "error: out of memory: 12 GB; run fewer jobs"),
-        ("import errno\nraise OSError(errno.ENOSPC, 'No space left')", "free some space"),
+        ("import errno\nraise OSError(errno.ENOSPC, 'No space left')", "free some and run"),
     ],
 )
 def test_a_full_machine_is_one_line(tmp_path, body, message):
@@ -178,3 +178,34 @@ def test_a_script_that_finds_its_coordinator_dead_does_nothing(tmp_path):
     result = run(tmp_path, "print('worked')", LOCALCAL_COORDINATOR=str(gone.pid))
     assert result.returncode == -signal.SIGKILL
     assert "worked" not in result.stdout
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_a_log_that_is_a_link_is_replaced_and_what_it_names_stays(tmp_path, link):
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    log(tmp_path).parent.mkdir(parents=True)
+    link(log(tmp_path), victim)
+    run(tmp_path, "import logging\nlogging.getLogger('x').info('new')")
+    assert "new" in log(tmp_path).read_text()
+    assert victim.read_text() == "mine"
+
+
+def test_no_log_line_and_no_traceback_shows_credentials(tmp_path):
+    body = (
+        "import logging\n"
+        "address = 'https://user:s3cret@host/x'\n"
+        "logging.getLogger('some.library').warning('retrying %s', address)\n"
+        "raise RuntimeError(f'cannot reach {address}')"
+    )
+    result = run(
+        tmp_path,
+        body.replace(
+            "'https://user:s3cret@host/x'",
+            "'//'.join(('https:', ':'.join(('user', 's3' + 'cret')) + '@host/x'))",
+        ),
+    )
+    shown = log(tmp_path).read_text() + result.stdout + result.stderr
+    assert "Traceback" in shown
+    assert "https://***@host/x" in shown
+    assert "s3cret" not in shown

@@ -12,6 +12,7 @@ from localcal.errors import InputError
 from localcal.geography.areas import read_areas
 from localcal.run.configuration import (
     canonical,
+    check_command_line,
     check_config,
     chunk_names,
     parents,
@@ -314,3 +315,96 @@ def test_parameters_do_not_depend_on_the_order_of_keys():
     assert repr(canonical({"b": {"d": 1, "c": (2,)}, "a": 0})) == repr(
         canonical({"a": 0, "b": {"c": [2], "d": 1}})
     )
+
+
+RULE = {"variable": "snap", "geo_level": "state"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"weights.local.records": 10_001}, "weights.local.records: 10,001 is more than there are"),
+        ({"targets.include": [RULE], "targets.exclude": [{"variable": "snap"}]}, "leaves out all"),
+        (
+            {"weights.national.groups": [{"geo_level": "state", "weight": 2.0}]},
+            "weights.national.groups.0.geo_level: state is not among the levels of this fit",
+        ),
+        (
+            {"weights.local.groups": [RULE | {"weight": 2.0}], "targets.exclude": [RULE]},
+            "weights.local.groups.0: targets.include and targets.exclude leave no target",
+        ),
+        (
+            {
+                "weights.local.groups": [RULE | {"weight": 2.0}],
+                "targets.include": [{"variable": "x"}],
+            },
+            "weights.local.groups.0: targets.include and targets.exclude leave no target",
+        ),
+        (
+            {"weights.local.prior": "./runs/../runs/demo/weights/local/trace.h5"},
+            "is this run's and would be overwritten",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes, complaint):
+    with pytest.raises(InputError, match=complaint.replace(".", r"\.")) as error:
+        check_config(changed(changes), [("config.yaml", {})])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights.local.records": 10_000},
+        {"targets.include": [{"variable": "snap"}], "targets.exclude": [RULE]},
+        {"targets.include": [RULE, {"variable": "x"}], "targets.exclude": [RULE]},
+        {"weights.local.groups": [{"variable": "snap", "weight": 2.0}], "targets.exclude": [RULE]},
+        {"weights.local.groups": [{"variable": "snap", "weight": 2.0}], "targets.include": [RULE]},
+        {"weights.local.prior": "runs/other/weights/local/trace.h5"},
+    ],
+)
+def test_settings_that_leave_something_are_allowed(changes):
+    check_config(changed(changes), [("config.yaml", {})])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("population.path", "a\0b", "'a\\\\x00b' is not allowed; allowed: one line of text"),
+        ("areas.path", "a\nb", "one line of text"),
+        ("take_up.rates", "\x1b[31m", "one line of text"),
+        ("geography.places", "a" * 5000, "has 5,000 characters; allowed: at most 4,095"),
+        ("targets.repo_id", "https://u:s3cret@h/x", r"//\*\*\*@h/x holds credentials"),
+        ("weights.local.groups", [{"variable": "a\tb", "weight": 2.0}], "groups.0.variable: 'a"),
+    ],
+)
+def test_text_that_no_path_may_hold_is_refused_and_no_secret_shown(key, value, complaint):
+    with pytest.raises(InputError, match=complaint) as error:
+        check_config(changed({key: value}), [("config.yaml", {})])
+    assert "\n" not in str(error.value)
+    assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize("run_id", ["a\nb", "a\n", "a" * 300, "", "..", "a/b"])
+def test_a_run_id_that_is_no_folders_name_is_refused_in_one_short_line(run_id):
+    with pytest.raises(InputError, match="run_id: .* is not allowed; .* at most 100$") as error:
+        check_config(changed({"run_id": run_id}), [("config.yaml", {})])
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [(1000.0, "; write 1000"), ("1.0e3", "; write 1000"), ("1000", "; write it without quotes")],
+)
+def test_a_count_that_is_no_integer_is_told_how_to_write_it(value, advice):
+    with pytest.raises(InputError, match=f"an integer, at least 1{advice}$"):
+        check_config(changed({"matrix.chunk_columns": value}), [("config.yaml", {})])
+
+
+def test_what_is_typed_after_config_is_short_and_amend_is_true_or_false():
+    check_command_line(["seed=1"], amend=True)
+    with pytest.raises(InputError, match="amend: 'flase' is not allowed; allowed: true or false"):
+        check_command_line([], amend="flase")
+    with pytest.raises(InputError, match="--config: .* bytes .*; put them into a file and name it"):
+        check_command_line(["areas={districts: [" + "CA-12, " * 20_000 + "]}"], amend=False)

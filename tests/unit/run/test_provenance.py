@@ -2,7 +2,6 @@
 
 import copy
 import json
-import multiprocessing
 import os
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import yaml
 from localcal.errors import InputError
 from localcal.run import provenance
 from localcal.run.code_digest import CodeDigest
+from localcal.run.lock import release_locks
 from localcal.run.provenance import (
     describe_state,
     differences,
@@ -20,11 +20,9 @@ from localcal.run.provenance import (
     products,
     read_history,
     refuse_orphans,
-    release_locks,
     science,
-    start_run,
-    take_lock,
 )
+from localcal.run.start import start_run
 
 REPOSITORY = Path(__file__).parents[3]
 ENGINE = "tests.standin_engine:StandIn"
@@ -83,7 +81,7 @@ class Run:
 
     def start(self, amend: bool = False) -> None:
         """Start and end a coordinator."""
-        start_run(self.folder, self.state, amend)
+        start_run(self.folder, self.state, {}, amend)
         release_locks()
 
 
@@ -227,31 +225,6 @@ def test_an_empty_history_and_a_file_without_its_digest_are_damage_too(run):
         differences(run.folder, {})
 
 
-def _hold(folder: Path, taken, finish) -> None:
-    take_lock(folder)
-    taken.set()
-    finish.wait()
-
-
-def test_the_lock_keeps_a_second_process_out_and_ends_with_the_first(run):
-    context = multiprocessing.get_context("spawn")
-    taken, finish = context.Event(), context.Event()
-    first = context.Process(target=_hold, args=(run.folder, taken, finish))
-    first.start()
-    assert taken.wait(60)
-    with pytest.raises(InputError, match=f"runs/x: process {first.pid} on .* works on this run"):
-        take_lock(run.folder)
-    take_lock(Path("runs/another"))
-    first.kill()
-    first.join()
-    take_lock(run.folder)
-
-
-def test_started_programs_do_not_inherit_the_lock(run):
-    take_lock(run.folder)
-    assert not any(os.get_inheritable(descriptor) for descriptor in provenance._held)
-
-
 def test_the_fit_another_one_begins_from_counts_by_its_content(run):
     first = run.freeze()
     assert "prior" not in first["config"]["weights"]["local"]
@@ -267,3 +240,19 @@ def test_the_fit_another_one_begins_from_counts_by_its_content(run):
     Path("moved/trace.h5").unlink()
     with pytest.raises(InputError, match="the config's weights.local.prior must name it"):
         _ = run.state
+
+
+@pytest.mark.parametrize("path", ["published", ""])
+def test_a_folder_for_a_file_is_refused(run, path):
+    run.config["take_up"]["rates"] = path
+    with pytest.raises(
+        InputError, match="is a folder; the config's take_up.rates must name a file"
+    ):
+        _ = run.state
+
+
+def test_a_record_that_is_no_file_hangs_nobody(run):
+    run.freeze()
+    os.mkfifo(run.folder / "history.jsonl")
+    with pytest.raises(InputError, match=r"history.jsonl: is no file; remove it"):
+        differences(run.folder, {})

@@ -9,6 +9,7 @@ import pytest
 
 import localcal.areas.write
 from localcal.errors import InputError
+from localcal.files import origins
 from localcal.geography.areas import Area
 from localcal.targets.table import read_targets
 from localcal.validation.compare import (
@@ -53,6 +54,40 @@ def test_a_record_that_differs_from_the_state_s_is_noticed(run, tmp_path, monkey
     monkeypatch.setattr(localcal.areas.write, "_append", altered)
     with pytest.raises(InputError, match=r"AL-01\.h5: 'age' differs from the records"):
         validated(run, tmp_path, FIRST, ALABAMA)
+
+
+@pytest.mark.parametrize(
+    ("area", "parent", "read"),
+    [(NATION, NATION, 0), (ALABAMA, ALABAMA, 0), (FIRST, ALABAMA, 0), (CITY, CITY, 1)],
+)
+def test_places_are_only_read_where_they_decide(run, tmp_path, monkeypatch, area, parent, read):
+    validated(run, tmp_path, area, parent)
+    hashed = []
+    original = origins.sha256_file
+
+    def counted(path):
+        hashed.append(path)
+        return original(path)
+
+    monkeypatch.setattr(origins, "sha256_file", counted)
+    inputs = {name: run[name] for name in ("matrix", "weights", "targets", "geography")}
+    inputs |= {
+        "totals": tmp_path / f"{parent.area}.totals.h5",
+        "parent": tmp_path / f"{parent.area}.h5",
+        "area": tmp_path / f"{area.area}.h5",
+    }
+    validate_area(area, ValidationInputs(**inputs), tmp_path / "again.csv")
+    assert hashed.count(run["geography"]) == read
+    assert hashed.count(run["matrix"]) == 0
+
+
+def test_a_city_is_not_validated_with_another_geography(run, tmp_path):
+    other = tmp_path / "geography.h5"
+    other.write_bytes(run["geography"].read_bytes())
+    with h5py.File(other, "r+") as file:
+        file.attrs["note"] = "changed"
+    with pytest.raises(InputError, match=r"made from another geography than the run has"):
+        validated(run | {"geography": other}, tmp_path, CITY, CITY)
 
 
 def test_totals_of_another_file_are_refused(run, tmp_path):

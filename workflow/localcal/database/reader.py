@@ -11,6 +11,7 @@ import math
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -40,6 +41,9 @@ TABLES = {
         "source",
     ),
 }
+# Sorting the largest table takes seconds; what takes this long was made to.
+SECONDS_TO_READ = 600.0
+STEPS_BETWEEN_LOOKS = 100_000
 # A write-ahead log or a rollback journal with something in it changes what the database says.
 SIDE_FILES = ("-wal", "-journal")
 # Which returns count as a target's population, not what they have: no domain of its own.
@@ -233,6 +237,10 @@ def _open_database(path: Path) -> Iterator[sqlite3.Connection]:
             # write-ahead mode, and fail where the folder is read-only.
             address = settled.resolve().as_uri() + "?mode=ro&immutable=1"
             with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
+                deadline = time.monotonic() + SECONDS_TO_READ
+                connection.set_progress_handler(
+                    lambda: time.monotonic() > deadline, STEPS_BETWEEN_LOOKS
+                )
                 _check_tables(path, connection)
                 yield connection
     except sqlite3.Error as error:
@@ -266,6 +274,7 @@ def _settled(path: Path) -> Iterator[Path]:
 
 def _check_tables(path: Path, connection: sqlite3.Connection) -> None:
     for name, columns in TABLES.items():
+        _refuse_views(path, name, connection)
         found = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
         if not found:
             raise InputError(
@@ -277,6 +286,20 @@ def _check_tables(path: Path, connection: sqlite3.Connection) -> None:
             raise InputError(
                 f"{path}: table {name} lacks the columns {', '.join(missing)}; rebuild the "
                 "database with the current schema"
+            )
+
+
+def _refuse_views(path: Path, name: str, connection: sqlite3.Connection) -> None:
+    """Refuse what only looks like a table, and computes whatever it was made to.
+
+    Views and virtual tables have no page of their own in the file.
+    """
+    found = "SELECT type, rootpage FROM sqlite_master WHERE name = ? COLLATE NOCASE"
+    for kind, page in connection.execute(found, (name,)):
+        if kind != "table" or not page:
+            raise InputError(
+                f"{path}: {name} is a {'virtual table' if kind == 'table' else kind}; give a "
+                "target database where it is a table"
             )
 
 

@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,8 @@ SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
 KEY_CHARACTERS = 16
 # Its path is always short enough.
 LAST_RESORT = "/tmp"
+# In a folder that everybody writes into, somebody else may have taken a name.
+FOLDERS_TO_TRY = 10
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_TO_BIND = 60.0
@@ -155,17 +158,34 @@ def _folder() -> Path:
     Not in the checkout: the path of a socket may only have some hundred characters. And not where
     the environment of another machine, which a scheduler hands to its jobs, says without a look.
     """
-    name = f"localcal-{os.getuid()}"
+    refused = []
     for parent in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), LAST_RESORT):
-        folder = Path(parent) / name
-        fits = len(os.fsencode(folder / ("0" * KEY_CHARACTERS))) <= SOCKET_PATH_BYTES
-        if parent and fits and os.access(parent, os.W_OK | os.X_OK):
-            break
-    folder.mkdir(mode=0o700, exist_ok=True)
-    status = folder.stat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise InputError(f"{folder}: belongs to or is open to somebody else; remove it")
-    return folder
+        if not parent or not os.access(parent, os.W_OK | os.X_OK):
+            continue
+        for number in range(FOLDERS_TO_TRY):
+            folder = Path(parent) / f"localcal-{os.getuid()}{f'-{number}' if number else ''}"
+            if len(os.fsencode(folder / ("0" * KEY_CHARACTERS))) > SOCKET_PATH_BYTES:
+                break
+            if _is_ours(folder):
+                return folder
+            refused.append(folder)
+    if not refused:
+        raise InputError(
+            f"{tempfile.gettempdir()}: no folder for sockets can be made here; set TMPDIR to a "
+            "folder with a short path that you can write into"
+        )
+    raise InputError(f"{refused[0]}: belongs to or is open to somebody else; remove it")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Make a folder if need be; say whether it is one, no link, and nobody else's."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return False
+    mine = status.st_uid == os.getuid() and not status.st_mode & 0o077
+    return mine and stat.S_ISDIR(status.st_mode)
 
 
 def _connect(key: str, engine: str) -> Connection:

@@ -24,7 +24,8 @@ from pathlib import Path
 
 from localcal.engine.client import SECONDS_BETWEEN_LOOKS, keeper
 from localcal.engine.protocol import Engine, load_engine
-from localcal.errors import InputError
+from localcal.errors import InputError, one_line
+from localcal.files.limits import limit_of
 from localcal.jobs.processes import die_with_parent, is_alive
 
 
@@ -174,6 +175,10 @@ def _work(
         handler.send(("input error", str(error)))
     except MemoryError as error:
         handler.send(("memory error", str(error)))
+    except OSError as error:
+        limit = limit_of(error)
+        found = traceback.format_exc() if limit is None else f"{one_line(error)}: {limit}"
+        handler.send(("error" if limit is None else "input error", found))
     except Exception:  # noqa: BLE001 - handed to the client, which fails with it
         handler.send(("error", traceback.format_exc()))
     finally:

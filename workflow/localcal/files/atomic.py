@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localcal.errors import InputError
+from localcal.files.limits import largest_file, limit_of
 
 PART_SUFFIX = ".part"
 
@@ -25,32 +26,51 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     instead of piling up.
 
     Raises:
-        InputError: the disk is full; nothing is left under either name.
+        InputError: the disk is full, or the machine or the shell refuses to write the file;
+            nothing is left under either name.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + PART_SUFFIX)
-    part.unlink(missing_ok=True)
     try:
+        make_folder(path.parent)
+        # Never through a link of this name.
+        part.unlink(missing_ok=True)
         yield part
         _flush_to_disk(part)
         part.rename(path)
     except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
-        if is_disk_full(error):
-            raise InputError(
-                f"{path}: no space left on the disk; free some and run the same command again"
-            ) from error
+        _remove(part)
+        if (limit := limit_of(error)) is not None:
+            raise InputError(f"{_subject(error, path)}: {limit}") from error
         raise
     except BaseException:
-        part.unlink(missing_ok=True)
+        _remove(part)
         raise
 
 
-def is_disk_full(error: Exception) -> bool:
-    """Say whether `error` means a full disk; HDF5 only tells so in its text."""
-    code = getattr(error, "errno", None)
-    return code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it where there are none.
+
+    Raises:
+        OSError: it cannot be made; NotADirectoryError where a file has its name.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, "Not a directory", str(folder)) from error
+
+
+def _remove(part: Path) -> None:
+    # What could not be written often cannot be removed either, or is not there.
+    with contextlib.suppress(OSError):
+        part.unlink(missing_ok=True)
+
+
+def _subject(error: Exception, path: Path) -> str:
+    """Return the file that an error is about: what is written, unless it names another one."""
+    named = getattr(error, "filename", None)
+    about_this = named is None or str(named).startswith((str(path), str(path.parent)))
+    return str(path) if about_this else str(named)
 
 
 def require_space(path: str | Path, n_bytes: int) -> None:
@@ -60,10 +80,22 @@ def require_space(path: str | Path, n_bytes: int) -> None:
     file is closed. So whoever writes HDF5 asks first.
 
     Raises:
-        InputError: less than `n_bytes` and a margin for HDF5's own structures are free.
+        InputError: less than `n_bytes` and a margin for HDF5's own structures are free, or more
+            than the shell lets a file have; or its folder cannot be made.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        make_folder(path.parent)
+    except OSError as error:
+        if (limit := limit_of(error)) is not None:
+            raise InputError(f"{path}: {limit}") from error
+        raise
+    largest = largest_file()
+    if largest is not None and n_bytes + HDF5_MARGIN > largest:
+        raise InputError(
+            f"{path}: it needs {(n_bytes + HDF5_MARGIN) / 1e6:.1f} MB, but this shell lets a file "
+            f"have {largest / 1e6:.1f} MB; raise it with ulimit -f and run the same command again"
+        )
     free = shutil.disk_usage(path.parent).free
     if n_bytes + HDF5_MARGIN > free:
         raise InputError(

@@ -24,7 +24,7 @@ from huggingface_hub.errors import (
     XetDownloadError,
 )
 
-from localcal.errors import InputError, one_line
+from localcal.errors import InputError, one_line, without_secrets
 from localcal.files.atomic import atomic_path, sha256_file
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ def fetch_file(repo_id: str, filename: str, revision: str, repo_type: str, path:
     label = f"{repo_type} {repo_id}, file {filename}, revision {revision}"
     _check_address(label, repo_id, filename, revision, repo_type)
     endpoint = _endpoint()
+    _keep_secrets()
     with _explained(label), atomic_path(path) as part, _staging_folder(path) as staging:
         url = hf_hub_url(
             repo_id, filename, repo_type=repo_type, revision=revision, endpoint=endpoint
@@ -78,7 +79,7 @@ def fetch_file(repo_id: str, filename: str, revision: str, repo_type: str, path:
         )
         _check_content(label, Path(downloaded), metadata.etag)
         Path(downloaded).replace(part)
-    logger.info("fetched %s (commit %s)", label, metadata.commit_hash)
+    logger.info("fetched %s (commit %s)", without_secrets(label), metadata.commit_hash)
     return metadata.commit_hash
 
 
@@ -106,6 +107,23 @@ def _endpoint() -> str | None:
     if not valid:
         raise InputError(f"HF_ENDPOINT={endpoint}: not a web address; correct or unset it")
     return endpoint.rstrip("/")
+
+
+class _KeepSecrets(logging.Filter):
+    """Take the credentials out of the addresses that the client logs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = without_secrets(record.getMessage()), ()
+        return True
+
+
+_KEEPER = _KeepSecrets()
+
+
+def _keep_secrets() -> None:
+    """Have no handler of the client, which writes to the terminal itself, show credentials."""
+    for handler in logging.getLogger("huggingface_hub").handlers:
+        handler.addFilter(_KEEPER)
 
 
 @contextlib.contextmanager

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn, Protocol
 
-from localcal.errors import InputError
-from localcal.files.atomic import is_disk_full
+from localcal.errors import InputError, without_secrets
+from localcal.files.limits import limit_of
 from localcal.jobs.processes import die_with_parent, is_alive
 
 logger = logging.getLogger(__name__)
@@ -72,8 +72,8 @@ def job(log_path: str | Path) -> Iterator[None]:
             logger.error("interrupted")
             raise SystemExit(128 + signal.SIGINT) from error
         except Exception as error:
-            if isinstance(error, OSError) and is_disk_full(error):
-                _fail(f"{error}; free some space and run the same command again", error)
+            if isinstance(error, OSError) and (limit := limit_of(error)) is not None:
+                _fail(f"{error}: {limit}", error)
             logger.exception("%s", error)
             raise SystemExit(1) from error
 
@@ -101,6 +101,10 @@ class _LineFormatter(logging.Formatter):
     def __init__(self, label: str) -> None:
         super().__init__(f"%(asctime)s {label}: %(message)s", "%H:%M:%S")
 
+    def format(self, record: logging.LogRecord) -> str:
+        # With the traceback, and what libraries say.
+        return without_secrets(super().format(record))
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         if record.levelno >= logging.ERROR:
             return f"error: {record.message}"
@@ -114,11 +118,23 @@ def _label(log_path: Path) -> str:
     return "/".join(dict.fromkeys(within))
 
 
+def _new_log(path: Path) -> logging.FileHandler:
+    """Begin a log, as a new file: never in one that a link of this name leads to."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        return logging.FileHandler(path, mode="x")
+    except OSError as error:
+        if (limit := limit_of(error)) is None:
+            raise
+        # There is no log yet to say it in.
+        sys.exit(f"error: {path}: {limit}")
+
+
 @contextlib.contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     """Send log lines and warnings to a file and to stderr."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [logging.FileHandler(path, mode="w"), logging.StreamHandler()]
+    handlers: list[logging.Handler] = [_new_log(path), logging.StreamHandler()]
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.INFO)

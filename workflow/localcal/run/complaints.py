@@ -31,6 +31,8 @@ LIMITS = {
     "minItems": "length at least",
     "maxItems": "length at most",
 }
+# Characters of a wrong value that a complaint repeats.
+MOST_SHOWN = 200
 
 
 class Problem(NamedTuple):
@@ -61,11 +63,17 @@ def _problem(detail: ErrorDetails, schema: Mapping[str, Any]) -> Problem:
         return Problem(key, detail["msg"])
     if detail["type"] in ("extra_forbidden", "invalid_key"):
         return Problem(key, _unknown_key(key[-1], part_at(schema, key[:-1])))
-    part, value = part_at(schema, key), json.dumps(detail["input"], default=str)
+    part, value = part_at(schema, key), _shown(detail["input"])
     if detail["type"] == "finite_number":
         return Problem(key, f"{value} is not a finite number; allowed: {allowed(part)}")
     near, advice = _near(detail["input"], part), _advice(detail["input"], part)
     return Problem(key, f"{value} is not allowed{near}; allowed: {allowed(part)}{advice}")
+
+
+def _shown(value: Any) -> str:
+    """Return a value as JSON, not all of a long one."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def _unknown_key(name: str, section: Mapping[str, Any]) -> str:
@@ -107,6 +115,8 @@ def _advice(value: Any, part: Mapping[str, Any]) -> str:
     if isinstance(value, float) and value.is_integer() and "integer" in types:
         return f"; write {int(value)}"
     if isinstance(value, str) and types & {"integer", "number"} and _is_number(value):
+        if "number" not in types and not value.strip("+-").isdigit():
+            return f"; write {int(float(value))}" if float(value).is_integer() else ""
         # YAML takes 1e-3 for text.
         exponent = ", and with a point, as in 1.0e-3" if "number" in types else ""
         return f"; write it without quotes{exponent}"

@@ -3,21 +3,27 @@
 Read while Snakemake parses the workflow, so nothing heavy is imported here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from localcal.errors import InputError
+from localcal.errors import InputError, without_secrets
 from localcal.geography.areas import Area, select
 from localcal.geography.codes import FOLDERS
 from localcal.run.complaints import Problem, did_you_mean, problems
 from localcal.run.sections import Config, chunks_of
 from localcal.run.values import plain
 
+# What Linux allows for a path.
+MOST_CHARACTERS = 4095
+# One argument of a program may have 128 KiB on Linux, and Snakemake packs them for its jobs.
+MOST_ON_COMMAND_LINE = 48 << 10
+
 __all__ = [
     "canonical",
+    "check_command_line",
     "check_config",
     "chunk_count",
     "chunk_names",
@@ -44,7 +50,51 @@ def check_config(config: Mapping[str, Any], sources: Sequence[tuple[str, Any]]) 
     except ValidationError as error:
         lines = [_line(problem, sources) for problem in problems(error, Config)]
         raise InputError("\n".join(lines)) from error
+    if lines := [_line(problem, sources) for problem in _unwanted_text(complete)]:
+        raise InputError("\n".join(lines))
     return complete
+
+
+def check_command_line(arguments: Sequence[str], amend: object) -> None:
+    """Refuse what follows --config where it is no config, but says how to go on.
+
+    Args:
+        arguments: what follows --config, as typed. Every job is told it in one shell command.
+        amend: whether the run may change.
+
+    Raises:
+        InputError: there is too much of it, or it is not true or false.
+    """
+    size = sum(len(argument.encode(errors="replace")) for argument in arguments)
+    if size > MOST_ON_COMMAND_LINE:
+        raise InputError(
+            f"--config: {size:,} bytes are more than a shell lets pass to every job; put them "
+            "into a file and name it with --configfile"
+        )
+    if not isinstance(amend, bool):
+        raise InputError(f"--config: amend: {amend!r} is not allowed; allowed: true or false")
+
+
+def _unwanted_text(content: Any, key: tuple[str, ...] = ()) -> Iterator[Problem]:
+    """Yield the keys of text that no path, name or message may hold."""
+    if isinstance(content, Mapping):
+        for name, part in content.items():
+            yield from _unwanted_text(part, (*key, name))
+    elif isinstance(content, list):
+        for number, part in enumerate(content):
+            yield from _unwanted_text(part, (*key, str(number)))
+    elif isinstance(content, str):
+        if not content.isprintable():
+            yield Problem(key, f"{ascii(content)[:80]} is not allowed; allowed: one line of text")
+        elif len(content) > MOST_CHARACTERS:
+            yield Problem(
+                key,
+                f"{content[:40]}... has {len(content):,} characters; allowed: at most "
+                f"{MOST_CHARACTERS:,}",
+            )
+        elif "://" in content and without_secrets(content) != content:
+            words = "holds credentials, which would be kept with the run; take them out"
+            yield Problem(key, f"{content} {words}")
 
 
 def _line(problem: Problem, sources: Sequence[tuple[str, Any]]) -> str:
@@ -93,7 +143,7 @@ def wanted_areas(
     """Return the areas the config asks for, level by level.
 
     Raises:
-        InputError: the config names an area that the table does not have.
+        InputError: the config names an area that the table does not have, or none at all.
     """
     wanted: list[Area] = []
     for folder in FOLDERS.values():
@@ -101,6 +151,11 @@ def wanted_areas(
             wanted += select(areas, {folder: section[folder]})
         except InputError as error:
             raise InputError(f"{_origin(('areas', folder), sources)}: {error}") from error
+    if not wanted:
+        raise InputError(
+            f"{_origin(('areas',), sources)}: areas: names no area, so that nothing could be "
+            "validated; name one"
+        )
     return wanted
 
 

@@ -2,19 +2,16 @@
 
 `run.json` says it once and is never rewritten; `history.jsonl` beside it adds what changed later.
 Together they are the run's state: a flat mapping from `config.<key>`, `inputs.<key>` and
-`code.<rule>` to values and digests. While Snakemake works on a run it holds the run's lock.
+`code.<rule>` to values and digests.
 
 Read while Snakemake parses the workflow, so nothing heavy is imported here.
 """
 
-import contextlib
-import fcntl
 import functools
 import hashlib
 import json
 import os
 import platform
-import socket
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -27,8 +24,6 @@ from localcal.run.code_digest import CodeDigest
 
 RUN_FILE = "run.json"
 HISTORY_FILE = "history.jsonl"
-LOCK_FILE = ".lock"
-RECORD_FILES = (RUN_FILE, HISTORY_FILE)
 
 # Freezing the run is not a stage: its code decides nothing that the run contains.
 FREEZING_RULE = "freeze_run"
@@ -49,11 +44,11 @@ GIVEN_FILES = {
     "areas.path": None,
 }
 
+# Those that name a folder.
+GIVEN_FOLDERS = ("targets.published",)
+
 # What names the run, the command or a program rather than describing what is computed.
 NOT_SCIENCE = ("run_id", "amend", "weights.*.l0.python", *GIVEN_FILES)
-
-# Descriptors of held locks; closing one, or the end of the process, gives the lock back.
-_held: list[int] = []
 
 
 class Change(NamedTuple):
@@ -122,6 +117,10 @@ def _describe(key: str, path: str, recorded: Mapping[str, Any]) -> dict[str, Any
         raise InputError(f"{path}: {error.strerror}; the config's {key} must name it") from error
     found = {"path": path, "size": status.st_size, "mtime": status.st_mtime_ns}
     if Path(path).is_dir():
+        if key not in GIVEN_FOLDERS:
+            raise InputError(
+                f"{path or '(nothing)'}: is a folder; the config's {key} must name a file"
+            )
         return found | {"sha256": _sha256_folder(Path(path))}
     if found.items() <= recorded.items():
         return dict(recorded)
@@ -194,16 +193,29 @@ def read_state(folder: str | Path) -> dict[str, Any]:
 def read_history(folder: str | Path) -> list[dict[str, Any]]:
     """Return what was recorded as changed since the run was frozen, oldest first."""
     path = Path(folder) / HISTORY_FILE
+    entries = record_lines(path)
+    for number, entry in enumerate(entries, start=1):
+        if not _are_changes(entry.get("changes")):
+            raise InputError(f"{path}: line {number} is no list of changes; restore or delete it")
+    return entries
+
+
+def record_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the JSON objects of a file of lines; none if there is no file.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     if not path.exists():
         return []
     entries: list[dict[str, Any]] = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise InputError(f"{path}: line {number} is not JSON; restore or delete it") from error
-        if not isinstance(entry, dict) or not _are_changes(entry.get("changes")):
-            raise InputError(f"{path}: line {number} is no list of changes; restore or delete it")
+        if not isinstance(entry, dict):
+            raise InputError(f"{path}: line {number} is no JSON object; restore or delete it")
         entries.append(entry)
     if not entries:
         raise InputError(f"{path}: holds nothing; restore or delete it")
@@ -217,6 +229,8 @@ def _are_changes(changes: object) -> bool:
 
 
 def _text(path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"{path}: is no file; remove it, or restore what it was")
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -297,75 +311,37 @@ def refuse_orphans(folder: str | Path, products: Iterable[str]) -> None:
         )
 
 
-def start_run(folder: str | Path, state: Mapping[str, Any], amend: bool) -> Path | None:
-    """Take the run's lock, and refuse or record what changed since the run was last started.
+def refuse_changes(folder: str | Path, changes: Iterable[Change], amend: bool) -> None:
+    """Refuse to go on with another config or other inputs than the run was made with.
 
     Args:
         folder: where the run's record is.
-        state: what config, given files and code are now.
+        changes: what `differences` returned.
         amend: whether the user allows config and given files to change.
 
-    Returns:
-        The history, if something was added to it.
-
     Raises:
-        InputError: another process works on the run, or config or given files differ from it.
+        InputError: they differ and may not.
     """
-    folder = Path(folder)
-    take_lock(folder)
-    refuse_orphans(folder, products(folder))
-    changes = differences(folder, state)
     refused = [change for change in changes if not is_code(change)]
     if refused and not amend:
         raise InputError(
-            f"{folder / RUN_FILE}: the run was made with another config or other inputs: "
+            f"{Path(folder) / RUN_FILE}: the run was made with another config or other inputs: "
             f"{'; '.join(map(str, refused))}; choose a new run id, or add --config amend=true "
             "to remake what this touches"
         )
+
+
+def record_changes(folder: str | Path, changes: list[Change]) -> Path | None:
+    """Add to the history what changed since the run was last started; return it if it grew."""
     if not changes:
         return None
-    _append_history(folder / HISTORY_FILE, changes)
-    return folder / HISTORY_FILE
-
-
-def _append_history(path: Path, changes: list[Change]) -> None:
+    path = Path(folder) / HISTORY_FILE
     entry = {"when": _now(), "changes": [change._asdict() for change in changes]}
     before = _text(path) if path.exists() else ""
     # As a new file, so that a death leaves neither an empty one nor half a line.
     with atomic_path(path) as part:
         part.write_text(before + json.dumps(entry, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def take_lock(folder: str | Path) -> None:
-    """Make this process the only one to work on a run, until it ends in whatever way.
-
-    Raises:
-        InputError: another process holds the lock.
-    """
-    path = Path(folder) / LOCK_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Descriptors made here are not inherited by the programs this process starts.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise InputError(
-            f"{folder}: {holder or 'another process'} works on this run; wait for it or stop it"
-        ) from error
-    # With the time, since a job compares it with what its own coordinator wrote.
-    holder = f"process {os.getpid()} on {socket.gethostname()} since {_now()}"
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{holder}\n".encode(), 0)
-    _held.append(descriptor)
-
-
-def release_locks() -> None:
-    """Give back every lock this process holds."""
-    while _held:
-        with contextlib.suppress(OSError):
-            os.close(_held.pop())
+    return path
 
 
 def _now() -> str:

@@ -6,6 +6,8 @@ says, and the text below it what config/README.md says.
 Read while Snakemake parses the workflow, so nothing heavy is imported here.
 """
 
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -19,6 +21,7 @@ from localcal.run.values import (
     GivenFile,
     Names,
     Section,
+    TargetRule,
     TargetRules,
     allowing,
     as_one,
@@ -26,6 +29,8 @@ from localcal.run.values import (
     refused,
 )
 
+# What rules choose targets by.
+TARGET_KEYS = tuple(TargetRule.__annotations__)
 # The number of a chunk has six digits in file names.
 MOST_CHUNKS = 10**6
 
@@ -193,16 +198,51 @@ class Config(Section):
         if chunks >= MOST_CHUNKS:
             words = f"makes {chunks:,} chunks; allowed: fewer than {MOST_CHUNKS:,}"
             problems.append((("matrix", "chunk_columns"), words))
+        if self.targets.include and all(map(self._is_excluded, self.targets.include)):
+            words = "leaves out all that targets.include lets in; change one of them"
+            problems.append((("targets", "exclude"), words))
         for scope, section in (("local", self.weights.local), ("national", self.weights.national)):
             own = ("runs", self.run_id)
-            if section.prior is not None and Path(section.prior).parts[:2] == own:
+            if section.prior is not None and Path(os.path.relpath(section.prior)).parts[:2] == own:
                 words = (
                     f"{section.prior} is this run's and would be overwritten; name another run's"
                 )
                 problems.append((("weights", scope, "prior"), words))
+            problems += [
+                (("weights", scope, *key), words) for key, words in self._contradicted(section)
+            ]
         if problems:
             raise refused(problems)
         return self
+
+    def _contradicted(self, section: FitSection) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield the keys of a fit that other keys leave nothing for, and what to say of them."""
+        columns = self.population.households * self.geography.clones
+        if section.records != "all" and section.records > columns:
+            words = (
+                f"{section.records:,} is more than there are columns, population.households x "
+                f"geography.clones = {columns:,}"
+            )
+            yield ("records",), words
+        for number, rule in enumerate(section.groups):
+            chosen = {key: value for key, value in rule.items() if key in TARGET_KEYS}
+            if rule.get("geo_level", section.levels[0]) not in section.levels:
+                words = f"{rule['geo_level']} is not among the levels of this fit; correct one"
+                yield ("groups", str(number), "geo_level"), words
+            elif self._is_excluded(chosen) or not self._is_included(chosen):
+                words = "targets.include and targets.exclude leave no target that it chooses"
+                yield ("groups", str(number)), words
+
+    def _is_excluded(self, rule: Mapping[str, object]) -> bool:
+        """Say whether all that a rule chooses is left out."""
+        return any(other.items() <= rule.items() for other in self.targets.exclude)
+
+    def _is_included(self, rule: Mapping[str, object]) -> bool:
+        """Say whether what a rule chooses may be let in."""
+        return not self.targets.include or any(
+            all(rule.get(key, value) == value for key, value in other.items())
+            for other in self.targets.include
+        )
 
 
 def chunks_of(columns: int, chunk_columns: int) -> int:

@@ -94,7 +94,10 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
     if area.level == "district":
         compare_records(area, inputs.area, inputs.parent)
     matrix = open_csr(inputs.matrix)
-    sources = {"targets": inputs.targets, "geography": inputs.geography}
+    sources = {"targets": inputs.targets}
+    if area.level == "city":
+        # The only ones for which places are looked at, and read as a whole to be told apart.
+        sources["geography"] = inputs.geography
     refuse_other_files(inputs.matrix, matrix.attributes, sources)
     weight = read_array(inputs.weights, "<f4")
     if weight.size != matrix.shape[1]:
