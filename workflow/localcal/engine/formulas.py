@@ -43,3 +43,21 @@ def calls_rank(variable: ModelVariable) -> bool:
         for formula in variable.formulas.values()
         for name in formula.__code__.co_names
     )
+
+
+def read_by(variable: ModelVariable, parameters: Any) -> Iterator[str]:
+    """Yield what may be names of the variables that a variable is calculated from."""
+    for formula in variable.formulas.values():
+        yield from texts_of(formula)
+    for parts in (getattr(variable, "adds", None), getattr(variable, "subtracts", None)):
+        if isinstance(parts, str):
+            yield from _parameter_lists(parameters, parts)
+        elif parts:
+            yield from parts
+
+
+def _parameter_lists(node: Any, path: str) -> Iterator[str]:
+    for part in path.split("."):
+        node = getattr(node, part)
+    for value in node.values_list:
+        yield from value.value
