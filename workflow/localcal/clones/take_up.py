@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from localcal.engine.protocol import Variable
-from localcal.errors import InputError
-from localcal.geography.codes import STATE_CODES
+from localcal.errors import InputError, one_of
+from localcal.geography.codes import STATE_CODES, STATES
 from localcal.population.population import PERSON, Population
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ def read_rates(
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file (take_up.rates)") from error
     rates: dict[str, TakeUpRate] = {}
+    given: dict[tuple[str, int | None], str] = {}
     for line, row in sorted(rows, key=lambda item: item[1]["state"] != ""):
         name = row["variable"]
         _check_variable(line, row, variables)
@@ -68,7 +69,18 @@ def read_rates(
             name,
             TakeUpRate(name, row["entity"], np.full(STATE_CODES, np.nan), row["reported"]),
         )
-        rate.rate[_state(line, row["state"])] = _share(line, row["rate"])
+        if row["reported"] != rate.reported:
+            raise InputError(
+                f"{line}: {name} is anchored to '{row['reported']}', but to '{rate.reported}' in "
+                "another row; give one variable in all of its rows"
+            )
+        state = _state(line, row["state"])
+        if before := given.get((name, state)):
+            raise InputError(
+                f"{line}: {name} has a rate for state '{row['state']}' already ({before}); keep one"
+            )
+        given[name, state] = line
+        rate.rate[slice(None) if state is None else state] = _share(line, row["rate"])
     for name, rate in rates.items():
         lacking = states[np.isnan(rate.rate[states])]
         if lacking.size:
@@ -78,17 +90,37 @@ def read_rates(
 
 def _check_variable(line: str, row: Mapping[str, str], variables: Mapping[str, Variable]) -> None:
     known = variables.get(row["variable"])
-    if known is None:
-        raise InputError(f"{line}: the model has no take-up variable '{row['variable']}'")
+    choices = [name for name, variable in variables.items() if variable.is_take_up]
+    if known is None or not known.is_take_up:
+        raise InputError(
+            f"{line}: the model has no take-up variable '{row['variable']}', only "
+            f"{one_of(row['variable'], choices)}"
+        )
     if known.entity != row["entity"]:
-        raise InputError(f"{line}: {known.name} belongs to a {known.entity}, not {row['entity']}")
+        raise InputError(
+            f"{line}: {known.name} belongs to a {known.entity}, not {row['entity']}; correct entity"
+        )
+    if not row["reported"]:
+        return
+    reported = variables.get(row["reported"])
+    if reported is None:
+        raise InputError(
+            f"{line}: the model has no variable '{row['reported']}' (reported), only "
+            f"{one_of(row['reported'], [*variables])}; correct it or leave it empty"
+        )
+    if reported.entity != PERSON or reported.kind not in ("bool", "int", "float"):
+        raise InputError(
+            f"{line}: {reported.name} (reported) is {reported.kind} of a {reported.entity}; give a "
+            "person's variable that is true or above 0 for who reports the benefit, or nothing"
+        )
 
 
-def _state(line: str, text: str) -> int | slice:
+def _state(line: str, text: str) -> int | None:
+    """Return the state's code, None for every state that has no row of its own."""
     if not text:
-        return slice(None)
-    if not text.isdigit() or not 0 < int(text) < STATE_CODES:
-        raise InputError(f"{line}: state '{text}' is not a FIPS code")
+        return None
+    if not text.isdecimal() or int(text) not in STATES:
+        raise InputError(f"{line}: state '{text}' is not a FIPS code; use a state's, such as 6")
     return int(text)
 
 

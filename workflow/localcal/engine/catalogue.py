@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping
 
+from localcal.engine.formulas import reads_lists
 from localcal.engine.model import ModelVariable
 from localcal.engine.protocol import Variable
 
@@ -26,7 +27,7 @@ TAKE_UP = re.compile(r"takes_up_|would_file_")
 # What the names and labels of a household's places speak of. Only a variable without a formula has
 # to be told by its words: what a formula reads says it of the others. Amounts are never places.
 PLACES = re.compile(
-    r"\b(state|county|city|district|region|area|zone|tract|block|place|zip|tribal|rural|urban"
+    r"\b(county|district|region|area|zone|tract|block|place|zip|tribal|rural|urban"
     r"|metropolitan|resident of|lives in|territory|reservation|fips|geoid|ucgid|puma|zcta)\b"
 )
 # The same for variables of others than households, whose labels name states and counties for other
@@ -70,7 +71,11 @@ def place_variables(
         read: variable to the variables that its formula may read.
     """
     places = {name for name, variable in variables.items() if _is_place_input(variable)}
-    waiting = {name for name, variable in variables.items() if not variable.is_input_variable()}
+    waiting = {
+        name
+        for name, variable in variables.items()
+        if not variable.is_input_variable() and not reads_lists(variable)
+    }
     while found := {name for name in waiting if read[name] and set(read[name]) <= places}:
         places |= found
         waiting -= found

@@ -10,6 +10,9 @@ from localcal.engine.model import ModelVariable
 # How formulas get at stored values without `calculate`.
 STORAGE_ACCESS = frozenset({"get_array", "get_holder", "_get_array_from_storage"})
 
+# Helpers that take lists of variables' names, for instance out of the parameters.
+LIST_READERS = frozenset({"add", "aggr", "and_", "any_", "or_"})
+
 
 def codes_of(function: Any, seen: set[types.CodeType]) -> Iterator[types.CodeType]:
     """Yield the code of a function and of the policyengine-us helpers it calls."""
@@ -42,6 +45,15 @@ def calls_rank(variable: ModelVariable) -> bool:
         "rank" in name
         for formula in variable.formulas.values()
         for name in formula.__code__.co_names
+    )
+
+
+def reads_lists(variable: ModelVariable) -> bool:
+    """Say whether a formula adds up a list of variables, which its constants need not show."""
+    return any(
+        LIST_READERS.intersection(code.co_names)
+        for formula in variable.formulas.values()
+        for code in codes_of(formula, set())
     )
 
 

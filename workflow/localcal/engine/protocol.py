@@ -10,7 +10,8 @@ same households, with other values of some inputs, need not calculate what does 
 """
 
 import importlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -51,6 +52,35 @@ class CalculationError(InputError):
 
     def __reduce__(self) -> tuple:
         return type(self), (str(self), self.household)
+
+
+@contextmanager
+def at_columns(columns: np.ndarray) -> Iterator[None]:
+    """Have an error from within say which of all columns it is about, not which of `columns`."""
+    try:
+        yield
+    except CalculationError as error:
+        household = int(columns[error.household]) if error.household >= 0 else -1
+        raise CalculationError(str(error), household) from error
+
+
+@contextmanager
+def naming_households(ids: np.ndarray, source: str = "") -> Iterator[None]:
+    """Have an error from within name the data and, if the model says which, the household.
+
+    Args:
+        ids: the id of each household that is simulated.
+        source: what to call the data, if that is not said elsewhere.
+
+    Raises:
+        InputError: the model cannot calculate something.
+    """
+    try:
+        yield
+    except CalculationError as error:
+        label = f"{source}: " if source else ""
+        named = f", first in household {ids[error.household]}" if error.household >= 0 else ""
+        raise InputError(f"{label}{error}{named}; correct its data") from error
 
 
 class Common(Protocol):

@@ -1,22 +1,24 @@
 """The base population of a run: synthetic, a given dataset, or one from Hugging Face."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from localcal.engine.protocol import Engine
+from localcal.engine.protocol import Engine, naming_households
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
-from localcal.microdata.check import check_dataset
+from localcal.microdata.check import check_dataset, refuse_unusable_units
 from localcal.microdata.sample import stratified_sample
 from localcal.population.dataset import read_arrays, write_population
 from localcal.population.population import PERSON, Population
 
 logger = logging.getLogger(__name__)
+
+STATE = "state_fips"
 
 
 def build_population(
@@ -45,9 +47,12 @@ def build_population(
     source, arrays = _load(section, period, seed, download)
     download.unlink(missing_ok=True)
     arrays = _without(source, arrays, section["drop"])
+    places = engine.place_variables()
+    arrays = _without_places(source, arrays, places)
     population = check_dataset(source, arrays, period, engine.variables())
+    refuse_unusable_units(source, population, engine)
     wanted = section["households"]
-    income = household_income(population, engine)
+    income = household_income(source, population, engine)
     if wanted != population.count("household"):
         logger.info("sampling %d of %d households", wanted, population.count("household"))
         population, income = stratified_sample(source, population, income, wanted, seed)
@@ -61,7 +66,7 @@ def build_population(
     )
     with atomic_path(households_path) as part:
         table.to_parquet(part, index=False)
-    write_population(population_path, population)
+    write_population(population_path, population.without(places))
 
 
 def _load(
@@ -97,10 +102,29 @@ def _without(
     return {name: array for name, array in arrays.items() if name not in drop}
 
 
-def household_income(population: Population, engine: Engine) -> np.ndarray:
-    """Return each household's adjusted gross income in dollars, (households,) float64."""
+def _without_places(
+    source: str, arrays: Mapping[str, np.ndarray], places: Collection[str]
+) -> dict[str, np.ndarray]:
+    """Leave behind where the households live, but for the state, which their incomes depend on."""
+    left = sorted(arrays.keys() & places)
+    if left:
+        logger.info(
+            "%s: where its households live is left behind, since their clones live elsewhere: %s",
+            source,
+            ", ".join(left),
+        )
+    return {name: array for name, array in arrays.items() if name not in left or name == STATE}
+
+
+def household_income(source: str, population: Population, engine: Engine) -> np.ndarray:
+    """Return each household's adjusted gross income in dollars, (households,) float64.
+
+    Raises:
+        InputError: the model cannot calculate it; names the household where the model does.
+    """
     logger.info("computing incomes of %d households", population.count("household"))
-    income = engine.simulate(population).calculate("adjusted_gross_income")
+    with naming_households(population.ids["household"], source):
+        income = engine.simulate(population).calculate("adjusted_gross_income")
     return np.bincount(
         population.household_of["tax_unit"],
         weights=income.astype(np.float64),
