@@ -38,8 +38,8 @@ def check_places(population: Population, geography: Geography, engine: Engine) -
         raise InputError(
             f"geography: column {column} lies in county {county}, which the model "
             f"({engine.version}) does not know: {known_as} ({np.count_nonzero(here)} columns lie "
-            f"in {len(unknown)} such counties: {', '.join(unknown[:9])}); use the codes of the 2020 census's blocks in "
-            "geography.path or geography.places"
+            f"in {len(unknown)} such counties: {', '.join(unknown[:9])}); in geography.path or "
+            "geography.places use the codes that blocks have in the 2020 census"
         )
 
 

@@ -60,6 +60,25 @@ def check_dataset(
     return assemble(source, kept, period, {name: variables[name].entity for name in names})
 
 
+def refuse_misplaced(
+    source: str,
+    arrays: Mapping[str, np.ndarray],
+    table: Mapping[str, str],
+    variables: Mapping[str, Variable],
+) -> None:
+    """Refuse variables that are in the table of another entity than theirs.
+
+    Raises:
+        InputError: names the first such variable, its table and its entity.
+    """
+    for name in sorted(arrays.keys() & table.keys() & variables.keys()):
+        if name not in id_names() and table[name] != variables[name].entity:
+            raise InputError(
+                f"{source}: '{name}' is in the table {table[name]}, but the model has it for each "
+                f"{variables[name].entity}; move it there, or list it under population.drop"
+            )
+
+
 def refuse_unusable_units(source: str, population: Population, engine: Engine) -> None:
     """Refuse a population with units that the model could not calculate with.
 

@@ -14,6 +14,8 @@ from localcal.errors import InputError, one_of
 LARGEST_FLOAT = float(np.finfo(np.float32).max)
 LARGEST_INT = np.iinfo(np.int32).max
 
+NUMBERS = (bool, int, float, np.integer, np.floating, np.bool)
+
 NEEDS = {
     "bool": "true or false; store booleans, or 0 and 1",
     "int": "a whole number; store integers",
@@ -45,11 +47,11 @@ def as_kind(source: str, variable: Variable, values: np.ndarray) -> np.ndarray:
         return _names(source, variable, values)
     need = f"the model wants {NEEDS[variable.kind]}"
     if variable.kind == "text":
-        _refuse(source, variable, values, values.dtype.kind not in "SU", need)
+        _refuse(source, variable, values, _is_no(str, values), need)
         return _encoded(source, variable, values)
     if values.dtype.kind == "b":
         return values
-    _refuse(source, variable, values, values.dtype.kind not in "iuf", need)
+    _refuse(source, variable, values, _is_no(NUMBERS, values), need)
     if variable.kind == "bool":
         _refuse(source, variable, values, (values != 0) & (values != 1), need)
         return values.astype(bool)
@@ -69,7 +71,7 @@ def _names(source: str, variable: Variable, values: np.ndarray) -> np.ndarray:
         _refuse(source, variable, values, (values < 0) | (values >= members.size), need)
         return np.strings.encode(members[values.astype(np.int64)], "utf-8")
     need = f"the model wants a name, or its code as an integer: {one_of('', variable.members)}"
-    _refuse(source, variable, values, values.dtype.kind not in "SU", need)
+    _refuse(source, variable, values, _is_no(str, values), need)
     encoded = _encoded(source, variable, values)
     known = [name.encode() for name in variable.members]
     wrong = ~np.isin(encoded, known)
@@ -102,9 +104,17 @@ def _plain(values: np.ndarray) -> np.ndarray:
     items = [item.decode(errors="replace") if isinstance(item, bytes) else item for item in values]
     if all(isinstance(item, str) for item in items):
         return np.array(items, dtype=np.str_)
-    if all(isinstance(item, bool | int | float | np.number | np.bool) for item in items):
+    if all(isinstance(item, NUMBERS) for item in items):
         return np.array(items)
     return values
+
+
+def _is_no(kind: type | tuple[type, ...], values: np.ndarray) -> np.ndarray | bool:
+    """Say which values are no text (`str`) or no numbers; of a plain array either all or none."""
+    if values.dtype.kind == "O":
+        texts = (str, bytes) if kind is str else kind
+        return np.array([not isinstance(item, texts) for item in values])
+    return values.dtype.kind not in ("SU" if kind is str else "iuf")
 
 
 def _above(values: np.ndarray, largest: float) -> np.ndarray:

@@ -11,9 +11,10 @@ import pandas as pd
 from localcal.engine.protocol import Engine, naming_households
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
-from localcal.microdata.check import check_dataset, refuse_unusable_units
+from localcal.microdata.check import check_dataset, refuse_misplaced, refuse_unusable_units
 from localcal.microdata.sample import stratified_sample
 from localcal.population.dataset import read_arrays, write_population
+from localcal.population.entity_tables import has_entity_tables, read_entity_tables
 from localcal.population.population import PERSON, Population
 
 logger = logging.getLogger(__name__)
@@ -44,11 +45,12 @@ def build_population(
         InputError: the dataset is not one the model can use, or holds too few households.
     """
     download = population_path.with_name("downloaded.h5")
-    source, arrays = _load(section, period, seed, download)
+    source, arrays, table_of = _load(section, period, seed, download)
     download.unlink(missing_ok=True)
     arrays = _without(source, arrays, section["drop"])
     places = engine.place_variables()
     arrays = _without_places(source, arrays, places)
+    refuse_misplaced(source, arrays, table_of, engine.variables())
     population = check_dataset(source, arrays, period, engine.variables())
     refuse_unusable_units(source, population, engine)
     wanted = section["households"]
@@ -71,12 +73,13 @@ def build_population(
 
 def _load(
     section: Mapping[str, Any], period: int, seed: int, download: Path
-) -> tuple[str, dict[str, np.ndarray]]:
+) -> tuple[str, Mapping[str, np.ndarray], Mapping[str, str]]:
+    """Return what to call the data, its arrays and, if it has tables, the entity of each."""
     if section["source"] == "synthetic":
         from localcal.microdata.synthetic.households import synthetic_households
 
         households = synthetic_households(section["households"], period, seed)
-        return "the synthetic population", households
+        return "the synthetic population", households, {}
     path = section["path"]
     if section["source"] == "huggingface":
         from localcal.files.huggingface import fetch_file
@@ -84,13 +87,17 @@ def _load(
         path = download
         names = {key: section[key] for key in ("repo_id", "repo_type", "filename", "revision")}
         fetch_file(path=path, **names)
-    arrays, found = read_arrays(path)
+    table_of: Mapping[str, str] = {}
+    if has_entity_tables(path, "correct population.path, or give another dataset"):
+        arrays, table_of, found = read_entity_tables(path, period)
+    else:
+        arrays, found = read_arrays(path)
     if found != period:
         raise InputError(
             f"{path}: is about {found}, the run about {period}; set period: {found} or give "
             "another dataset"
         )
-    return str(path), arrays
+    return str(path), arrays, table_of
 
 
 def _without(
