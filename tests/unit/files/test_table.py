@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from localcal.errors import InputError
-from localcal.files.table import Table
+from localcal.files.table import Table, read_table
 
 TEXT = "code,count,share\n00123,7,0.5\n12345,08,\n00009,9,many\n"
 
@@ -46,3 +46,14 @@ def test_complaints_count_a_csv_file_s_lines_and_a_parquet_file_s_rows(path):
         table.codes(("code",), 4)
     with pytest.raises(InputError, match="has no column 'fips' or 'name', only code, count"):
         table.codes(("fips", "name"), 5)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_a_byte_order_mark_is_no_part_of_the_first_column_s_name(tmp_path, name):
+    """Spreadsheets write one."""
+    content = TEXT.encode("utf-8-sig")
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    table = Table(tmp_path / name)
+    assert table.codes(("code",), 5).tolist() == [b"00123", b"12345", b"00009"]
+    if name == "t.csv":
+        assert read_table(tmp_path / name, ["code"], ["code"])["code"][0] == "00123"

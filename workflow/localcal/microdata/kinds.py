@@ -98,7 +98,7 @@ def _encoded(source: str, variable: Variable, values: np.ndarray) -> np.ndarray:
 def _plain(values: np.ndarray) -> np.ndarray:
     """Return an array of objects as one of texts or numbers, where that is what they are."""
     if values.dtype.kind == "T":
-        return values.astype(np.str_)
+        values = values.astype(object)
     if values.dtype.kind != "O":
         return values
     items = [item.decode(errors="replace") if isinstance(item, bytes) else item for item in values]
