@@ -124,7 +124,7 @@ class StandIn:
         oldest = np.full(population.count("spm_unit"), -1.0)
         np.maximum.at(oldest, population.membership["spm_unit"], age)
         young = np.flatnonzero(oldest < self.of_age)
-        return [UnusableUnit("spm_unit", int(unit), "has nobody of age") for unit in young]
+        return [UnusableUnit("spm_unit", int(unit), "snap", "has nobody of age") for unit in young]
 
 
 class StandInSimulation:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from localcal.clones.check import refuse_unusable_units
 from localcal.clones.freeze import freeze_values
 from localcal.clones.frozen import Frozen, read_frozen, write_frozen
 from localcal.clones.locate import locate
@@ -25,7 +26,7 @@ from localcal.matrix.alike import simulate_parts
 from localcal.matrix.assemble import assemble_matrix
 from localcal.matrix.chunk import build_chunk
 from localcal.matrix.plan import MatrixInputs, write_plan
-from localcal.microdata.check import check_dataset, refuse_unusable_units
+from localcal.microdata.check import check_dataset
 from localcal.microdata.sources import build_population
 from localcal.microdata.synthetic.households import synthetic_households
 from localcal.population.dataset import id_columns, id_names, read_population, write_population
@@ -563,7 +564,7 @@ def test_places_are_found_by_what_the_model_reads(engine):
         "zip_code",
     }
     # What people are, have and do stays theirs.
-    stored = synthetic_households(10, PERIOD, seed=5).keys() | set(TARGETED)
+    stored = synthetic_households(20, PERIOD, seed=5).keys() | set(TARGETED)
     assert places & stored == {"state_fips"}
     assert not places & {"is_homeless", "ma_state_living_arrangement", "bedrooms", "snap", "rent"}
     assert not any(engine.variables()[name].is_take_up for name in places)
@@ -612,9 +613,11 @@ def test_an_spm_unit_without_an_adult_is_found_before_the_model_fails_on_it(engi
     data["is_household_head"] = data["is_household_head"] & ~members
     population = check_dataset("given", data, PERIOD, engine.variables())
     household = data["person_household_id"][11]
-    message = rf"^given: spm_unit {unit} of household {household} has nobody whom the model counts"
-    with pytest.raises(InputError, match=message):
-        refuse_unusable_units("given", population, engine)
+    message = rf"spm_unit {unit} of household {household} has nobody whom the model counts as"
+    for needed in ("spm_unit_spm_threshold", "in_poverty", "spm_unit_net_income"):
+        with pytest.raises(InputError, match=message):
+            refuse_unusable_units(population, ["age", needed], engine)
+    refuse_unusable_units(population, ["snap", "medicaid", "income_tax", "eitc"], engine)
     # The model itself does not say who.
     with pytest.raises(CalculationError, match="'spm_unit_spm_threshold' cannot be calculated: "):
         engine.simulate(population).calculate("spm_unit_spm_threshold")

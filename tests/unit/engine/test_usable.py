@@ -44,4 +44,5 @@ def test_units_without_an_adult_are_found():
     )
     found = unusable_units(engine, population)
     assert [(unit.entity, unit.position) for unit in found] == [("spm_unit", 2), ("spm_unit", 5)]
-    assert "counts as an adult" in found[0].reason and asked == ["spm_measurement_adults"]
+    assert "counts as an adult" in found[0].reason
+    assert asked == ["spm_measurement_adults"] == [found[0].variable]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from localcal.clones.check import check_places, refuse_unusable_units, warn_of_absent_districts
 from localcal.clones.frozen import Frozen, write_frozen
 from localcal.clones.locate import locate
-from localcal.clones.places import check_places, warn_of_absent_districts
 from localcal.clones.take_up import TakeUpRate, anchored_to, read_rates
 from localcal.engine.protocol import Engine
 from localcal.errors import InputError
@@ -84,9 +84,11 @@ def freeze_values(
         engine: the model.
 
     Raises:
-        InputError: a place or a rate is wrong, or a target needs a variable that cannot be frozen.
+        InputError: a place or a rate is wrong, or a target needs a variable that cannot be frozen
+            or calculated for everybody.
     """
     check_places(population, geography, engine)
+    refuse_unusable_units(population, needed, engine)
     take_up: tuple[TakeUpRate, ...] = ()
     if rates is not None:
         table = read_rates(rates, engine.variables(), np.unique(geography.state))

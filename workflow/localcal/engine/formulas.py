@@ -7,6 +7,9 @@ from typing import Any
 
 from localcal.engine.model import ModelVariable
 
+# Where formulas and their helpers are.
+PACKAGES = frozenset({"policyengine_us", "spm_calculator"})
+
 # How formulas get at stored values without `calculate`.
 STORAGE_ACCESS = frozenset({"get_array", "get_holder", "_get_array_from_storage"})
 
@@ -15,10 +18,10 @@ LIST_READERS = frozenset({"add", "aggr", "and_", "any_", "or_"})
 
 
 def codes_of(function: Any, seen: set[types.CodeType]) -> Iterator[types.CodeType]:
-    """Yield the code of a function and of the policyengine-us helpers it calls."""
+    """Yield the code of a function and of the model's helpers that it calls."""
     code = getattr(function, "__code__", None)
     # By file: policyengine-core gives the modules of variables names of its own.
-    if code is None or code in seen or "policyengine_us" not in Path(code.co_filename).parts:
+    if code is None or code in seen or PACKAGES.isdisjoint(Path(code.co_filename).parts):
         return
     seen.add(code)
     codes = [code]
@@ -31,7 +34,7 @@ def codes_of(function: Any, seen: set[types.CodeType]) -> Iterator[types.CodeTyp
 
 
 def texts_of(function: types.FunctionType) -> Iterator[str]:
-    """Yield the text constants of a function and of the policyengine-us helpers it calls."""
+    """Yield the text constants of a function and of the model's helpers that it calls."""
     for code in codes_of(function, set()):
         for constant in code.co_consts:
             if isinstance(constant, str):

@@ -142,7 +142,7 @@ class PolicyEngineUS:
         return unknown_counties(self, counties)
 
     def unusable_units(self, population: Population) -> Sequence[UnusableUnit]:
-        """Return the units of a population that the model could not calculate with."""
+        """Return the units of a population for which the model cannot calculate something."""
         return unusable_units(self, population)
 
     @cached_property

@@ -108,10 +108,11 @@ class Simulation(Protocol):
 
 
 class UnusableUnit(NamedTuple):
-    """A unit that the model could not calculate with: its entity, its position, and why."""
+    """A unit for which the model cannot calculate a variable, nor what depends on it."""
 
     entity: str
     position: int
+    variable: str
     reason: str
 
 
@@ -162,7 +163,7 @@ class Engine(Protocol):
         """Return those of some county codes that the model has no county for."""
 
     def unusable_units(self, population: Population) -> Sequence["UnusableUnit"]:
-        """Return the units of a population that the model could not calculate with."""
+        """Return the units of a population for which the model cannot calculate something."""
 
 
 def load_engine(name: str) -> Engine:

@@ -46,6 +46,9 @@ def unusable_units(engine: "PolicyEngineUS", population: Population) -> list[Unu
     simulation.close()
     reason = (
         "has nobody whom the model counts as an adult (18 or older, or 15 or older and "
-        "is_household_head or is_household_spouse)"
+        "is_spm_independent_minor_role)"
     )
-    return [UnusableUnit("spm_unit", int(unit), reason) for unit in np.flatnonzero(adults < 1)]
+    return [
+        UnusableUnit("spm_unit", int(unit), SPM_ADULTS, reason)
+        for unit in np.flatnonzero(adults < 1)
+    ]

@@ -79,18 +79,22 @@ def refuse_misplaced(
             )
 
 
-def refuse_unusable_units(source: str, population: Population, engine: Engine) -> None:
-    """Refuse a population with units that the model could not calculate with.
-
-    Raises:
-        InputError: names the first such unit and its household by their ids.
+def warn_of_unusable_units(source: str, population: Population, engine: Engine) -> None:
+    """Log for which units the model cannot calculate something; whether targets need it is seen
+    where these are known (`clones.check`).
     """
     unusable = engine.unusable_units(population)
     if unusable:
         unit = unusable[0]
         household = population.household_of[unit.entity][unit.position]
-        raise InputError(
-            f"{source}: {unit.entity} {population.ids[unit.entity][unit.position]} of household "
-            f"{population.ids['household'][household]} {unit.reason}, as do "
-            f"{len(unusable) - 1} others; correct or remove them"
+        logger.warning(
+            "%s: %s %s of household %s %s; %d such units. The model cannot calculate what "
+            "depends on %s for them: correct or remove them if that is needed",
+            source,
+            unit.entity,
+            population.ids[unit.entity][unit.position],
+            population.ids["household"][household],
+            unit.reason,
+            len(unusable),
+            unit.variable,
         )

@@ -11,7 +11,7 @@ import pandas as pd
 from localcal.engine.protocol import Engine, naming_households
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
-from localcal.microdata.check import check_dataset, refuse_misplaced, refuse_unusable_units
+from localcal.microdata.check import check_dataset, refuse_misplaced, warn_of_unusable_units
 from localcal.microdata.sample import stratified_sample
 from localcal.population.dataset import read_arrays, write_population
 from localcal.population.entity_tables import has_entity_tables, read_entity_tables
@@ -52,7 +52,7 @@ def build_population(
     arrays = _without_places(source, arrays, places)
     refuse_misplaced(source, arrays, table_of, engine.variables())
     population = check_dataset(source, arrays, period, engine.variables())
-    refuse_unusable_units(source, population, engine)
+    warn_of_unusable_units(source, population, engine)
     wanted = section["households"]
     income = household_income(source, population, engine)
     if wanted != population.count("household"):

@@ -1,12 +1,12 @@
-"""Places that the model would read as others."""
+"""Places that the model would read as others, and units it cannot calculate with."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from localcal.clones.check import check_places, warn_of_absent_districts
 from localcal.clones.freeze import freeze_values
-from localcal.clones.places import check_places, warn_of_absent_districts
 from localcal.errors import InputError
 from tests.households import random_places, random_population, targets_for
 from tests.standin_engine import StandIn
@@ -47,6 +47,24 @@ def test_a_population_that_stores_its_own_places_is_refused(located):
     stored = population.with_values("household", {"in_denver": inside})
     with pytest.raises(InputError, match=r"population\.h5: stores in_denver, which says where"):
         freeze_values(stored, places, [], None, 0, StandIn())
+
+
+def test_a_unit_is_refused_if_a_target_needs_what_the_model_cannot_calculate(located):
+    population, places = located
+    age = np.full(population.count("person"), 40)
+    age[population.membership["spm_unit"] == 11] = 12
+    population = population.with_values("person", {"age": age})
+    engine = StandIn()
+    engine.of_age = 18
+    unit = population.ids["spm_unit"][11]
+    household = population.ids["household"][population.household_of["spm_unit"][11]]
+    message = (
+        rf"population\.h5: spm_unit {unit} of household {household} has nobody of age, so the "
+        r"model cannot calculate 'snap' for it; correct .*targets\.exclude"
+    )
+    with pytest.raises(InputError, match=message):
+        freeze_values(population, places, ["age", "snap"], None, 0, engine)
+    freeze_values(population, places, ["age", "income_tax"], None, 0, engine)
 
 
 def test_districts_that_have_targets_but_no_column_are_named(caplog):

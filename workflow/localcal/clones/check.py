@@ -1,6 +1,7 @@
-"""Whether the model can do with the places of the clones."""
+"""Whether the model can do with the run's households and the places of their clones."""
 
 import logging
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,24 @@ def check_places(population: Population, geography: Geography, engine: Engine) -
             f"in {len(unknown)} such counties: {', '.join(unknown[:9])}); in geography.path or "
             "geography.places use the codes that blocks have in the 2020 census"
         )
+
+
+def refuse_unusable_units(population: Population, needed: Collection[str], engine: Engine) -> None:
+    """Refuse units for which the model cannot calculate what targets need.
+
+    Raises:
+        InputError: names the first such unit and its household by their ids.
+    """
+    for unit in engine.unusable_units(population):
+        readers = sorted(name for name in needed if unit.variable in engine.dependencies(name))
+        if readers:
+            household = population.household_of[unit.entity][unit.position]
+            raise InputError(
+                f"population.h5: {unit.entity} {population.ids[unit.entity][unit.position]} of "
+                f"household {population.ids['household'][household]} {unit.reason}, so the model "
+                f"cannot calculate '{readers[0]}' for it; correct or remove such units in the "
+                "dataset, or exclude the targets with targets.exclude"
+            )
 
 
 def warn_of_absent_districts(targets: pd.DataFrame, geography: Geography) -> None:
