@@ -1,7 +1,7 @@
 """The one error a user is meant to read."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 # What to do about a file of the run that cannot be used.
 REMAKE = "remove it and run the same command again"
@@ -24,11 +24,15 @@ def one_line(error: BaseException) -> str:
 FEW_NAMES = 12
 
 
-def one_of(word: str, known: Sequence[str]) -> str:
-    """Return which names there are, for a word that is none: the nearest, or all if few."""
+def near(word: str, known: Iterable[str]) -> str:
+    """Return a question about the nearest of some names, '' if none is near."""
     by_upper = {name.upper(): name for name in known}
-    near = difflib.get_close_matches(word.upper(), by_upper, n=1, cutoff=0.7)
-    hint = f"; did you mean {by_upper[near[0]]}?" if near else ""
+    found = difflib.get_close_matches(word.upper(), by_upper, n=1, cutoff=0.7)
+    return f" (did you mean {by_upper[found[0]]}?)" if found else ""
+
+
+def one_of(word: str, known: Sequence[str]) -> str:
+    """Return which names there are, for a word that is none of them."""
     if len(known) <= FEW_NAMES:
-        return f"one of {', '.join(known)}{hint}"
-    return f"one of {len(known)} names such as {by_upper[near[0]] if near else known[0]}{hint}"
+        return f"one of {', '.join(known)}{near(word, known)}"
+    return f"one of {len(known)} names{near(word, known) or f', such as {known[0]}'}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from localcal.engine.protocol import Variable
-from localcal.errors import InputError, one_of
+from localcal.errors import InputError, near, one_of
 from localcal.geography.codes import STATE_CODES, STATES
 from localcal.population.population import PERSON, Population
 
@@ -105,8 +105,8 @@ def _check_variable(line: str, row: Mapping[str, str], variables: Mapping[str, V
     reported = variables.get(row["reported"])
     if reported is None:
         raise InputError(
-            f"{line}: the model has no variable '{row['reported']}' (reported), only "
-            f"{one_of(row['reported'], [*variables])}; correct it or leave it empty"
+            f"{line}: the model has no variable '{row['reported']}' (reported)"
+            f"{near(row['reported'], variables)}; correct it or leave it empty"
         )
     if reported.entity != PERSON or reported.kind not in ("bool", "int", "float"):
         raise InputError(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from localcal.engine.protocol import Engine, Variable
-from localcal.errors import InputError, one_of
+from localcal.errors import InputError, near
 from localcal.microdata.kinds import as_kind
 from localcal.population.dataset import assemble, id_names
 from localcal.population.ids import numbered
@@ -34,8 +34,8 @@ def check_dataset(
     for name in names:
         if name not in variables:
             raise InputError(
-                f"{source}: the model has no variable '{name}', only {one_of(name, [*variables])}; "
-                "rename it or list it under population.drop"
+                f"{source}: the model has no variable '{name}'{near(name, variables)}; rename it "
+                "or list it under population.drop"
             )
         if variables[name].refused:
             raise InputError(

@@ -1,11 +1,14 @@
 """Ids that are texts, as numbers."""
 
+import logging
 from collections.abc import Mapping
 
 import numpy as np
 
 from localcal.errors import InputError
 from localcal.population.population import ENTITIES, GROUPS, PERSON, REFERENCES
+
+logger = logging.getLogger(__name__)
 
 # What a text that refers to nobody says.
 NOBODY = ("", "0")
@@ -35,6 +38,7 @@ def numbered(source: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndar
         texts = {name: _as_text(arrays[name]) for name in columns}
         known = np.unique(texts[own])
         numbers = _numbers(known)
+        logger.info("%s: '%s' is text; %s becomes %d", source, own, known[0], numbers[0])
         for name in columns:
             if name == own and not _is_text(arrays[name]):
                 continue

@@ -18,7 +18,7 @@ from localcal.database.constraints import (
 )
 from localcal.database.reader import TargetRow, best_period, read_targets_table, target_rows
 from localcal.engine.protocol import Engine, Variable
-from localcal.errors import InputError, one_of
+from localcal.errors import InputError, near
 from localcal.geography.codes import NATION_IN_DATABASES, TARGET_LEVELS
 from localcal.targets.measures import COUNTED
 from localcal.targets.table import SCHEMA, Rule, match_rule
@@ -133,8 +133,8 @@ def _check_against_model(
             if known is None:
                 raise InputError(
                     f"{label} ({row.variable}): the model has no variable "
-                    f"{constraint.variable} (constraint {constraint}), only "
-                    f"{one_of(constraint.variable, [*variables])}; {remedy}"
+                    f"{constraint.variable}{near(constraint.variable, variables)} "
+                    f"(constraint {constraint}); {remedy}"
                 )
             try:
                 parse_value(constraint, KINDS[known.kind], known.members, known.kind == "int")
@@ -156,8 +156,8 @@ def _check_target_variable(
         return
     if row.variable not in variables:
         raise InputError(
-            f"{label}: the model has no variable {row.variable}, only "
-            f"{one_of(row.variable, [*variables])}; {remedy}"
+            f"{label}: the model has no variable {row.variable}"
+            f"{near(row.variable, variables)}; {remedy}"
         )
     if KINDS[variables[row.variable].kind] == "text":
         raise InputError(f"{label}: {row.variable} holds text, which has no total; {remedy}")
