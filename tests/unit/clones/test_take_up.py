@@ -119,13 +119,13 @@ def test_more_reporters_than_the_rate_leave_nobody_else():
         (
             "takes_up_snap_if_eligible,spm_unit,,0.5,,x\n"
             "takes_up_snap_if_eligible,spm_unit,,0.6,,x",
-            r"rates\.csv:3: .* has a rate for state '' already \(.*rates\.csv:2\); keep one",
+            r"rates\.csv:3: .* has a rate for every other state already \(.*rates\.csv:2\); keep one",
         ),
         (
             "takes_up_snap_if_eligible,spm_unit,,0.5,,x\n"
             "takes_up_snap_if_eligible,spm_unit,6,0.6,,x\n"
             "takes_up_snap_if_eligible,spm_unit,06,0.6,,x",
-            r"rates\.csv:4: .* has a rate for state '06' already \(.*rates\.csv:3\)",
+            r"rates\.csv:4: .* has a rate for state 6 already \(.*rates\.csv:3\)",
         ),
         (
             f"takes_up_medicaid_if_eligible,person,,0.5,,x\n"

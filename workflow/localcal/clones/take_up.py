@@ -76,9 +76,8 @@ def read_rates(
             )
         state = _state(line, row["state"])
         if before := given.get((name, state)):
-            raise InputError(
-                f"{line}: {name} has a rate for state '{row['state']}' already ({before}); keep one"
-            )
+            where = f"state {state}" if state else "every other state"
+            raise InputError(f"{line}: {name} has a rate for {where} already ({before}); keep one")
         given[name, state] = line
         rate.rate[slice(None) if state is None else state] = _share(line, row["rate"])
     for name, rate in rates.items():
