@@ -119,7 +119,7 @@ def test_more_reporters_than_the_rate_leave_nobody_else():
         (
             "takes_up_snap_if_eligible,spm_unit,,0.5,,x\n"
             "takes_up_snap_if_eligible,spm_unit,,0.6,,x",
-            r"rates\.csv:3: .* has a rate for every other state already \(.*rates\.csv:2\); keep one",
+            r"rates\.csv:3: .* has a rate for every other state already \(.*rates\.csv:2\)",
         ),
         (
             "takes_up_snap_if_eligible,spm_unit,,0.5,,x\n"
