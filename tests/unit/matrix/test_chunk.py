@@ -74,6 +74,7 @@ def test_what_the_model_cannot_calculate_names_the_base_household(
 ):
     """Whether a clone is simulated from scratch or by its representative."""
     monkeypatch.setattr("localcal.matrix.alike.LARGEST_SHARE", share)
+    monkeypatch.setattr("localcal.matrix.alike.FULLY_SIMULATED", 40)
     population = read_population(inputs["population"])
     population.values["employment_income"][population.membership["household"] == 17] = 98_765
     write_population(inputs["population"], population)
