@@ -37,7 +37,7 @@ def check_places(population: Population, geography: Geography, engine: Engine) -
         county = geography.county[column].decode()
         known_as = other_vintage(county) or f"{county} is no county's code"
         raise InputError(
-            f"geography: column {column} lies in county {county}, which the model "
+            f"geography.h5: column {column} lies in county {county}, which the model "
             f"({engine.version}) does not know: {known_as} ({np.count_nonzero(here)} columns lie "
             f"in {len(unknown)} such counties: {', '.join(unknown[:9])}); in geography.path or "
             "geography.places use the codes that blocks have in the 2020 census"
