@@ -15,7 +15,12 @@ if __name__ == "__main__":
         section = snakemake.config["geography"]
         households = read_households(snakemake.input.households)
         if section["source"] == "file":
-            geography = load_geography(Path(section["path"]), households, section["clones"])
+            geography = load_geography(
+                path=Path(section["path"]),
+                households=households,
+                n_clones=section["clones"],
+                district_population=Path(section["district_population"]),
+            )
         else:
             income = district_income(Path(snakemake.input.database), snakemake.params.period)
             geography = assign_geography(

@@ -66,12 +66,13 @@ def random_population(n_households: int, seed: int) -> Population:
 
 
 def random_places(population: Population, n_clones: int, seed: int) -> Geography:
-    """Put every clone into one of a dozen districts, each with one county."""
+    """Put every clone into one of ten districts that exist, with one county per state."""
     random = np.random.default_rng(seed)
     n_households = population.count("household")
     columns = n_households * n_clones
     state = random.choice(STATES, columns)
-    district = state * 100 + random.integers(1, 4, columns)
+    # Wyoming has but one.
+    district = state * 100 + np.where(state == 56, 1, random.integers(1, 4, columns))
     county = np.char.add(np.char.zfill(state.astype("S2"), 2), b"001").astype("S5")
     weight = population.values["household_weight"].astype(float) / n_clones
     return Geography(

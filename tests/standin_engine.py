@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from localcal.engine.protocol import Variable
+from localcal.engine.protocol import UnusableUnit, Variable
 from localcal.engine.reads import Reads
 from localcal.population.dataset import read_population
 from localcal.population.population import ENTITIES, Population
@@ -28,6 +28,7 @@ INPUTS = {
         "block_geoid": "text",
         "congressional_district_geoid": "int",
         "county_fips": "text",
+        "in_denver": "bool",
         "household_weight": "float",
         "state_fips": "int",
         "tenure_type": "enum",
@@ -57,17 +58,36 @@ DEFAULTS = {
 }
 
 
+MEMBERS = {"tenure_type": ("RENTED", "OWNED_OUTRIGHT", "OWNED_WITH_MORTGAGE", "NONE")}
+TAKE_UP = {
+    "takes_up_medicaid_if_eligible",
+    "takes_up_snap_if_eligible",
+    "would_file_taxes_voluntarily",
+}
+PLACES = {"block_geoid", "congressional_district_geoid", "county_fips", "in_denver", "state_fips"}
+# Connecticut's planning regions, and a county that has another code by now.
+UNKNOWN_COUNTIES = {"09110", "46113"}
+
+
 class StandIn:
     """The toy model. Any variable of a dataset that it does not know is an unused input."""
 
     version = "stand-in 1"
+    of_age = 0
 
     def warm_up(self, variables) -> None:
         pass
 
     def variables(self) -> dict[str, Variable]:
         known = {
-            name: Variable(name, entity, kind, computed=False)
+            name: Variable(
+                name,
+                entity,
+                kind,
+                computed=False,
+                members=MEMBERS.get(name, ()),
+                is_take_up=name in TAKE_UP,
+            )
             for entity, names in INPUTS.items()
             for name, kind in names.items()
         }
@@ -92,6 +112,19 @@ class StandIn:
 
     def dependencies(self, variable: str) -> frozenset[str]:
         return frozenset(DEPENDENCIES.get(variable, {variable}))
+
+    def place_variables(self) -> frozenset[str]:
+        return frozenset(PLACES)
+
+    def unknown_counties(self, counties) -> frozenset[str]:
+        return frozenset(UNKNOWN_COUNTIES & set(counties))
+
+    def unusable_units(self, population) -> list[UnusableUnit]:
+        age = population.values.get("age", np.full(population.count("person"), self.of_age))
+        oldest = np.full(population.count("spm_unit"), -1.0)
+        np.maximum.at(oldest, population.membership["spm_unit"], age)
+        young = np.flatnonzero(oldest < self.of_age)
+        return [UnusableUnit("spm_unit", int(unit), "snap", "has nobody of age") for unit in young]
 
 
 class StandInSimulation:

@@ -16,6 +16,8 @@ VARIABLES = {
     "county_name": ("household", "text"),
 }
 
+MEMBERS = {"ssn_card_type": ("CITIZEN", "NON_CITIZEN_VALID_EAD", "OTHER_NON_CITIZEN", "NONE")}
+
 
 class Engine:
     """Knows a few variables; people grow by 1% a year and prices by 10%."""
@@ -26,7 +28,7 @@ class Engine:
 
     def variables(self):
         return {
-            name: Variable(name, entity, kind, computed=True)
+            name: Variable(name, entity, kind, computed=True, members=MEMBERS.get(name, ()))
             for name, (entity, kind) in VARIABLES.items()
         }
 

@@ -7,24 +7,30 @@ dataset) and evaluates constraints in plain Python; it shares no code with the p
 import json
 from unittest.mock import Mock
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 
+from localcal.clones.check import refuse_unusable_units
 from localcal.clones.freeze import freeze_values
 from localcal.clones.frozen import Frozen, read_frozen, write_frozen
 from localcal.clones.locate import locate
 from localcal.clones.take_up import read_rates
+from localcal.engine.protocol import CalculationError
+from localcal.errors import InputError
 from localcal.files.csr import open_csr
 from localcal.geography.geography import Geography, take_columns, write_geography
+from localcal.geography.vintages import CHANGES
 from localcal.matrix.alike import simulate_parts
 from localcal.matrix.assemble import assemble_matrix
 from localcal.matrix.chunk import build_chunk
 from localcal.matrix.plan import MatrixInputs, write_plan
 from localcal.microdata.check import check_dataset
+from localcal.microdata.sources import build_population
 from localcal.microdata.synthetic.households import synthetic_households
-from localcal.population.dataset import id_columns, write_population
-from localcal.population.population import GROUPS
+from localcal.population.dataset import id_columns, id_names, read_population, write_population
+from localcal.population.population import ENTITIES, GROUPS
 from localcal.targets.evaluate import Evaluation
 from localcal.targets.measures import distinct_measures, needed_variables
 from localcal.targets.table import write_targets
@@ -486,3 +492,178 @@ def test_evaluation_reads_a_file_as_its_users_would(engine, population, matrix, 
     file = dict(Evaluation(loaded, clones, engine.variables()).measure(measures))
     for number, measure in enumerate(measures):
         assert np.array_equal(memory[number], file[number]), str(measure)
+
+
+def test_enums_have_their_members_in_the_order_of_the_model_s_codes(engine):
+    variables = engine.variables()
+    assert variables["tenure_type"].members[0] == "RENTED"
+    for name, variable in variables.items():
+        assert (variable.kind == "enum") == bool(variable.members), name
+    # A code means the same for the model as for us, in every enum that a dataset may store.
+    for name in ("tenure_type", "spm_unit_tenure_type", "county"):
+        enum = engine._system.variables[name].possible_values
+        members = variables[name].members
+        codes = np.arange(len(members))
+        assert enum.encode(codes).decode_to_str().tolist() == list(members), name
+
+
+def test_what_is_read_as_a_kind_is_what_the_model_reads(engine):
+    """Given as flags, floats and codes or as the model's own types: the same simulation."""
+    data = synthetic_households(40, PERIOD, seed=5)
+    variables = engine.variables()
+    other = dict(data)
+    for name in data.keys() & variables.keys():
+        kind, values = variables[name].kind, data[name]
+        if kind == "bool":
+            other[name] = values.astype(np.float64)
+        elif kind == "enum":
+            members = list(variables[name].members)
+            other[name] = np.array([members.index(item.decode()) for item in values.tolist()])
+        elif kind == "int":
+            other[name] = values.astype(np.float64)
+    assert sum(not np.array_equal(other[name], data[name]) for name in data) > 1
+    simulations = [
+        engine.simulate(check_dataset("given", given, PERIOD, variables)) for given in (data, other)
+    ]
+    for name in ("tenure_type", "is_female", "adjusted_gross_income", "snap", "ssi"):
+        values = [simulation.calculate(name) for simulation in simulations]
+        assert np.array_equal(*values), name
+
+
+def test_take_up_choices_are_those_that_the_table_of_rates_is_about(engine):
+    choices = {name for name, variable in engine.variables().items() if variable.is_take_up}
+    assert choices >= set(pd.read_csv("config/take_up.csv")["variable"])
+    assert not choices & {"is_female", "snap_if_takes_up", "ssi_if_takes_up", "has_esi"}
+
+
+def test_places_are_found_by_what_the_model_reads(engine):
+    places = engine.place_variables()
+    assert places >= {
+        "block_geoid",
+        "congressional_district_geoid",
+        "county",
+        "county_fips",
+        "county_str",
+        "ct_tfa_region",
+        "in_denver",
+        "in_la",
+        "in_nyc",
+        "in_wilmington",
+        "in_yonkers",
+        "is_on_tribal_land",
+        "is_rural",
+        "medicaid_rating_area",
+        "slcsp_rating_area",
+        "snap_region",
+        "snap_utility_region_str",
+        "state_code",
+        "state_fips",
+        "state_group_str",
+        "tax_unit_state",
+        "three_digit_zip_code",
+        "zip_code",
+    }
+    # What people are, have and do stays theirs.
+    stored = synthetic_households(20, PERIOD, seed=5).keys() | set(TARGETED)
+    assert places & stored == {"state_fips"}
+    assert not places & {"is_homeless", "ma_state_living_arrangement", "bedrooms", "snap", "rent"}
+    assert not any(engine.variables()[name].is_take_up for name in places)
+
+
+def test_a_place_s_value_follows_from_where_a_household_lives(engine, population, matrix):
+    """Any household's at the same place is the same: nothing but the place is read."""
+    places, _, frozen, _ = matrix
+    rows = np.arange(60)
+    clones = locate(population, take_columns(places, rows), frozen, np.ones(60))
+    simulation = engine.simulate(clones)
+    county = clones.values["county_fips"]
+    computed = [
+        name
+        for name in sorted(engine.place_variables())
+        if engine.variables()[name].computed and engine.variables()[name].entity == "household"
+    ]
+    assert len(computed) > 50
+    for name in computed:
+        values = simulation.calculate(name)
+        for code in np.unique(county):
+            assert np.unique(values[county == code]).size == 1, name
+
+
+def test_counties_of_other_vintages_are_unknown_and_those_of_the_project_known(engine):
+    ours = pd.read_csv("config/geography/county_district.csv", dtype=str)["county_fips"]
+    cities = pd.read_csv("config/areas.tsv", sep="\t", dtype=str)["counties"].dropna()
+    known = {*ours, *",".join(cities).split(",")}
+    others = {code for change in CHANGES for code in {**change.before, **change.after}}
+    unknown = engine.unknown_counties(known | others | {"99999", "06000", ""})
+    assert not unknown & known
+    assert unknown >= {"09110", "09190", "46113", "51515", "02261", "02270", "12025", "99999"}
+    # Every change has a side that the model knows, which a message may then recommend.
+    for change in CHANGES:
+        assert change.before.keys() <= unknown or change.after.keys() <= unknown
+        assert not (change.before.keys() & unknown and change.after.keys() & unknown)
+
+
+def test_an_spm_unit_without_an_adult_is_found_before_the_model_fails_on_it(engine):
+    data = synthetic_households(40, PERIOD, seed=5)
+    population = check_dataset("given", data, PERIOD, engine.variables())
+    assert engine.unusable_units(population) == []
+    unit = data["person_spm_unit_id"][11]
+    members = data["person_spm_unit_id"] == unit
+    data["age"] = np.where(members, 9, data["age"]).astype(np.float32)
+    data["is_household_head"] = data["is_household_head"] & ~members
+    population = check_dataset("given", data, PERIOD, engine.variables())
+    household = data["person_household_id"][11]
+    message = rf"spm_unit {unit} of household {household} has nobody whom the model counts as"
+    for needed in ("spm_unit_spm_threshold", "in_poverty", "spm_unit_net_income"):
+        with pytest.raises(InputError, match=message):
+            refuse_unusable_units(population, ["age", needed], engine)
+    refuse_unusable_units(population, ["snap", "medicaid", "income_tax", "eitc"], engine)
+    # The model itself does not say who.
+    with pytest.raises(CalculationError, match="'spm_unit_spm_threshold' cannot be calculated: "):
+        engine.simulate(population).calculate("spm_unit_spm_threshold")
+
+
+def test_a_value_that_is_not_finite_names_its_household(engine, population):
+    income = np.zeros(population.count("person"), dtype=np.float32)
+    income[population.starts["person"][7]] = 3e38
+    changed = population.with_values("person", {"employment_income": income})
+    simulation = engine.simulate(changed.with_values("person", {"taxable_interest_income": income}))
+    with pytest.raises(CalculationError, match="is not finite for 1 of") as error:
+        simulation.calculate("adjusted_gross_income")
+    assert error.value.household == 7
+
+
+def test_datasets_of_policyengine_are_read_in_both_of_its_layouts(engine, tmp_path):
+    from policyengine_us.data import USMultiYearDataset, USSingleYearDataset
+
+    data = synthetic_households(60, PERIOD, seed=5)
+    tables = {entity: {} for entity in ENTITIES}
+    for name, values in data.items():
+        known = engine.variables().get(name)
+        entity = known.entity if known and name not in id_names() else owner_of(name)
+        tables[entity][name] = values.astype(str) if values.dtype.kind == "S" else values
+    frames = {entity: pd.DataFrame(columns) for entity, columns in tables.items()}
+    one = USSingleYearDataset(**frames, time_period=PERIOD)
+    one.save(str(tmp_path / "one.h5"))
+    USMultiYearDataset(datasets=[one, USSingleYearDataset(**frames, time_period=PERIOD + 1)]).save(
+        str(tmp_path / "years.h5")
+    )
+    with h5py.File(tmp_path / "arrays.h5", "w") as file:
+        for name, values in data.items():
+            file[f"{name}/{PERIOD}"] = values
+    written = {}
+    for name in ("arrays", "one", "years"):
+        section = {"source": "file", "path": tmp_path / f"{name}.h5", "drop": [], "households": 60}
+        outputs = [tmp_path / f"{name}_population.h5", tmp_path / f"{name}.parquet"]
+        build_population(section, PERIOD, 0, engine, *outputs)
+        written[name] = read_population(outputs[0]), outputs[1].read_bytes()
+    for name in ("one", "years"):
+        assert written[name][1] == written["arrays"][1]
+        for variable, values in written["arrays"][0].values.items():
+            assert np.array_equal(written[name][0].values[variable], values), variable
+    assert not written["arrays"][0].values.keys() & engine.place_variables()
+
+
+def owner_of(column):
+    own = column.removesuffix("_id")
+    return own if own in ENTITIES else "person"

@@ -9,7 +9,7 @@ from localcal.clones.frozen import write_frozen
 from localcal.errors import InputError
 from localcal.files.csr import CsrFile
 from localcal.geography.geography import write_geography
-from localcal.population.dataset import write_population
+from localcal.population.dataset import read_population, write_population
 from localcal.targets.table import write_targets
 from tests.households import random_places, random_population, targets_for
 from tests.standin_engine import StandIn
@@ -95,3 +95,13 @@ def test_what_makes_no_sense_is_refused(tmp_path, objects, arguments, message):
 def test_the_package_has_nothing_else_to_offer():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         localcal.nonsense  # noqa: B018
+
+
+def test_where_the_households_of_an_object_live_is_left_behind(tmp_path, objects):
+    population, places, targets = objects
+    own = {"in_denver": np.ones(20, dtype=bool), "county_fips": np.full(20, b"08031")}
+    stored = population.with_values("household", own)
+    plain = localcal.build_matrix(*objects, tmp_path / "plain", engine=StandIn())
+    ours = localcal.build_matrix(stored, places, targets, tmp_path / "own", engine=StandIn())
+    assert (ours.matrix() != plain.matrix()).nnz == 0
+    assert "in_denver" not in read_population(tmp_path / "own" / "population.h5").values

@@ -1,6 +1,8 @@
 """The one error a user is meant to read."""
 
+import difflib
 import re
+from collections.abc import Iterable, Sequence
 
 # What to do about a file of the run that cannot be used.
 REMAKE = "remove it and run the same command again"
@@ -36,3 +38,21 @@ def _hidden(match: re.Match[str]) -> str:
 def one_line(error: BaseException) -> str:
     """Return what an error says, without its line breaks."""
     return " ".join(str(error).split())
+
+
+# More names than this say nothing to a reader.
+FEW_NAMES = 12
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Return a question about the nearest of some names, '' if none is near."""
+    by_upper = {name.upper(): name for name in known}
+    found = difflib.get_close_matches(word.upper(), by_upper, n=1, cutoff=0.7)
+    return f" (did you mean {by_upper[found[0]]}?)" if found else ""
+
+
+def one_of(word: str, known: Sequence[str]) -> str:
+    """Return which names there are, for a word that is none of them."""
+    if len(known) <= FEW_NAMES:
+        return f"one of {', '.join(known)}{near(word, known)}"
+    return f"one of {len(known)} names{near(word, known) or f', such as {known[0]}'}"

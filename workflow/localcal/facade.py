@@ -11,6 +11,7 @@ import pandas as pd
 
 from localcal.clones.freeze import FreezeInputs, freeze_from_files
 from localcal.clones.frozen import Frozen, write_frozen
+from localcal.clones.locate import GIVEN_PLACES
 from localcal.engine.protocol import Engine, load_engine
 from localcal.errors import InputError
 from localcal.files.csr import CsrFile, open_csr
@@ -60,6 +61,8 @@ def build_matrix(  # noqa: PLR0913 - keywords that notebooks use
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     engine = load_engine(engine) if isinstance(engine, str) else engine
+    if isinstance(population, Population):
+        population = population.without(engine.place_variables() - set(GIVEN_PLACES))
     population = _as_file(population, folder / "population.h5", write_population)
     geography = _as_file(
         geography, folder / "geography.h5", partial(write_geography, attributes={})

@@ -12,15 +12,13 @@ from localcal.errors import InputError
 from localcal.files.atomic import sha256_file
 from localcal.files.origins import record
 from localcal.geography.areas import Area
-from localcal.geography.geography import columns_in_area
+from localcal.geography.geography import columns_in_area, read_geography
 from localcal.population.dataset import read_population
 from tests.areas_case import ALABAMA, CITY, FIRST, NATION, area_inputs, written
 
 
 def test_an_area_s_file_has_its_columns_and_nobody_else(run, tmp_path):
     population = read_population(written(run, tmp_path, ALABAMA))
-    from localcal.geography.geography import read_geography
-
     places, weights = read_geography(run["geography"]), np.load(run["weights"])
     chosen = np.flatnonzero((places.state == 1) & (weights > 0))
     assert np.array_equal(population.values["household_weight"], weights[chosen])
@@ -38,11 +36,47 @@ def test_the_block_size_of_the_writer_does_not_show(run, tmp_path, monkeypatch):
     assert written(run, tmp_path, NATION).read_bytes() == whole
 
 
-def test_an_area_without_weight_is_refused(run, tmp_path):
-    nowhere = Area("district", "AL-07", "Alabama 7", "107", 1, ())
-    with pytest.raises(InputError, match="districts/AL-07: no household has a positive weight"):
-        written(run, tmp_path, nowhere)
+@pytest.mark.parametrize(
+    ("area", "reason"),
+    [
+        (
+            Area("district", "AL-07", "Alabama 7", "107", 1, ()),
+            r"districts/AL-07: no column lies there at all \(district 107\); is it of another Cong",
+        ),
+        (
+            Area("state", "TX", "Texas", "48", 48, ()),
+            r"states/TX: no column lies there at all \(state 48\); give the run more clones",
+        ),
+        (
+            Area("city", "HFD", "Hartford", "HFD", 9, ("09110", "09003")),
+            "cities/HFD: no column lies in any of its counties, 09110, 09003 .09110 is Capitol Pl",
+        ),
+    ],
+)
+def test_an_area_where_nobody_lives_is_refused_with_the_reason(run, tmp_path, area, reason):
+    with pytest.raises(InputError, match=reason):
+        written(run, tmp_path, area)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_area_whose_columns_have_no_weight_is_refused_as_such(run, tmp_path):
+    weights = np.load(run["weights"])
+    here = columns_in_area(FIRST, read_geography(run["geography"]))
+    np.save(tmp_path / "weights.npy", np.where(here, 0, weights).astype(np.float32))
+    inputs = area_inputs(run, weights=tmp_path / "weights.npy", fit=tmp_path / "fit.json")
+    inputs.fit.write_text(json.dumps({"digests": inputs.digests()}))
+    reason = f"AL-01: no household has a positive weight there, since all of its {here.sum()} col"
+    with pytest.raises(InputError, match=reason):
+        write_area(FIRST, inputs, tmp_path / "AL-01.h5")
+
+
+def test_a_city_without_one_of_its_counties_is_written_with_a_warning(run, tmp_path, caplog):
+    city = Area("city", "NYC", "New York", "NYC", 36, ("36001", "46113"))
+    assert written(run, tmp_path, city).read_bytes()
+    assert "NYC: no column lies in 46113, so the file is without these counties: 46113 is" in (
+        caplog.text
+    )
+    assert "36001," not in caplog.text
 
 
 @pytest.mark.parametrize("name", ["population", "geography", "frozen", "weights"])
@@ -68,8 +102,6 @@ def test_an_area_file_says_what_it_was_made_from(run, tmp_path):
 
 
 def test_an_area_knows_its_columns(run):
-    from localcal.geography.geography import read_geography
-
     places = read_geography(run["geography"])
     assert np.array_equal(columns_in_area(CITY, places), places.county == b"36001")
     assert np.array_equal(columns_in_area(FIRST, places), places.district == 101)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from localcal.clones.frozen import Frozen
-from localcal.clones.locate import PLACE_VARIABLES, locate
+from localcal.clones.locate import GIVEN_PLACES, locate
 from localcal.geography.geography import take_columns
 from tests.households import random_places, random_population
 
@@ -15,15 +15,7 @@ NOTHING = Frozen((), {}, {}, 0)
 
 @pytest.fixture
 def population():
-    base = random_population(8, seed=61)
-    households = base.count("household")
-    # A survey's own places, which a clone has to leave behind.
-    own = {
-        "zip_code": np.full(households, b"90001"),
-        "county_fips": np.full(households, b"06037"),
-        "in_la": np.ones(households, dtype=bool),
-    }
-    return base.with_values("household", own)
+    return random_population(8, seed=61)
 
 
 @pytest.fixture
@@ -39,10 +31,14 @@ def test_counties_are_five_characters_with_their_zero(population, places):
     assert b"06001" in county
 
 
-def test_nothing_of_the_survey_s_own_place_is_left(population, places):
-    clones = locate(population, places, NOTHING, np.ones(40))
-    given = {"state_fips", "county_fips", "congressional_district_geoid", "block_geoid"}
-    assert clones.values.keys() & PLACE_VARIABLES == given
+def test_what_the_survey_says_of_its_own_place_is_replaced(population, places):
+    own = {"county_fips": np.full(8, b"06037"), "block_geoid": np.full(8, b"060370000000001")}
+    clones = locate(population.with_values("household", own), places, NOTHING, np.ones(40))
+    assert set(GIVEN_PLACES) <= clones.values.keys()
+    assert np.array_equal(clones.values["state_fips"], places.state)
+    assert np.array_equal(clones.values["county_fips"], places.county)
+    assert np.array_equal(clones.values["congressional_district_geoid"], places.district)
+    assert (clones.values["block_geoid"] == b"").all()
 
 
 def test_a_clone_does_not_depend_on_the_others_in_its_chunk(population, places):

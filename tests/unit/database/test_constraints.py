@@ -225,3 +225,37 @@ def test_places_that_are_none_are_refused(constraints, message):
     with pytest.raises(InputError, match=message) as raised:
         split_geography("stratum 17", [Constraint(*c) for c in constraints])
     assert str(raised.value).startswith("stratum 17: ")
+
+
+TENURES = ("RENTED", "OWNED_OUTRIGHT", "NONE")
+
+
+@pytest.mark.parametrize("operation", ["==", "!=", "="])
+def test_a_name_that_an_enum_does_not_have_is_refused(operation):
+    """It would hold for nobody, or for everybody."""
+    with pytest.raises(InputError, match="is never 'RENTD'; it is one of .*did you mean RENTED"):
+        parse_value(Constraint("tenure_type", operation, "RENTD"), "text", TENURES)
+    assert parse_value(Constraint("tenure_type", operation, "NONE"), "text", TENURES) == "NONE"
+    # Text may be anything.
+    assert parse_value(Constraint("county_str", operation, "RENTD"), "text") == "RENTD"
+
+
+@pytest.mark.parametrize(
+    ("operation", "value"), [(">=", "0"), ("<=", "True"), ("<", "False"), (">", "1")]
+)
+def test_a_comparison_that_no_flag_can_fail_or_meet_is_refused(operation, value):
+    with pytest.raises(InputError, match="holds for everybody or nobody, since x is true or fal"):
+        parse_value(Constraint("x", operation, value), "bool")
+
+
+@pytest.mark.parametrize(("operation", "value"), [(">", "0"), (">=", "1"), ("<", "1"), ("<=", "0")])
+def test_a_flag_may_be_compared_like_a_number(operation, value):
+    assert parse_value(Constraint("x", operation, value), "bool") == float(value)
+
+
+def test_a_whole_number_is_never_a_fraction():
+    with pytest.raises(InputError, match=r"x is a whole number, never 4\.5"):
+        parse_value(Constraint("x", "==", "4.5"), "number", whole=True)
+    assert parse_value(Constraint("x", ">", "4.5"), "number", whole=True) == 4.5
+    assert parse_value(Constraint("x", "==", "4.0"), "number", whole=True) == 4.0
+    assert parse_value(Constraint("x", "==", "4.5"), "number") == 4.5

@@ -242,13 +242,22 @@ def test_an_empty_file_lacks_the_tables(path):
 
 def test_missing_columns_are_named(path):
     write_database(path, [target()])
-    change_database(
-        path,
-        "ALTER TABLE targets DROP COLUMN tolerance",
-        "ALTER TABLE targets DROP COLUMN source",
-    )
-    with pytest.raises(InputError, match="table targets lacks the columns tolerance, source"):
+    change_database(path, "ALTER TABLE targets DROP COLUMN active")
+    with pytest.raises(InputError, match="table targets lacks the columns active"):
         read_targets_table(path)
+
+
+@pytest.mark.parametrize("dropped", [["tolerance"], ["source"], ["tolerance", "source"]])
+def test_databases_without_tolerances_and_sources_are_read(path, tmp_path, dropped):
+    write_database(path, [target(value=3.0)])
+    whole = content_digest(path)
+    change_database(path, *(f"ALTER TABLE targets DROP COLUMN {name}" for name in dropped))
+    copy_database(path, tmp_path / "copy.db")
+    table = read_targets_table(tmp_path / "copy.db")
+    assert table["value"].tolist() == [3.0]
+    assert table["tolerance"].isna().all() and table["source"].tolist() == [""]
+    # Nothing is known of them, as where they are empty.
+    assert content_digest(tmp_path / "copy.db") == whole
 
 
 @pytest.mark.parametrize(

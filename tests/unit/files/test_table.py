@@ -68,3 +68,14 @@ def test_a_damaged_table_of_the_run_is_refused(tmp_path, content, complaint):
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(InputError, match=rf"t\.csv: damaged, {complaint}.*; remove it"):
         read_table(tmp_path / "t.csv", ("code",), ["code"])
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_a_byte_order_mark_is_no_part_of_the_first_column_s_name(tmp_path, name):
+    """Spreadsheets write one."""
+    content = TEXT.encode("utf-8-sig")
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    table = Table(tmp_path / name)
+    assert table.codes(("code",), 5).tolist() == [b"00123", b"12345", b"00009"]
+    if name == "t.csv":
+        assert read_table(tmp_path / name, ["code"], ["code"])["code"][0] == "00123"

@@ -53,6 +53,24 @@ def test_levels_may_be_spelled_like_the_folders_of_their_files(path):
     assert "\nnational\t" in text and read_areas(path) == areas
 
 
+@pytest.mark.parametrize(
+    ("given", "state", "expected"),
+    [
+        ("200", 2, "201"),
+        ("0200", 2, "201"),
+        ("1198", 11, "1101"),
+        ("5001", 50, "5001"),
+        ("0601", 6, "601"),
+        ("3610", 36, "3610"),
+    ],
+)
+def test_a_state_s_only_district_is_the_first_however_the_census_writes_it(
+    path, given, state, expected
+):
+    path.write_text(TABLE.replace("\t601\t6", f"\t{given}\t{state}"))
+    assert read_areas(path)[3].code == expected
+
+
 def test_the_table_of_the_project_has_every_area():
     areas = read_areas(REAL_TABLE)
     counts = [sum(area.level == level for area in areas) for level in LEVELS]

@@ -38,3 +38,21 @@ def test_repeated_districts_in_a_given_file_are_counted(tmp_path, caplog):
     geography = load_geography(tmp_path / "a.csv", given_households(), 2)
     assert (geography.district == 101).all()
     assert "3 of 6 columns repeat a district of their household" in caplog.text
+
+
+def test_a_district_of_another_congress_is_named(tables, tmp_path):
+    households = make_households(5)
+    geography = assign(households, tables)
+    geography.district[geography.district == 3604] = 3627
+    write_geography(tmp_path / "given.h5", geography, {})
+    column = geography.district.tolist().index(3627)
+    population = tables["district_population"]
+    message = (
+        rf"given\.h5: column {column} lies in district 3627, which is not one of the 8 of "
+        rf".*population\.csv \(1 such: 3627\); is the file of another Congress than the 119th\?"
+    )
+    with pytest.raises(InputError, match=message):
+        load_geography(tmp_path / "given.h5", households, 4, population)
+    geography.district[geography.district == 3627] = 3604
+    write_geography(tmp_path / "given.h5", geography, {})
+    assert same(load_geography(tmp_path / "given.h5", households, 4, population), geography)

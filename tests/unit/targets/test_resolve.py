@@ -179,7 +179,7 @@ def test_rules_that_do_nothing_are_refused_and_quoted(path, include, exclude, me
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ({"variable": "snaps"}, "the model has no variable snaps"),
+        ({"variable": "snaps"}, "the model has no variable snaps .did you mean snap"),
         ({"variable": "snap_count"}, "the model has no variable snap_count"),
         ({"variable": "county_name"}, "county_name holds text"),
         ({"variable": "snap", "reform_id": -1}, "reform_id is -1"),
@@ -202,6 +202,10 @@ def test_what_the_model_cannot_compute_is_refused_with_the_way_out(path, cells, 
         (("age", ">", "old"), "'old' is not a number"),
         (("medicaid_enrolled", "==", "yes"), "true or false"),
         (("ssn_card_type", ">", "NONE"), "has no order|not a number"),
+        (("ssn_card_type", "==", "CITIZN"), "is never 'CITIZN'.*did you mean CITIZEN"),
+        (("ssn_card_type", "!=", "NOBODY"), "is never 'NOBODY'"),
+        (("age", "==", "17.5"), "age is a whole number, never 17.5"),
+        (("medicaid_enrolled", ">=", "0"), "holds for everybody or nobody"),
     ],
 )
 def test_a_constraint_that_does_not_fit_its_variable_is_refused(path, constraint, message):

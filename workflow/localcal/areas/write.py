@@ -22,6 +22,7 @@ from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import refuse_other_files
 from localcal.geography.areas import Area
 from localcal.geography.geography import Geography, columns_in_area, read_geography, take_columns
+from localcal.geography.vintages import other_vintage
 from localcal.jobs.progress import Progress
 from localcal.population.dataset import id_columns, read_population
 from localcal.population.population import ENTITIES, Population
@@ -66,10 +67,9 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     blocks = list(_count_blocks(area, population, inputs))
     totals = {entity: sum(counts[entity] for *_, counts in blocks) for entity in ENTITIES}
     if totals["household"] == 0:
-        raise InputError(
-            f"{area.folder}/{area.area}: no household has a positive weight there; give it more "
-            "clones (geography.clones) or records (weights)"
-        )
+        raise InputError(f"{area.folder}/{area.area}: {_why_empty(area, inputs)}")
+    if area.counties:
+        _warn_of_missing_counties(area, inputs)
     progress = Progress(f"{area.area}: households", totals["household"])
     first = dict.fromkeys(ENTITIES, 1)
     with create_h5(path) as file:
@@ -84,6 +84,42 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
             _append(file, clones, first, totals)
             first = {entity: first[entity] + counts[entity] for entity in ENTITIES}
             progress.advance(counts["household"])
+
+
+def _why_empty(area: Area, inputs: AreaInputs) -> str:
+    """Return why an area has no column with a weight, and what to do about it."""
+    geography = read_geography(inputs.geography)
+    n_columns = int(np.count_nonzero(columns_in_area(area, geography)))
+    if n_columns:
+        return (
+            f"no household has a positive weight there, since all of its {n_columns} columns have "
+            "the weight 0; keep more records (weights) or give it more clones (geography.clones)"
+        )
+    if area.level == "city":
+        listed = "; ".join(filter(None, map(other_vintage, area.counties)))
+        hint = f" ({listed})" if listed else ""
+        return (
+            f"no column lies in any of its counties, {', '.join(area.counties)}{hint}; correct "
+            "them in the table of areas, or give the run more clones (geography.clones)"
+        )
+    hint = "is it of another Congress than the geography? Else " if area.level == "district" else ""
+    return (
+        f"no column lies there at all ({area.level} {area.code}); {hint}give the run more clones "
+        "(geography.clones), or take the area out of the config's areas"
+    )
+
+
+def _warn_of_missing_counties(area: Area, inputs: AreaInputs) -> None:
+    with open_h5(inputs.geography) as file:
+        found = np.unique(file["county"][:]).tolist()
+    missing = [county for county in area.counties if county.encode() not in found]
+    if missing:
+        logger.warning(
+            "%s: no column lies in %s, so the file is without these counties: %s",
+            area.area,
+            ", ".join(missing),
+            "; ".join(filter(None, map(other_vintage, missing))) or "are their codes right?",
+        )
 
 
 def _count_blocks(

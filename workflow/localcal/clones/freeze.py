@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from localcal.clones.check import check_places, refuse_unusable_units, warn_of_absent_districts
 from localcal.clones.frozen import Frozen, write_frozen
 from localcal.clones.locate import locate
 from localcal.clones.take_up import TakeUpRate, anchored_to, read_rates
@@ -49,10 +50,13 @@ def freeze_from_files(inputs: FreezeInputs, seed: int, engine: Engine, path: Pat
     Raises:
         InputError: see `freeze_values`.
     """
-    measures, _ = distinct_measures(read_targets(inputs.targets))
+    targets = read_targets(inputs.targets)
+    measures, _ = distinct_measures(targets)
+    geography = read_geography(inputs.geography)
+    warn_of_absent_districts(targets, geography)
     frozen = freeze_values(
         population=read_population(inputs.population),
-        geography=read_geography(inputs.geography),
+        geography=geography,
         needed=needed_variables(measures),
         rates=inputs.rates,
         seed=seed,
@@ -80,8 +84,11 @@ def freeze_values(
         engine: the model.
 
     Raises:
-        InputError: a rate is wrong, or a target needs a variable that cannot be frozen.
+        InputError: a place or a rate is wrong, or a target needs a variable that cannot be frozen
+            or calculated for everybody.
     """
+    check_places(population, geography, engine)
+    refuse_unusable_units(population, needed, engine)
     take_up: tuple[TakeUpRate, ...] = ()
     if rates is not None:
         table = read_rates(rates, engine.variables(), np.unique(geography.state))

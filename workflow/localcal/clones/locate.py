@@ -12,42 +12,8 @@ from localcal.geography.codes import UNKNOWN_BLOCK
 from localcal.geography.geography import Geography
 from localcal.population.population import ENTITIES, Population, clone_households
 
-# Variables that say where a household lives. A clone lives elsewhere, so whatever the base
-# population says about its place is left behind.
-PLACE_VARIABLES = frozenset(
-    {
-        "block_geoid",
-        "cbsa_code",
-        "congressional_district_geoid",
-        "county",
-        "county_fips",
-        "county_str",
-        "first_county_in_state",
-        "fips",
-        "in_la",
-        "in_nyc",
-        "in_yonkers",
-        "is_rural",
-        "medicaid_rating_area",
-        "place_fips",
-        "puma",
-        "sldl",
-        "sldu",
-        "slcsp_rating_area",
-        "state_code",
-        "state_code_str",
-        "state_fips",
-        "state_name",
-        "tax_unit_state",
-        "three_digit_zip_code",
-        "tract_geoid",
-        "ucgid",
-        "ucgid_str",
-        "vtd",
-        "zcta",
-        "zip_code",
-    }
-)
+# What a clone is told about where it lives; the model works out the rest.
+GIVEN_PLACES = ("state_fips", "county_fips", "congressional_district_geoid", "block_geoid")
 
 
 def locate(
@@ -60,14 +26,14 @@ def locate(
     """Return the clones of some columns, each at its place, ready for the model.
 
     Args:
-        population: the base households.
+        population: the base households; what they store of their own places, other than
+            `GIVEN_PLACES`, a clone would take along, so `clones.places` refuses it before.
         places: the columns, (n,).
         frozen: take-up rates and whole-population variables of the run.
         weight: (n,) the household weight of each clone.
         first: entity to the id of the first unit, 1 for all if left out.
     """
-    base = _without_places(population)
-    clones = clone_households(base, places.household, first or dict.fromkeys(ENTITIES, 1))
+    clones = clone_households(population, places.household, first or dict.fromkeys(ENTITIES, 1))
     clones = clones.with_values("household", _place_values(places))
     clones = clones.with_values("household", {"household_weight": weight.astype(np.float32)})
     household_id = population.ids["household"][places.household]
@@ -79,18 +45,6 @@ def locate(
         values = by_state[places.state[clones.household_of[entity]]]
         clones = clones.with_values(entity, {name: values})
     return clones
-
-
-def _without_places(population: Population) -> Population:
-    kept = {name: array for name, array in population.values.items() if name not in PLACE_VARIABLES}
-    return Population(
-        period=population.period,
-        values=kept,
-        entity={name: population.entity[name] for name in kept},
-        ids=population.ids,
-        membership=population.membership,
-        references=population.references,
-    )
 
 
 def _place_values(places: Geography) -> dict[str, np.ndarray]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from localcal.engine.protocol import Variable
-from localcal.errors import InputError
+from localcal.errors import InputError, near, one_of
 from localcal.files.rows import read_rows
-from localcal.geography.codes import STATE_CODES
+from localcal.geography.codes import STATE_CODES, STATES
 from localcal.population.population import PERSON, Population
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ def read_rates(
     if not rows:
         raise InputError(f"{path}: holds no rate; {REMEDY}")
     rates: dict[str, TakeUpRate] = {}
+    given: dict[tuple[str, int | None], str] = {}
     for line, row in sorted(rows, key=lambda item: item[1]["state"] != ""):
         name = row["variable"]
         _check_variable(line, row, variables)
@@ -64,7 +65,17 @@ def read_rates(
             name,
             TakeUpRate(name, row["entity"], np.full(STATE_CODES, np.nan), row["reported"]),
         )
-        rate.rate[_state(line, row["state"])] = _share(line, row["rate"])
+        if row["reported"] != rate.reported:
+            raise InputError(
+                f"{line}: {name} is anchored to '{row['reported']}', but to '{rate.reported}' in "
+                f"another row; {REMEDY}"
+            )
+        state = _state(line, row["state"])
+        if before := given.get((name, state)):
+            where = f"state {state}" if state else "every other state"
+            raise InputError(f"{line}: {name} has a rate for {where} already ({before}); {REMEDY}")
+        given[name, state] = line
+        rate.rate[slice(None) if state is None else state] = _share(line, row["rate"])
     for name, rate in rates.items():
         lacking = states[np.isnan(rate.rate[states])]
         if lacking.size:
@@ -74,19 +85,38 @@ def read_rates(
 
 def _check_variable(line: str, row: Mapping[str, str], variables: Mapping[str, Variable]) -> None:
     known = variables.get(row["variable"])
-    if known is None:
-        raise InputError(f"{line}: the model has no take-up variable '{row['variable']}'; {REMEDY}")
+    choices = [name for name, variable in variables.items() if variable.is_take_up]
+    if known is None or not known.is_take_up:
+        raise InputError(
+            f"{line}: the model has no take-up variable '{row['variable']}', only "
+            f"{one_of(row['variable'], choices)}; {REMEDY}"
+        )
     if known.entity != row["entity"]:
         raise InputError(
             f"{line}: {known.name} belongs to a {known.entity}, not {row['entity']}; {REMEDY}"
         )
+    if not row["reported"]:
+        return
+    reported = variables.get(row["reported"])
+    if reported is None:
+        raise InputError(
+            f"{line}: the model has no variable '{row['reported']}' (reported)"
+            f"{near(row['reported'], variables)}; {REMEDY}"
+        )
+    if reported.entity != PERSON or reported.kind not in ("bool", "int", "float"):
+        raise InputError(
+            f"{line}: {reported.name} (reported) is {reported.kind} of a {reported.entity}, but "
+            "has to be a person's variable that is true or above 0 for who reports the benefit; "
+            f"{REMEDY}"
+        )
 
 
-def _state(line: str, text: str) -> int | slice:
+def _state(line: str, text: str) -> int | None:
+    """Return the state's code, None for every state that has no row of its own."""
     if not text:
-        return slice(None)
-    if not text.isdigit() or not 0 < int(text) < STATE_CODES:
-        raise InputError(f"{line}: state '{text}' is not a FIPS code; {REMEDY}")
+        return None
+    if not text.isdecimal() or int(text) not in STATES:
+        raise InputError(f"{line}: state '{text}' is not a state's FIPS code, such as 6; {REMEDY}")
     return int(text)
 
 

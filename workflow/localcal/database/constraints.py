@@ -8,13 +8,13 @@ import math
 import operator
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from localcal.errors import InputError
-from localcal.geography.codes import AT_LARGE_NUMBERS
+from localcal.errors import InputError, one_of
+from localcal.geography.codes import at_large_code
 
 Kind = Literal["number", "bool", "text"]
 GeoLevel = Literal["nation", "state", "district"]
@@ -75,14 +75,23 @@ class Constraint(NamedTuple):
         return f"{self.variable}{self.operation}{self.value}"
 
 
-def parse_value(constraint: Constraint, kind: Kind) -> float | str:
+def parse_value(
+    constraint: Constraint, kind: Kind, members: Sequence[str] = (), whole: bool = False
+) -> float | str:
     """Return the constraint's value as something to compare an array of `kind` with.
+
+    Args:
+        constraint: the comparison.
+        kind: of the array.
+        members: what its texts can be, if that is known.
+        whole: whether its numbers are whole ones.
 
     Returns:
         The number as a float, True and False as 1.0 and 0.0, a text unchanged.
 
     Raises:
-        InputError: unknown operation; a value that is not of the kind; an order asked of a text.
+        InputError: unknown operation; a value that is not of the kind, or that the variable never
+            has; an order asked of a text; a comparison that holds for everybody or nobody.
     """
     if constraint.operation not in OPERATIONS:
         raise InputError(
@@ -95,6 +104,11 @@ def parse_value(constraint: Constraint, kind: Kind) -> float | str:
                 f"constraint {constraint}: {constraint.variable} holds text, which has no order; "
                 "use == or !="
             )
+        if members and constraint.value not in members:
+            raise InputError(
+                f"constraint {constraint}: {constraint.variable} is never {constraint.value!r}; "
+                f"it is {one_of(constraint.value, members)}"
+            )
         return constraint.value
     if kind == "bool":
         if constraint.value not in BOOLEANS:
@@ -102,8 +116,21 @@ def parse_value(constraint: Constraint, kind: Kind) -> float | str:
                 f"constraint {constraint}: {constraint.variable} is true or false; "
                 f"use one of {' '.join(BOOLEANS)}"
             )
-        return BOOLEANS[constraint.value]
-    return _number(constraint)
+        value = BOOLEANS[constraint.value]
+        compare = OPERATIONS[constraint.operation]
+        if compare(0.0, value) == compare(1.0, value):
+            raise InputError(
+                f"constraint {constraint}: holds for everybody or nobody, since "
+                f"{constraint.variable} is true or false; use == or !="
+            )
+        return value
+    number = _number(constraint)
+    if whole and constraint.operation in EQUALITIES and not number.is_integer():
+        raise InputError(
+            f"constraint {constraint}: {constraint.variable} is a whole number, never "
+            f"{constraint.value}; correct the value"
+        )
+    return number
 
 
 def holds(constraint: Constraint, values: np.ndarray) -> np.ndarray:
@@ -285,8 +312,7 @@ def _ucgid_place(constraint: Constraint) -> tuple[set[int], set[int]]:
 def _district(constraint: Constraint, code: int) -> int:
     if not 100 <= code <= 9999:
         raise _not_a_place(constraint)
-    state, number = divmod(code, 100)
-    return state * 100 + (1 if number in AT_LARGE_NUMBERS else number)
+    return at_large_code(code)
 
 
 def _not_a_place(constraint: Constraint) -> InputError:

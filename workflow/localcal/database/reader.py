@@ -44,6 +44,8 @@ TABLES = {
 # Sorting the largest table takes seconds; what takes this long was made to.
 SECONDS_TO_READ = 600.0
 STEPS_BETWEEN_LOOKS = 100_000
+# Columns of the table targets that databases may lack; nothing is known then.
+OPTIONAL = ("tolerance", "source")
 # A write-ahead log or a rollback journal with something in it changes what the database says.
 SIDE_FILES = ("-wal", "-journal")
 # Which returns count as a target's population, not what they have: no domain of its own.
@@ -281,7 +283,7 @@ def _check_tables(path: Path, connection: sqlite3.Connection) -> None:
                 f"{path}: table {name} is missing; give a target database with the tables "
                 f"{', '.join(TABLES)}"
             )
-        missing = [column for column in columns if column not in found]
+        missing = [column for column in columns if column not in found and column not in OPTIONAL]
         if missing:
             raise InputError(
                 f"{path}: table {name} lacks the columns {', '.join(missing)}; rebuild the "
@@ -304,8 +306,12 @@ def _refuse_views(path: Path, name: str, connection: sqlite3.Connection) -> None
 
 
 def _rows(connection: sqlite3.Connection, name: str) -> sqlite3.Cursor:
-    columns = ", ".join(TABLES[name])
-    return connection.execute(f"SELECT {columns} FROM {name} ORDER BY {columns}")
+    found = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
+    columns = ", ".join(
+        f"NULL AS {column}" if column in OPTIONAL and column not in found else column
+        for column in TABLES[name]
+    )
+    return connection.execute(f"SELECT {columns} FROM {name} ORDER BY {', '.join(TABLES[name])}")
 
 
 def _as_number(column: str, cell: object) -> object:

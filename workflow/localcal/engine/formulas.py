@@ -7,15 +7,21 @@ from typing import Any
 
 from localcal.engine.model import ModelVariable
 
+# Where formulas and their helpers are.
+PACKAGES = frozenset({"policyengine_us", "spm_calculator"})
+
 # How formulas get at stored values without `calculate`.
 STORAGE_ACCESS = frozenset({"get_array", "get_holder", "_get_array_from_storage"})
 
+# Helpers that take lists of variables' names, for instance out of the parameters.
+LIST_READERS = frozenset({"add", "aggr", "and_", "any_", "or_"})
+
 
 def codes_of(function: Any, seen: set[types.CodeType]) -> Iterator[types.CodeType]:
-    """Yield the code of a function and of the policyengine-us helpers it calls."""
+    """Yield the code of a function and of the model's helpers that it calls."""
     code = getattr(function, "__code__", None)
     # By file: policyengine-core gives the modules of variables names of its own.
-    if code is None or code in seen or "policyengine_us" not in Path(code.co_filename).parts:
+    if code is None or code in seen or PACKAGES.isdisjoint(Path(code.co_filename).parts):
         return
     seen.add(code)
     codes = [code]
@@ -28,7 +34,7 @@ def codes_of(function: Any, seen: set[types.CodeType]) -> Iterator[types.CodeTyp
 
 
 def texts_of(function: types.FunctionType) -> Iterator[str]:
-    """Yield the text constants of a function and of the policyengine-us helpers it calls."""
+    """Yield the text constants of a function and of the model's helpers that it calls."""
     for code in codes_of(function, set()):
         for constant in code.co_consts:
             if isinstance(constant, str):
@@ -43,3 +49,30 @@ def calls_rank(variable: ModelVariable) -> bool:
         for formula in variable.formulas.values()
         for name in formula.__code__.co_names
     )
+
+
+def reads_lists(variable: ModelVariable) -> bool:
+    """Say whether a formula adds up a list of variables, which its constants need not show."""
+    return any(
+        LIST_READERS.intersection(code.co_names)
+        for formula in variable.formulas.values()
+        for code in codes_of(formula, set())
+    )
+
+
+def read_by(variable: ModelVariable, parameters: Any) -> Iterator[str]:
+    """Yield what may be names of the variables that a variable is calculated from."""
+    for formula in variable.formulas.values():
+        yield from texts_of(formula)
+    for parts in (getattr(variable, "adds", None), getattr(variable, "subtracts", None)):
+        if isinstance(parts, str):
+            yield from _parameter_lists(parameters, parts)
+        elif parts:
+            yield from parts
+
+
+def _parameter_lists(node: Any, path: str) -> Iterator[str]:
+    for part in path.split("."):
+        node = getattr(node, part)
+    for value in node.values_list:
+        yield from value.value

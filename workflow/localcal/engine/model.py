@@ -24,6 +24,9 @@ class ModelVariable(Protocol):
     definition_period: str
     formulas: Mapping[str, types.FunctionType]
     is_neutralized: bool
+    label: str | None
+    possible_values: Any
+    """The enum of an enum variable, None of any other."""
 
     def is_input_variable(self) -> bool: ...
 

@@ -3,7 +3,7 @@
 import gc
 import importlib
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from localcal.engine.formulas import STORAGE_ACCESS, calls_rank, codes_of, texts_of
-from localcal.engine.model import ModelSimulation, ModelSystem, ModelVariable
+from localcal.engine.catalogue import described, place_variables
+from localcal.engine.formulas import STORAGE_ACCESS, calls_rank, codes_of, read_by
+from localcal.engine.model import ModelSimulation, ModelSystem
 from localcal.engine.pins import Pins
-from localcal.engine.protocol import Variable
+from localcal.engine.protocol import CalculationError, UnusableUnit, Variable
 from localcal.engine.reads import Reads
-from localcal.errors import InputError
+from localcal.engine.usable import unknown_counties, unusable_units
+from localcal.errors import InputError, one_line
 from localcal.geography.codes import STATES
 from localcal.population.dataset import id_columns
 from localcal.population.population import ENTITIES, Population, one_person_per_state
@@ -28,18 +30,6 @@ else:
 
 logger = logging.getLogger(__name__)
 
-
-# policyengine-us takes these as inputs although it also has a formula for them: it moves what a
-# dataset stores to the variables that labour-supply and capital-gains responses start from.
-MOVED_INPUTS = frozenset(
-    {
-        "employment_income",
-        "long_term_capital_gains",
-        "self_employment_income",
-        "sstb_self_employment_income",
-        "weekly_hours_worked",
-    }
-)
 
 # Parameters are cached by date; the year that most runs are about.
 WARM_UP_PERIOD = 2024
@@ -61,17 +51,7 @@ class PolicyEngineUS:
 
     @cached_property
     def _variables(self) -> dict[str, Variable]:
-        kinds = {float: "float", int: "int", bool: "bool", str: "text"}
-        return {
-            name: Variable(
-                name=name,
-                entity=variable.entity.key,
-                kind=kinds.get(variable.value_type, "enum"),
-                computed=not variable.is_input_variable() and name not in MOVED_INPUTS,
-                refused=name in self._refused,
-            )
-            for name, variable in self._system.variables.items()
-        }
+        return described(self._system.variables, self._refused)
 
     def warm_up(self, variables: Collection[str]) -> None:
         """Fill the model's caches of parameters: ten seconds for the first to ask.
@@ -153,11 +133,23 @@ class PolicyEngineUS:
                 waiting.extend(self._direct.get(name, ()))
         return frozenset(found)
 
+    def place_variables(self) -> frozenset[str]:
+        """Return the variables that say where a household lives, or follow from nothing else."""
+        return place_variables(self._system.variables, self._direct)
+
+    def unknown_counties(self, counties: Collection[str]) -> frozenset[str]:
+        """Return those of some county codes that the model has no county for."""
+        return unknown_counties(self, counties)
+
+    def unusable_units(self, population: Population) -> Sequence[UnusableUnit]:
+        """Return the units of a population for which the model cannot calculate something."""
+        return unusable_units(self, population)
+
     @cached_property
     def _direct(self) -> dict[str, set[str]]:
         names = set(self._system.variables)
         return {
-            name: (set(self._read_by(variable)) & names) - {name}
+            name: (set(read_by(variable, self._system.parameters)) & names) - {name}
             for name, variable in self._system.variables.items()
         }
 
@@ -175,22 +167,6 @@ class PolicyEngineUS:
                 )
             }
         )
-
-    def _read_by(self, variable: ModelVariable) -> Iterator[str]:
-        for formula in variable.formulas.values():
-            yield from texts_of(formula)
-        for parts in (getattr(variable, "adds", None), getattr(variable, "subtracts", None)):
-            if isinstance(parts, str):
-                yield from self._parameter_lists(parts)
-            elif parts:
-                yield from parts
-
-    def _parameter_lists(self, path: str) -> Iterator[str]:
-        node = self._system.parameters
-        for part in path.split("."):
-            node = getattr(node, part)
-        for value in node.values_list:
-            yield from value.value
 
 
 class _InMemoryDataset:
@@ -261,22 +237,32 @@ class _Run:
         """Return a variable's values, one per unit of its entity; enums as their names.
 
         Raises:
-            InputError: the model does not have the variable, or a value is not finite.
+            InputError: the model does not have the variable, cannot calculate it from what it was
+                given, or a value is not finite.
         """
         known = self._engine.variables().get(variable)
         if known is None:
             raise InputError(f"policyengine-us {self._engine.version} has no variable '{variable}'")
         # The model divides first and chooses afterwards; what counts is checked below.
-        with np.errstate(all="ignore"), self._engine.pins.kept():
-            values = self._calculate(variable)
+        label = f"policyengine-us {self._engine.version}: '{variable}'"
+        try:
+            with np.errstate(all="ignore"), self._engine.pins.kept():
+                values = self._calculate(variable)
+        except ValueError as error:
+            raise CalculationError(f"{label} cannot be calculated: {one_line(error)}") from error
         if known.kind in ("text", "enum"):
             return values.astype(str)
-        if known.kind == "float" and not np.isfinite(values).all():
-            raise InputError(
-                f"policyengine-us {self._engine.version}: '{variable}' is not finite for "
-                f"{np.count_nonzero(~np.isfinite(values))} of {values.size} units"
+        if known.kind == "float" and not (finite := np.isfinite(values)).all():
+            first = int(np.argmin(finite))
+            raise CalculationError(
+                f"{label} is not finite for {np.count_nonzero(~finite)} of {values.size} units",
+                self._household(known.entity, first),
             )
         return values
+
+    def _household(self, entity: str, unit: int) -> int:
+        """Return the position of a unit's household, -1 if it is not known."""
+        return -1
 
     def _calculate(self, variable: str) -> np.ndarray:
         raise NotImplementedError
@@ -321,6 +307,9 @@ class PopulationRun(_Run):
         super().__init__(engine, simulation, population.period)
         if common is not None:
             self._store((name, self._shared(name)) for name in sorted(common.values))
+
+    def _household(self, entity: str, unit: int) -> int:
+        return int(self._population.household_of[entity][unit])
 
     def _calculate(self, variable: str) -> np.ndarray:
         self._asked.add(variable)

@@ -2,6 +2,7 @@
 
 An engine answers four questions: which variables there are, what they come to for a population,
 what they come to when one of them is neutralised, and how prices and people grew between two years.
+And it says what it can use of places and households, so that the rest is refused early.
 
 A simulation notes which variable reads which while it calculates. So a second simulation of the
 same households, with other values of some inputs, need not calculate what does not depend on them:
@@ -9,7 +10,8 @@ same households, with other values of some inputs, need not calculate what does 
 """
 
 import importlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -23,7 +25,9 @@ class Variable(NamedTuple):
     """What the model says about one of its variables.
 
     `kind` is one of float, int, bool, text and enum; `computed` says that the model has a formula
-    for it; `refused` that the model does not let a dataset store it.
+    for it; `refused` that the model does not let a dataset store it; `members` are the names of an
+    enum's members, in the order of their codes; `is_take_up` says that it is a choice to take
+    something up, which the model leaves to whoever makes the data.
     """
 
     name: str
@@ -31,6 +35,52 @@ class Variable(NamedTuple):
     kind: str
     computed: bool
     refused: bool = False
+    members: tuple[str, ...] = ()
+    is_take_up: bool = False
+
+
+class CalculationError(InputError):
+    """The model cannot calculate a variable for somebody.
+
+    Attributes:
+        household: the position of the first household it fails for, -1 where that is unknown.
+    """
+
+    def __init__(self, message: str, household: int = -1) -> None:
+        super().__init__(message)
+        self.household = household
+
+    def __reduce__(self) -> tuple:
+        return type(self), (str(self), self.household)
+
+
+@contextmanager
+def at_columns(columns: np.ndarray) -> Iterator[None]:
+    """Have an error from within say which of all columns it is about, not which of `columns`."""
+    try:
+        yield
+    except CalculationError as error:
+        household = int(columns[error.household]) if error.household >= 0 else -1
+        raise CalculationError(str(error), household) from error
+
+
+@contextmanager
+def naming_households(ids: np.ndarray, source: str = "") -> Iterator[None]:
+    """Have an error from within name the data and, if the model says which, the household.
+
+    Args:
+        ids: the id of each household that is simulated.
+        source: what to call the data, if that is not said elsewhere.
+
+    Raises:
+        InputError: the model cannot calculate something.
+    """
+    try:
+        yield
+    except CalculationError as error:
+        label = f"{source}: " if source else ""
+        named = f", first in household {ids[error.household]}" if error.household >= 0 else ""
+        raise InputError(f"{label}{error}{named}; correct its data") from error
 
 
 class Common(Protocol):
@@ -55,6 +105,15 @@ class Simulation(Protocol):
 
     def close(self) -> None:
         """Give the memory back."""
+
+
+class UnusableUnit(NamedTuple):
+    """A unit for which the model cannot calculate a variable, nor what depends on it."""
+
+    entity: str
+    position: int
+    variable: str
+    reason: str
 
 
 class Engine(Protocol):
@@ -96,6 +155,15 @@ class Engine(Protocol):
 
     def dependencies(self, variable: str) -> frozenset[str]:
         """Return the variables that `variable` may be calculated from, itself among them."""
+
+    def place_variables(self) -> frozenset[str]:
+        """Return the variables that say where a household lives, or follow from nothing else."""
+
+    def unknown_counties(self, counties: Collection[str]) -> frozenset[str]:
+        """Return those of some county codes that the model has no county for."""
+
+    def unusable_units(self, population: Population) -> Sequence["UnusableUnit"]:
+        """Return the units of a population for which the model cannot calculate something."""
 
 
 def load_engine(name: str) -> Engine:

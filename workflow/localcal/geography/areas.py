@@ -6,12 +6,12 @@ Imported whenever the Snakefile is parsed, so nothing here is slow to import.
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localcal.errors import InputError
 from localcal.files.rows import read_rows
-from localcal.geography.codes import FOLDERS, LEVELS, level_named
+from localcal.geography.codes import FOLDERS, LEVELS, at_large_code, level_named
 
 COLUMNS = ("level", "area", "name", "code", "state_fips", "counties")
 
@@ -66,7 +66,7 @@ def _area(line: str, row: Mapping[str, str]) -> Area:
     counties = tuple(row["counties"].split(",")) if row["counties"] else ()
     area = Area(level, row["area"], row["name"], row["code"], _state(line, row), counties)
     _check_place(line, area)
-    return area
+    return replace(area, code=str(at_large_code(int(area.code)))) if level == "district" else area
 
 
 def _state(line: str, row: Mapping[str, str]) -> int | None:

@@ -29,6 +29,12 @@ NATION_IN_DATABASES = "national"
 _SPELLINGS = {folder: level for level, folder in FOLDERS.items()}
 
 
+def at_large_code(code: int) -> int:
+    """Return a district's code with the census's 00 and 98 (a state's only district) as 01."""
+    state, number = divmod(code, 100)
+    return state * 100 + (1 if number in AT_LARGE_NUMBERS else number)
+
+
 def level_named(word: str) -> str:
     """Return a level however it is spelled: as here, as a folder, or as target databases do.
 

@@ -219,7 +219,7 @@ def _check_same_districts(
         if len(alone):
             raise InputError(
                 f"{lacks}: has no district {alone[0]}, which {has} has ({len(alone)} such); "
-                "give two tables of the same districts"
+                "is one of them of another Congress? Give two tables of the same districts"
             )
 
 

@@ -10,12 +10,24 @@ from localcal.errors import InputError
 from localcal.geography.assignments import read_npz_assignment, read_table_assignment
 from localcal.geography.geography import Geography, from_blocks, read_geography
 from localcal.geography.households import household_weight, values_of
+from localcal.geography.places import read_district_population
 
 logger = logging.getLogger(__name__)
 
 
-def load_geography(path: str | Path, households: pd.DataFrame, n_clones: int) -> Geography:
+def load_geography(
+    path: str | Path,
+    households: pd.DataFrame,
+    n_clones: int,
+    district_population: str | Path | None = None,
+) -> Geography:
     """Take the places of all columns from a given file.
+
+    Args:
+        path: the file.
+        households: the run's.
+        n_clones: clones of each.
+        district_population: a table that lists all districts there are, if that is to be checked.
 
     The file is a geography.h5, a geography_assignment.npz (`clone * n_records + record` order), or
     a csv or parquet table with the columns household (original id), clone, block, district. County
@@ -23,8 +35,8 @@ def load_geography(path: str | Path, households: pd.DataFrame, n_clones: int) ->
     way it was drawn; elsewhere a household's weight is split evenly over its clones.
 
     Raises:
-        InputError: not such a file, one for other households or clones, or places that contradict
-            each other.
+        InputError: not such a file, one for other households or clones, places that contradict
+            each other, or a district that does not exist.
     """
     if Path(path).suffix in (".h5", ".hdf5"):
         geography = _load_h5(path, households, n_clones)
@@ -36,8 +48,26 @@ def load_geography(path: str | Path, households: pd.DataFrame, n_clones: int) ->
             block, district = read_table_assignment(path, identity, n_clones)
         weight = np.repeat(household_weight(households) / n_clones, n_clones)
         geography = from_blocks(len(households), n_clones, block, district, weight)
+    if district_population is not None:
+        _refuse_unknown_districts(path, geography, district_population)
     _warn_of_repeats(path, geography)
     return geography
+
+
+def _refuse_unknown_districts(
+    path: str | Path, geography: Geography, district_population: str | Path
+) -> None:
+    known, _ = read_district_population(district_population)
+    wrong = ~np.isin(geography.district, known)
+    if wrong.any():
+        column = int(np.argmax(wrong))
+        unknown = np.unique(geography.district[wrong])
+        raise InputError(
+            f"{path}: column {column} lies in district {geography.district[column]}, which is not "
+            f"one of the {known.size} of {district_population} ({unknown.size} such: "
+            f"{', '.join(map(str, unknown[:9]))}); is the file of another Congress than the 119th? "
+            "Give one of this Congress, or geography.district_population of the file's"
+        )
 
 
 def _load_h5(path: str | Path, households: pd.DataFrame, n_clones: int) -> Geography:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from localcal.engine.protocol import Engine, Simulation
+from localcal.engine.protocol import Engine, Simulation, at_columns
 from localcal.geography.codes import STATE_CODES
 from localcal.geography.geography import Geography, take_columns
 from localcal.population.population import ENTITIES, Population
@@ -68,8 +68,9 @@ def simulate_parts(
             yield Part(block, first, simulation)
             simulation.close()
             continue
-        for variable in sorted(calculated):
-            simulation.calculate(variable)
+        with at_columns(alone):
+            for variable in sorted(calculated):
+                simulation.calculate(variable)
         clones = located(take_columns(places, block))
         changed = changed_inputs(first, clones, units_of(first, clones, of_column))
         common = simulation.share(changed, neutralized)

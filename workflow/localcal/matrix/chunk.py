@@ -9,7 +9,7 @@ import scipy.sparse
 
 from localcal.clones.frozen import Frozen, read_frozen
 from localcal.clones.locate import locate
-from localcal.engine.protocol import Engine
+from localcal.engine.protocol import Engine, at_columns, naming_households
 from localcal.files.csr import index_dtype, write_csr
 from localcal.files.origins import refuse_other_files
 from localcal.geography.codes import DISTRICT_CODES, STATE_CODES
@@ -77,7 +77,7 @@ def evaluate_columns(
         engine: the model.
 
     Raises:
-        InputError: a target cannot be evaluated.
+        InputError: a target cannot be evaluated; names the household where the model does.
     """
 
     def located(some: Geography) -> Population:
@@ -88,18 +88,22 @@ def evaluate_columns(
     neutralized = {measure.variable for measure in measures if measure.reform_id}
     progress = Progress("columns", places.household.size)
     rows, columns, data = [], [], []
-    for part in simulate_parts(places, located, needed_variables(measures), neutralized, engine):
-        state, district = places.state[part.columns], places.district[part.columns]
-        evaluation = Evaluation(part.simulation, part.clones, engine.variables())
-        for number, by_household in evaluation.measure(measures):
-            values = by_household.astype(np.float32)
-            filled = np.flatnonzero(values)
-            for row in lookups[number].rows(state[filled], district[filled]):
-                matching = row >= 0
-                rows.append(row[matching])
-                columns.append(part.columns[filled[matching]])
-                data.append(values[filled[matching]])
-        progress.advance(part.columns.size)
+    ids = population.ids["household"][places.household]
+    parts = simulate_parts(places, located, needed_variables(measures), neutralized, engine)
+    with naming_households(ids):
+        for part in parts:
+            state, district = places.state[part.columns], places.district[part.columns]
+            evaluation = Evaluation(part.simulation, part.clones, engine.variables())
+            with at_columns(part.columns):
+                for number, by_household in evaluation.measure(measures):
+                    values = by_household.astype(np.float32)
+                    filled = np.flatnonzero(values)
+                    for row in lookups[number].rows(state[filled], district[filled]):
+                        matching = row >= 0
+                        rows.append(row[matching])
+                        columns.append(part.columns[filled[matching]])
+                        data.append(values[filled[matching]])
+            progress.advance(part.columns.size)
     return _to_csr(rows, columns, data, shape=(len(targets), places.household.size))
 
 

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from localcal.engine.protocol import Variable
-from localcal.errors import InputError
+from localcal.engine.protocol import Engine, Variable
+from localcal.errors import InputError, near
+from localcal.microdata.kinds import as_kind
 from localcal.population.dataset import assemble, id_names
+from localcal.population.ids import numbered
 from localcal.population.population import Population
 
 logger = logging.getLogger(__name__)
@@ -32,8 +34,8 @@ def check_dataset(
     for name in names:
         if name not in variables:
             raise InputError(
-                f"{source}: the model has no variable '{name}'; rename it or list it under "
-                "population.drop"
+                f"{source}: the model has no variable '{name}'{near(name, variables)}; rename it "
+                "or list it under population.drop"
             )
         if variables[name].refused:
             raise InputError(
@@ -50,17 +52,49 @@ def check_dataset(
             source,
             ", ".join(overriding),
         )
-    for name in names:
-        _check_values(source, name, arrays[name])
-    kept = {name: arrays[name] for name in arrays if name in names or name in id_names()}
+    kept = numbered(source, {name: arrays[name] for name in arrays if name in id_names()})
+    kept |= {name: as_kind(source, variables[name], arrays[name]) for name in names}
+    weight = kept["household_weight"]
+    if (weight < 0).any() or weight.sum() <= 0:
+        raise InputError(f"{source}: household_weight has to be non-negative with a positive sum")
     return assemble(source, kept, period, {name: variables[name].entity for name in names})
 
 
-def _check_values(source: str, name: str, values: np.ndarray) -> None:
-    if values.ndim != 1:
-        raise InputError(f"{source}: '{name}' has {values.ndim} dimensions instead of one")
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        bad = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise InputError(f"{source}: '{name}' is {values[bad]} in row {bad}; fill or remove it")
-    if name == "household_weight" and ((values < 0).any() or values.sum() <= 0):
-        raise InputError(f"{source}: household_weight has to be non-negative with a positive sum")
+def refuse_misplaced(
+    source: str,
+    arrays: Mapping[str, np.ndarray],
+    table: Mapping[str, str],
+    variables: Mapping[str, Variable],
+) -> None:
+    """Refuse variables that are in the table of another entity than theirs.
+
+    Raises:
+        InputError: names the first such variable, its table and its entity.
+    """
+    for name in sorted(arrays.keys() & table.keys() & variables.keys()):
+        if name not in id_names() and table[name] != variables[name].entity:
+            raise InputError(
+                f"{source}: '{name}' is in the table {table[name]}, but the model has it for each "
+                f"{variables[name].entity}; move it there, or list it under population.drop"
+            )
+
+
+def warn_of_unusable_units(source: str, population: Population, engine: Engine) -> None:
+    """Log for which units the model cannot calculate something; whether targets need it is seen
+    where these are known (`clones.check`).
+    """
+    unusable = engine.unusable_units(population)
+    if unusable:
+        unit = unusable[0]
+        household = population.household_of[unit.entity][unit.position]
+        logger.warning(
+            "%s: %s %s of household %s %s; %d such units. The model cannot calculate what "
+            "depends on %s for them: correct or remove them if that is needed",
+            source,
+            unit.entity,
+            population.ids[unit.entity][unit.position],
+            population.ids["household"][household],
+            unit.reason,
+            len(unusable),
+            unit.variable,
+        )

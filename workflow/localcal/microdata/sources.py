@@ -1,22 +1,25 @@
 """The base population of a run: synthetic, a given dataset, or one from Hugging Face."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from localcal.engine.protocol import Engine
+from localcal.engine.protocol import Engine, naming_households
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
-from localcal.microdata.check import check_dataset
+from localcal.microdata.check import check_dataset, refuse_misplaced, warn_of_unusable_units
 from localcal.microdata.sample import stratified_sample
 from localcal.population.dataset import read_arrays, write_population
+from localcal.population.entity_tables import has_entity_tables, read_entity_tables
 from localcal.population.population import PERSON, Population
 
 logger = logging.getLogger(__name__)
+
+STATE = "state_fips"
 
 
 def build_population(
@@ -42,12 +45,16 @@ def build_population(
         InputError: the dataset is not one the model can use, or holds too few households.
     """
     download = population_path.with_name("downloaded.h5")
-    source, arrays = _load(section, period, seed, download)
+    source, arrays, table_of = _load(section, period, seed, download)
     download.unlink(missing_ok=True)
     arrays = _without(source, arrays, section["drop"])
+    places = engine.place_variables()
+    arrays = _without_places(source, arrays, places)
+    refuse_misplaced(source, arrays, table_of, engine.variables())
     population = check_dataset(source, arrays, period, engine.variables())
+    warn_of_unusable_units(source, population, engine)
     wanted = section["households"]
-    income = household_income(population, engine)
+    income = household_income(source, population, engine)
     if wanted != population.count("household"):
         logger.info("sampling %d of %d households", wanted, population.count("household"))
         population, income = stratified_sample(source, population, income, wanted, seed)
@@ -61,17 +68,18 @@ def build_population(
     )
     with atomic_path(households_path) as part:
         table.to_parquet(part, index=False)
-    write_population(population_path, population)
+    write_population(population_path, population.without(places))
 
 
 def _load(
     section: Mapping[str, Any], period: int, seed: int, download: Path
-) -> tuple[str, dict[str, np.ndarray]]:
+) -> tuple[str, Mapping[str, np.ndarray], Mapping[str, str]]:
+    """Return what to call the data, its arrays and, if it has tables, the entity of each."""
     if section["source"] == "synthetic":
         from localcal.microdata.synthetic.households import synthetic_households
 
         households = synthetic_households(section["households"], period, seed)
-        return "the synthetic population", households
+        return "the synthetic population", households, {}
     path = section["path"]
     if section["source"] == "huggingface":
         from localcal.files.huggingface import fetch_file
@@ -79,13 +87,17 @@ def _load(
         path = download
         names = {key: section[key] for key in ("repo_id", "repo_type", "filename", "revision")}
         fetch_file(path=path, **names)
-    arrays, found = read_arrays(path)
+    table_of: Mapping[str, str] = {}
+    if has_entity_tables(path, "correct population.path, or give another dataset"):
+        arrays, table_of, found = read_entity_tables(path, period)
+    else:
+        arrays, found = read_arrays(path)
     if found != period:
         raise InputError(
             f"{path}: is about {found}, the run about {period}; set period: {found} or give "
             "another dataset"
         )
-    return str(path), arrays
+    return str(path), arrays, table_of
 
 
 def _without(
@@ -97,10 +109,29 @@ def _without(
     return {name: array for name, array in arrays.items() if name not in drop}
 
 
-def household_income(population: Population, engine: Engine) -> np.ndarray:
-    """Return each household's adjusted gross income in dollars, (households,) float64."""
+def _without_places(
+    source: str, arrays: Mapping[str, np.ndarray], places: Collection[str]
+) -> dict[str, np.ndarray]:
+    """Leave behind where the households live, but for the state, which their incomes depend on."""
+    left = sorted(arrays.keys() & places)
+    if left:
+        logger.info(
+            "%s: where its households live is left behind, since their clones live elsewhere: %s",
+            source,
+            ", ".join(left),
+        )
+    return {name: array for name, array in arrays.items() if name not in left or name == STATE}
+
+
+def household_income(source: str, population: Population, engine: Engine) -> np.ndarray:
+    """Return each household's adjusted gross income in dollars, (households,) float64.
+
+    Raises:
+        InputError: the model cannot calculate it; names the household where the model does.
+    """
     logger.info("computing incomes of %d households", population.count("household"))
-    income = engine.simulate(population).calculate("adjusted_gross_income")
+    with naming_households(population.ids["household"], source):
+        income = engine.simulate(population).calculate("adjusted_gross_income")
     return np.bincount(
         population.household_of["tax_unit"],
         weights=income.astype(np.float64),

@@ -162,7 +162,8 @@ def assemble(
 
 def _checked_ids(source: str, column: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     ids = arrays[column]
-    if ids.ndim != 1 or ids.size == 0 or not np.array_equal(ids, np.floor(ids)):
+    is_numbers = ids.ndim == 1 and ids.size > 0 and ids.dtype.kind in "iuf"
+    if not is_numbers or not np.array_equal(ids, np.floor(ids)):
         raise InputError(f"{source}: '{column}' has to be a list of whole numbers")
     ids = ids.astype(np.int64)
     if np.unique(ids).size != ids.size:
@@ -180,7 +181,7 @@ def _membership(
         raise InputError(
             f"{source}: '{column}' has {link.size} values for {ids[PERSON].size} persons"
         )
-    positions = find(ids[group], link)
+    positions = find(ids[group], _checked_link(source, column, link))
     if (positions < 0).any():
         orphan = int(np.flatnonzero(positions < 0)[0])
         raise InputError(
@@ -191,6 +192,12 @@ def _membership(
     if empty.size:
         raise InputError(f"{source}: {group} {ids[group][empty[0]]} has no person")
     return positions
+
+
+def _checked_link(source: str, column: str, link: np.ndarray) -> np.ndarray:
+    if link.dtype.kind not in "iuf":
+        raise InputError(f"{source}: '{column}' has to be a list of whole numbers")
+    return link
 
 
 def find(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -204,7 +211,7 @@ def find(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 def _positions_or_nobody(
     source: str, column: str, values: np.ndarray, ids: np.ndarray
 ) -> np.ndarray:
-    positions = find(ids, values)
+    positions = find(ids, _checked_link(source, column, values))
     lost = (values != 0) & (positions < 0)
     if lost.any():
         raise InputError(f"{source}: '{column}' names {values[lost][0]}, which does not exist")

@@ -4,7 +4,7 @@ Every entity is sorted by household, so that a range of households is a range of
 units and so on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -65,6 +65,11 @@ class Population:
         """Return, per entity, where each household's units begin, (households + 1,) int64."""
         bounds = np.arange(self.count("household") + 1)
         return {entity: np.searchsorted(self.household_of[entity], bounds) for entity in ENTITIES}
+
+    def without(self, names: Collection[str]) -> "Population":
+        """Return the same population without these variables."""
+        kept = {name: array for name, array in self.values.items() if name not in names}
+        return replace(self, values=kept, entity={name: self.entity[name] for name in kept})
 
     def with_values(self, entity: str, values: Mapping[str, np.ndarray]) -> "Population":
         """Return the same population with these variables of one entity added or replaced."""

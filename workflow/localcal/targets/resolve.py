@@ -18,7 +18,7 @@ from localcal.database.constraints import (
 )
 from localcal.database.reader import TargetRow, best_period, read_targets_table, target_rows
 from localcal.engine.protocol import Engine, Variable
-from localcal.errors import InputError
+from localcal.errors import InputError, near
 from localcal.geography.codes import NATION_IN_DATABASES, TARGET_LEVELS
 from localcal.targets.measures import COUNTED
 from localcal.targets.table import SCHEMA, Rule, match_rule
@@ -129,13 +129,15 @@ def _check_against_model(
         label = f"{database}: target {row.target_id}"
         _check_target_variable(row, variables, label, remedy)
         for constraint in row.constraints:
-            if constraint.variable not in variables:
+            known = variables.get(constraint.variable)
+            if known is None:
                 raise InputError(
                     f"{label} ({row.variable}): the model has no variable "
-                    f"{constraint.variable} (constraint {constraint}); {remedy}"
+                    f"{constraint.variable}{near(constraint.variable, variables)} "
+                    f"(constraint {constraint}); {remedy}"
                 )
             try:
-                parse_value(constraint, KINDS[variables[constraint.variable].kind])
+                parse_value(constraint, KINDS[known.kind], known.members, known.kind == "int")
             except InputError as error:
                 raise InputError(f"{label} ({row.variable}): {error}") from error
 
@@ -153,7 +155,10 @@ def _check_target_variable(
             )
         return
     if row.variable not in variables:
-        raise InputError(f"{label}: the model has no variable {row.variable}; {remedy}")
+        raise InputError(
+            f"{label}: the model has no variable {row.variable}"
+            f"{near(row.variable, variables)}; {remedy}"
+        )
     if KINDS[variables[row.variable].kind] == "text":
         raise InputError(f"{label}: {row.variable} holds text, which has no total; {remedy}")
 
