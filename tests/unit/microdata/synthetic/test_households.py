@@ -166,6 +166,15 @@ def test_incomes_go_together_within_a_household(dataset):
     assert not (covered & dataset["has_esi"]).any()
 
 
+def test_weeks_out_of_work_go_with_the_benefits_for_them(dataset):
+    benefits, weeks = dataset["unemployment_compensation"], dataset["weeks_unemployed"]
+    assert ((weeks > 0) == (benefits > 0)).all()
+    assert np.unique(weeks).size > 10
+    assert weeks.max() <= 26
+    # At most 500 dollars for each.
+    assert (benefits <= 500 * (weeks + 0.5) + 1).all()
+
+
 def test_only_tenants_pay_rent_and_only_owners_property_tax(dataset):
     renting = (dataset["tenure_type"] == b"RENTED")[dataset["person_household_id"] - 1]
     assert (dataset["pre_subsidy_rent"][~renting] == 0).all()
