@@ -18,17 +18,23 @@ from localcal.population.population import (
 
 
 def unusual_households(count, period, variables):
-    """Return the largest of 400 households, in all states.
+    """Return the largest of 400 households and the poorest adults who live alone, in all states.
 
     Many are out of work, disabled, blind or pregnant; children of every other household name their
     parents, and some are claimed by another tax unit than their own.
     """
     pool = check_dataset("synthetic", synthetic_households(400, period, 5), period, variables)
-    largest = np.argsort(-np.diff(pool.starts["person"]), kind="stable")[:count]
-    people = clone_households(pool, np.sort(largest), dict.fromkeys(ENTITIES, 1))
+    size, first = np.diff(pool.starts["person"]), pool.starts["person"][:-1]
+    largest = np.argsort(-size, kind="stable")[: count // 2]
+    age, wages = pool.values["age"][first], pool.values["employment_income"][first]
+    alone = np.flatnonzero((size == 1) & (age >= 20) & (age < 50))
+    poorest = alone[np.argsort(wages[alone], kind="stable")][: count - count // 2]
+    chosen = np.sort(np.concatenate([largest, poorest]))
+    people = clone_households(pool, chosen, dict.fromkeys(ENTITIES, 1))
     random = np.random.default_rng(1)
     persons = people.count("person")
-    idle = (random.random(persons) < 0.3) & (people.values["age"] >= 18)
+    idle = (random.random(persons) < 0.3) | (size[chosen] == 1)[people.household_of["person"]]
+    idle &= people.values["age"] >= 18
     benefits = np.where(idle, 5_000, people.values["unemployment_compensation"])
     weeks = np.where(benefits > 0, random.integers(3, 40, persons), 0)
     people = people.with_values(

@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 
+import localcal.matrix.alike
 from localcal.clones.freeze import freeze_values
 from localcal.clones.locate import locate
 from localcal.errors import InputError
@@ -53,22 +54,26 @@ def adults():
     )
 
 
-@pytest.fixture(scope="module")
-def places():
-    district, county, block = (
-        np.array(list(PLACES.values()), dtype=object)[:, i] for i in range(3)
-    )
+def places_in(states):
+    """Put one clone of every adult into each of these states."""
+    clones, columns = len(states), ADULTS * len(states)
+    district, county, block = zip(*[PLACES[state] for state in states], strict=True)
     return Geography(
         n_households=ADULTS,
-        n_clones=len(PLACES),
-        household=np.repeat(np.arange(ADULTS, dtype=np.int32), len(PLACES)),
-        clone=np.tile(np.arange(len(PLACES), dtype=np.int32), ADULTS),
-        state=np.tile(np.array(list(PLACES), dtype=np.int32), ADULTS),
-        district=np.tile(district.astype(np.int32), ADULTS),
-        county=np.tile(county.astype("S5"), ADULTS),
-        block=np.tile(block.astype("S15"), ADULTS),
-        design_weight=np.full(COLUMNS, 250.0),
+        n_clones=clones,
+        household=np.repeat(np.arange(ADULTS, dtype=np.int32), clones),
+        clone=np.tile(np.arange(clones, dtype=np.int32), ADULTS),
+        state=np.tile(np.array(states, dtype=np.int32), ADULTS),
+        district=np.tile(np.array(district, dtype=np.int32), ADULTS),
+        county=np.tile(np.array(county), ADULTS),
+        block=np.tile(np.array(block), ADULTS),
+        design_weight=np.full(columns, 1_000 / clones),
     )
+
+
+@pytest.fixture(scope="module")
+def places():
+    return places_in(list(PLACES))
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +100,17 @@ def test_the_matrix_does_not_depend_on_how_columns_are_cut(
     # When somebody is out of work decides: equal adults do not get equal benefits.
     snap = whole[targets.index[targets["name"] == "nation_US/snap/0"]]
     assert np.unique(snap[:, places.state == 48]).size > 1
+
+
+def test_clones_share_nothing_that_was_calculated_from_an_id(engine, adults, frozen, monkeypatch):
+    """They differ in nothing else here, so all of it would be shared."""
+    places = take_columns(places_in([48] * 24), np.arange(4 * 24))
+    targets = targets_for(places, MEASURES)
+    shared = evaluate_columns(adults, places, frozen, targets, engine).toarray()
+    monkeypatch.setattr(localcal.matrix.alike, "LARGEST_SHARE", 0.0)
+    scratch = evaluate_columns(adults, places, frozen, targets, engine).toarray()
+    assert np.array_equal(shared, scratch)
+    assert np.unique(scratch[0, :24]).size > 1
 
 
 @pytest.mark.parametrize("state", [48, 56])
