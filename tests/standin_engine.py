@@ -1,8 +1,8 @@
 """A toy tax-benefit model with the interface of `localcal.engine.policyengine.PolicyEngineUS`.
 
 It imports in no time, and its few rules are written so that a mistake shows: taxes are
-progressive, SNAP depends on the state, on take-up and on the whole unit, Medicaid dollars on the
-whole population, and one variable ranks households.
+progressive, SNAP depends on the state, on take-up, on the whole unit and on somebody's id, Medicaid
+dollars on the whole population, and one variable ranks households.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from localcal.engine.protocol import UnusableUnit, Variable
 from localcal.engine.reads import Reads
-from localcal.population.dataset import read_population
+from localcal.population.dataset import id_columns, read_population
 from localcal.population.population import ENTITIES, Population
 
 INPUTS = {
@@ -20,6 +20,7 @@ INPUTS = {
         "employment_income": "float",
         "has_medicaid_health_coverage_at_interview": "bool",
         "is_disabled": "bool",
+        "person_id": "int",
         "takes_up_medicaid_if_eligible": "bool",
     },
     "tax_unit": {"charitable_deduction": "float", "would_file_taxes_voluntarily": "bool"},
@@ -39,6 +40,7 @@ COMPUTED = {
     "income_rank": ("household", "float"),
     "income_tax": ("tax_unit", "float"),
     "is_child": ("person", "bool"),
+    "is_out_of_work": ("person", "bool"),
     "medicaid": ("person", "float"),
     "medicaid_denominator": ("person", "float"),
     "medicaid_enrolled": ("person", "bool"),
@@ -110,6 +112,9 @@ class StandIn:
     def population_wide(self) -> dict[str, str]:
         return {"medicaid_denominator": "sum", "income_rank": "rank"}
 
+    def looks_at_ids(self) -> dict[str, str]:
+        return {"person_id": "holds", "is_out_of_work": "reads"}
+
     def dependencies(self, variable: str) -> frozenset[str]:
         return frozenset(DEPENDENCIES.get(variable, {variable}))
 
@@ -159,6 +164,8 @@ class StandInSimulation:
             return np.zeros(self._population.count(entity), dtype=dtype)
         if variable in self._handed:
             return self._handed[variable]
+        if variable == "person_id":
+            return id_columns(self._population)[variable]
         if variable in self._population.values:
             stored = self._population.values[variable]
             return stored.astype(str) if dtype is None else stored.astype(dtype)
@@ -193,6 +200,9 @@ class StandInSimulation:
     def _is_child(self) -> np.ndarray:
         return self.calculate("age") < 18
 
+    def _is_out_of_work(self) -> np.ndarray:
+        return self.calculate("person_id") * 7 % 12 < 3
+
     def _adjusted_gross_income(self) -> np.ndarray:
         return self._sum("employment_income", "tax_unit")
 
@@ -213,6 +223,7 @@ class StandInSimulation:
         income = self._sum("employment_income", "spm_unit")
         size = np.bincount(self._population.membership["spm_unit"])
         state = self.calculate("state_fips")[self._population.household_of["spm_unit"]]
+        income -= 2_000 * self._sum("is_out_of_work", "spm_unit")
         benefit = np.maximum(0, 3_000 * size + 10.0 * state - 0.3 * income)
         return benefit * self.calculate("takes_up_snap_if_eligible")
 

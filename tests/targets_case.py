@@ -14,6 +14,9 @@ VARIABLES = {
     "medicaid_enrolled": ("person", "bool"),
     "ssn_card_type": ("person", "enum"),
     "county_name": ("household", "text"),
+    "household_id": ("household", "int"),
+    "tax_unit_household_id": ("tax_unit", "float"),
+    "has_claimant": ("person", "bool"),
 }
 
 MEMBERS = {"ssn_card_type": ("CITIZEN", "NON_CITIZEN_VALID_EAD", "OTHER_NON_CITIZEN", "NONE")}
@@ -31,6 +34,10 @@ class Engine:
             name: Variable(name, entity, kind, computed=True, members=MEMBERS.get(name, ()))
             for name, (entity, kind) in VARIABLES.items()
         }
+
+    def looks_at_ids(self):
+        reads = dict.fromkeys(["has_claimant"], "reads")
+        return reads | dict.fromkeys(["household_id", "tax_unit_household_id"], "holds")
 
     def growth(self, index, start, end):
         self.asked.append((index, start, end))

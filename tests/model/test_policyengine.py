@@ -150,7 +150,11 @@ def situation_of(clone):
             if clone.entity[variable] == entity
         }
 
-    people = {name["person"][i]: inputs("person", row) for row, i in enumerate(clone.ids["person"])}
+    # The model draws by the id; without one it takes the position in the household.
+    people = {
+        name["person"][i]: inputs("person", row) | {"person_id": {str(PERIOD): int(i)}}
+        for row, i in enumerate(clone.ids["person"])
+    }
     situation = {"people": people}
     for group in GROUPS:
         situation[PLURAL[group]] = {

@@ -29,6 +29,20 @@ def test_an_area_s_file_has_its_columns_and_nobody_else(run, tmp_path):
     assert np.array_equal(np.diff(population.starts["person"]), sizes)
 
 
+def test_a_person_has_the_same_id_in_every_file(run, tmp_path):
+    """And the one that its column had in the matrix: the model looks at ids."""
+    nation = read_population(written(run, tmp_path, NATION))
+    state = read_population(written(run, tmp_path, ALABAMA))
+    here = nation.values["state_fips"] == 1
+    for entity, ids in state.ids.items():
+        assert np.array_equal(ids, nation.ids[entity][here[nation.household_of[entity]]]), entity
+    from localcal.geography.geography import read_geography
+
+    places, weights = read_geography(run["geography"]), np.load(run["weights"])
+    active = np.flatnonzero((places.state == 1) & (weights > 0))
+    assert np.array_equal(state.ids["household"], active + 1)
+
+
 def test_the_block_size_of_the_writer_does_not_show(run, tmp_path, monkeypatch):
     whole = written(run, tmp_path, NATION).read_bytes()
     (tmp_path / "US.h5").unlink()

@@ -7,6 +7,7 @@ import pytest
 
 from localcal.clones.frozen import Frozen
 from localcal.clones.locate import GIVEN_PLACES, locate
+from localcal.errors import InputError
 from localcal.geography.geography import take_columns
 from tests.households import random_places, random_population
 
@@ -62,10 +63,25 @@ def test_an_unknown_block_is_left_empty(population, places):
     assert (clones.values["block_geoid"] == b"360610001001000").all()
 
 
-def test_ids_count_from_one_or_from_where_they_are_told_to(population, places):
+def test_ids_count_through_all_columns_from_one(population, places):
     """Not from 0, which the model reads as nobody."""
     clones = locate(population, places, NOTHING, np.ones(40))
     assert all(ids[0] == 1 and (np.diff(ids) == 1).all() for ids in clones.ids.values())
-    first = {entity: 100 * number + 7 for number, entity in enumerate(clones.ids)}
-    clones = locate(population, places, NOTHING, np.ones(40), first)
-    assert {entity: ids[0] for entity, ids in clones.ids.items()} == first
+
+
+def test_a_clone_has_the_same_ids_whoever_else_is_there(population, places):
+    whole = locate(population, places, NOTHING, np.ones(40))
+    columns = np.array([38, 3, 17, 18])
+    some = locate(population, take_columns(places, columns), NOTHING, np.ones(4))
+    for entity, ids in whole.ids.items():
+        of_column = np.split(ids, whole.starts[entity][1:-1])
+        expected = np.concatenate([of_column[column] for column in columns])
+        assert np.array_equal(some.ids[entity], expected), entity
+
+
+def test_more_clones_than_the_model_has_ids_are_refused(population, places):
+    persons = population.count("person")
+    fits = replace(places, n_clones=(2**31 - 1) // persons)
+    assert locate(population, fits, NOTHING, np.ones(40)).ids["person"].max() < 2**31
+    with pytest.raises(InputError, match=r"geography.clones: .* ask for fewer"):
+        locate(population, replace(fits, n_clones=fits.n_clones + 1), NOTHING, np.ones(40))

@@ -136,4 +136,6 @@ def test_units_point_at_the_representative_s_units(population, places, frozen):
         assert np.array_equal(first.values[name][units["person"]], clones.values[name])
     changed = changed_inputs(first, clones, units)
     assert {"takes_up_snap_if_eligible", "congressional_district_geoid"} <= changed
+    # What was calculated from an id of the representative's is not the clone's.
+    assert {"person_id", "tax_unit_id", "person_household_id"} <= changed
     assert not changed & {"age", "employment_income", "state_fips", "medicaid_denominator"}

@@ -182,6 +182,8 @@ def test_rules_that_do_nothing_are_refused_and_quoted(path, include, exclude, me
         ({"variable": "snaps"}, "the model has no variable snaps .did you mean snap"),
         ({"variable": "snap_count"}, "the model has no variable snap_count"),
         ({"variable": "county_name"}, "county_name holds text"),
+        ({"variable": "household_id"}, "household_id holds ids"),
+        ({"constraints": (("tax_unit_household_id", "<", "9"),)}, "tax_unit_household_id holds id"),
         ({"variable": "snap", "reform_id": -1}, "reform_id is -1"),
         ({"variable": "household_count", "reform_id": 1}, "no reform"),
         ({"variable": "snaps", "reform_id": 1}, "the model has no variable snaps"),

@@ -1,6 +1,7 @@
 """What validation makes of area files, on the stand-in model."""
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -45,11 +46,11 @@ def test_other_weights_than_the_file_s_are_noticed(run, tmp_path):
 def test_a_record_that_differs_from_the_state_s_is_noticed(run, tmp_path, monkeypatch):
     original = localcal.areas.write._append
 
-    def altered(file, clones, first, totals):
+    def altered(file, clones, stored, totals):
         if file.attrs["level"] == "districts":
             older = clones.values["age"] + (np.arange(clones.count("person")) == 1)
             clones = clones.with_values("person", {"age": older.astype(np.int32)})
-        original(file, clones, first, totals)
+        original(file, clones, stored, totals)
 
     monkeypatch.setattr(localcal.areas.write, "_append", altered)
     with pytest.raises(InputError, match=r"AL-01\.h5: 'age' differs from the records"):
@@ -88,6 +89,20 @@ def test_a_city_is_not_validated_with_another_geography(run, tmp_path):
         file.attrs["note"] = "changed"
     with pytest.raises(InputError, match=r"made from another geography than the run has"):
         validated(run | {"geography": other}, tmp_path, CITY, CITY)
+
+
+def test_ids_that_differ_from_the_state_s_are_noticed(run, tmp_path, monkeypatch):
+    """The model looks at them."""
+    original = localcal.areas.write._append
+
+    def altered(file, clones, stored, totals):
+        if file.attrs["level"] == "districts":
+            clones = replace(clones, ids={**clones.ids, "person": clones.ids["person"] + 1})
+        original(file, clones, stored, totals)
+
+    monkeypatch.setattr(localcal.areas.write, "_append", altered)
+    with pytest.raises(InputError, match=r"AL-01\.h5: 'person_id' differs from the records"):
+        validated(run, tmp_path, FIRST, ALABAMA)
 
 
 def test_totals_of_another_file_are_refused(run, tmp_path):

@@ -24,7 +24,7 @@ from localcal.geography.areas import Area
 from localcal.geography.geography import Geography, columns_in_area, read_geography, take_columns
 from localcal.geography.vintages import other_vintage
 from localcal.jobs.progress import Progress
-from localcal.population.dataset import id_columns, read_population
+from localcal.population.dataset import entity_of_id, id_columns, read_population
 from localcal.population.population import ENTITIES, Population
 
 logger = logging.getLogger(__name__)
@@ -71,18 +71,18 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     if area.counties:
         _warn_of_missing_counties(area, inputs)
     progress = Progress(f"{area.area}: households", totals["household"])
-    first = dict.fromkeys(ENTITIES, 1)
+    stored = dict.fromkeys(ENTITIES, 0)
     with create_h5(path) as file:
         file.attrs.update(digests | {"level": area.folder, "area": area.area})
         for start, stop, counts in blocks:
             if counts["household"] == 0:
                 continue
             places, weight = _active(area, inputs, start, stop)
-            clones = locate(population, places, frozen, weight, first)
+            clones = locate(population, places, frozen, weight)
             if len(file) == 0:
                 require_space(path, _file_size(clones, totals))
-            _append(file, clones, first, totals)
-            first = {entity: first[entity] + counts[entity] for entity in ENTITIES}
+            _append(file, clones, stored, totals)
+            stored = {entity: stored[entity] + counts[entity] for entity in ENTITIES}
             progress.advance(counts["household"])
 
 
@@ -148,18 +148,18 @@ def _active(area: Area, inputs: AreaInputs, start: int, stop: int) -> tuple[Geog
 
 
 def _append(
-    file: h5py.File, clones: Population, first: dict[str, int], totals: dict[str, int]
+    file: h5py.File, clones: Population, stored: dict[str, int], totals: dict[str, int]
 ) -> None:
     period = str(clones.period)
     ids = id_columns(clones)
     for name, values in sorted((ids | dict(clones.values)).items()):
-        entity = clones.entity.get(name) or _entity_of_id(name)
+        entity = clones.entity.get(name) or entity_of_id(name)
         where = f"{name}/{period}"
         if where not in file:
             file.create_dataset(where, shape=(totals[entity],), dtype=values.dtype)
             if name in clones.entity:
                 file[name].attrs["entity"] = entity
-        start = first[entity] - 1
+        start = stored[entity]
         file[where][start : start + values.size] = values
 
 
@@ -167,11 +167,6 @@ def _file_size(clones: Population, totals: dict[str, int]) -> int:
     """Return how many bytes the whole file's arrays take, from one block of it."""
     columns = id_columns(clones) | dict(clones.values)
     return sum(
-        totals[clones.entity.get(name) or _entity_of_id(name)] * values.dtype.itemsize
+        totals[clones.entity.get(name) or entity_of_id(name)] * values.dtype.itemsize
         for name, values in columns.items()
     )
-
-
-def _entity_of_id(column: str) -> str:
-    own = column.removesuffix("_id")
-    return own if own in ENTITIES else "person"

@@ -31,6 +31,8 @@ else:
 logger = logging.getLogger(__name__)
 
 
+_NUMBERS = ("float", "int")
+
 # Parameters are cached by date; the year that most runs are about.
 WARM_UP_PERIOD = 2024
 
@@ -118,6 +120,21 @@ class PolicyEngineUS:
             for name in sorted(self._direct)
             if name not in weights and self._direct[name] & weights
         }
+
+    def looks_at_ids(self) -> Mapping[str, str]:
+        """Return the variables that hold ids, and those whose formula reads one.
+
+        `holds` is said of inputs that are named after what they identify, and of numbers that are
+        made from nothing but ids.
+        """
+        numbers = {name for name, known in self.variables().items() if known.kind in _NUMBERS}
+        holds = {name for name in self._direct if name.endswith("_id")}
+        while made := {
+            name for name in numbers - holds if self._direct[name] and self._direct[name] <= holds
+        }:
+            holds |= made
+        reads = {name for name in self._direct.keys() - holds if self._direct[name] & holds}
+        return dict.fromkeys(sorted(holds), "holds") | dict.fromkeys(sorted(reads), "reads")
 
     def dependencies(self, variable: str) -> frozenset[str]:
         """Return the variables that `variable` may be calculated from, itself among them.

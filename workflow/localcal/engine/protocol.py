@@ -153,6 +153,9 @@ class Engine(Protocol):
         Each with how it looks at the population: `sum` or `rank`.
         """
 
+    def looks_at_ids(self) -> Mapping[str, str]:
+        """Return the variables that hold an id (`holds`) or whose formula reads one (`reads`)."""
+
     def dependencies(self, variable: str) -> frozenset[str]:
         """Return the variables that `variable` may be calculated from, itself among them."""
 

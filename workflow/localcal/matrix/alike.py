@@ -1,8 +1,8 @@
 """Columns that need not be simulated from scratch.
 
-Clones of a household in the same state differ in nothing but their county, their district and
-their take-up draws, and most of what the model calculates reads none of these. So one clone of
-each household and state is simulated first. Then all clones are, given what was calculated for
+Clones of a household in the same state differ in nothing but their county, their district, their
+take-up draws and their ids, and most of what the model calculates reads none of these. So one clone
+of each household and state is simulated first. Then all clones are, given what was calculated for
 their representative and does not depend on the inputs in which they differ.
 
 How columns are cut into simulations changes no value; it bounds memory. A simulation of all states
@@ -17,6 +17,7 @@ import numpy as np
 from localcal.engine.protocol import Engine, Simulation, at_columns
 from localcal.geography.codes import STATE_CODES
 from localcal.geography.geography import Geography, take_columns
+from localcal.population.dataset import entity_of_id, id_columns
 from localcal.population.population import ENTITIES, Population
 
 # Columns simulated from scratch at a time, at some 200 kB each.
@@ -130,9 +131,12 @@ def units_of(first: Population, clones: Population, of_column: np.ndarray) -> di
 
 
 def changed_inputs(first: Population, clones: Population, units: dict[str, np.ndarray]) -> set[str]:
-    """Return the inputs in which a clone differs from its representative."""
+    """Return the inputs, ids among them, in which a clone differs from its representative."""
+    before = id_columns(first) | dict(first.values)
+    after = id_columns(clones) | dict(clones.values)
+    entity = {name: clones.entity.get(name) or entity_of_id(name) for name in after}
     return {
         name
-        for name, values in clones.values.items()
-        if not np.array_equal(first.values[name][units[clones.entity[name]]], values)
+        for name, values in after.items()
+        if not np.array_equal(before[name][units[entity[name]]], values)
     }

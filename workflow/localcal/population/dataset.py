@@ -33,6 +33,12 @@ def id_columns(population: Population) -> dict[str, np.ndarray]:
     return columns
 
 
+def entity_of_id(column: str) -> str:
+    """Return the entity that one of `id_columns` has a value for each unit of."""
+    own = column.removesuffix("_id")
+    return own if own in ENTITIES else PERSON
+
+
 def _as_id(ids: np.ndarray) -> np.ndarray:
     """Return ids as int32, the width that policyengine-us stores, where they fit."""
     return ids.astype(np.int32 if ids.max(initial=0) <= np.iinfo(np.int32).max else np.int64)

@@ -81,7 +81,7 @@ def resolve_targets(
     table = best_period(table, period)
     for stratum in target_rows(table.drop_duplicates("stratum_id")):
         check_constraints(f"{database}: stratum {stratum.stratum_id}", stratum.constraints)
-    _check_against_model(table, engine.variables(), database)
+    _check_against_model(table, engine, database)
     table = _in_order(table)
     table["name"] = [_name(row) for row in target_rows(table)]
     _check_distinct(table, database)
@@ -120,14 +120,20 @@ def _matching_any(table: pd.DataFrame, rules: Sequence[Rule], key: str) -> pd.Da
     return table[mask]
 
 
-def _check_against_model(
-    table: pd.DataFrame, variables: Mapping[str, Variable], database: str | Path
-) -> None:
+def _check_against_model(table: pd.DataFrame, engine: Engine, database: str | Path) -> None:
     """Refuse, before anything expensive, what the model could not compute."""
     remedy = "exclude it with targets.exclude or fix the database"
+    variables = engine.variables()
+    ids = {name for name, how in engine.looks_at_ids().items() if how == "holds"}
     for row in target_rows(table):
         label = f"{database}: target {row.target_id}"
         _check_target_variable(row, variables, label, remedy)
+        for name in (row.variable, *(constraint.variable for constraint in row.constraints)):
+            if name in ids:
+                raise InputError(
+                    f"{label} ({row.variable}): {name} holds ids, which every run gives out anew; "
+                    f"{remedy}"
+                )
         for constraint in row.constraints:
             known = variables.get(constraint.variable)
             if known is None:

@@ -195,6 +195,11 @@ def compare_records(area: Area, path: Path, parent_path: Path) -> None:
         if not np.array_equal(values, state.values[name][keep[district.entity[name]]])
     ]
     differing += [
+        f"{entity}_id"
+        for entity in ENTITIES
+        if not np.array_equal(district.ids[entity], state.ids[entity][keep[entity]])
+    ]
+    differing += [
         f"person_{group}_id" for group in GROUPS if not _same_links(district, state, keep, group)
     ]
     if differing:

@@ -5,6 +5,7 @@ import pytest
 
 from localcal.errors import InputError
 from localcal.microdata.synthetic.households import synthetic_households
+from localcal.microdata.synthetic.incomes import money_income
 from localcal.microdata.synthetic.selection import HOUSEHOLDS, STATE_POPULATION
 
 GROUPS = ("household", "tax_unit", "spm_unit", "family", "marital_unit")
@@ -164,6 +165,17 @@ def test_incomes_go_together_within_a_household(dataset):
     assert (dataset["social_security_retirement"][dataset["age"] < 62] == 0).all()
     covered = dataset["has_medicaid_health_coverage_at_interview"]
     assert not (covered & dataset["has_esi"]).any()
+
+
+def test_weeks_out_of_work_go_with_the_benefits_for_them(dataset):
+    benefits, weeks = dataset["unemployment_compensation"], dataset["weeks_unemployed"]
+    assert ((weeks > 0) == (benefits > 0)).all()
+    assert np.unique(weeks).size > 10
+    assert weeks.max() <= 26
+    # Weeks are no money, and at most 500 dollars are paid for each.
+    drawn = {"employment_income": np.array([10.0]), "weeks_unemployed": np.array([5.0])}
+    assert money_income(drawn) == [10.0]
+    assert (benefits <= 500 * (weeks + 0.5) + 1).all()
 
 
 def test_only_tenants_pay_rent_and_only_owners_property_tax(dataset):

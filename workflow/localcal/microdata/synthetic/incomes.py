@@ -4,11 +4,14 @@ import numpy as np
 
 from localcal.microdata.synthetic.people import HEAD, SPOUSE, People
 
+# Besides incomes people are given this; it is drawn with the benefits of the unemployed.
+WEEKS = "weeks_unemployed"
+
 # --- what they earn ---------------------------------------------------------------------------
 
 
 def draw_incomes(rng: np.random.Generator, people: People, count: int) -> dict[str, np.ndarray]:
-    """Return dollars a year per person, by the model's variable."""
+    """Return dollars a year per person, by the model's variable, and weeks out of work."""
     wages, self_employment = _draw_earnings(rng, people)
     incomes = {
         "employment_income": wages,
@@ -97,6 +100,7 @@ def _draw_unemployment(
     weeks = 2 + 24 * rng.random(len(wages))
     # Half of past wages up to a cap, for the weeks out of work.
     incomes["unemployment_compensation"] = np.minimum(wages / 104, 500) * weeks * hit
+    incomes[WEEKS] = np.round(weeks) * hit
     wages *= np.where(hit, 1 - weeks / 52, 1.0)
 
 
@@ -153,4 +157,5 @@ def _draw_losses(
 
 
 def money_income(incomes: dict[str, np.ndarray]) -> np.ndarray:
-    return np.sum(list(incomes.values()), axis=0)
+    """Return what each person takes in over the year, in dollars."""
+    return np.sum([dollars for name, dollars in incomes.items() if name != WEEKS], axis=0)
