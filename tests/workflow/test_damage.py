@@ -24,8 +24,8 @@ from localcal.errors import InputError
 from tests.damages import damages
 from tests.workflow.damage_jobs import JOBS, MADE_HERE, Job, make_more
 
-# What no job reads: signs of life, and what is for people.
-READ_BY_NOBODY = re.compile(r"logs/|benchmarks/|report/|\.lock$")
+# What no job reads: signs of life, what is for people, and what is checked before a job's work.
+READ_BY_NOBODY = re.compile(r"logs/|benchmarks/|made/|report/|\.lock$")
 
 PRODUCTS = sorted({product for job in JOBS for product in job.reads})
 

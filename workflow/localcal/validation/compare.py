@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from localcal.errors import REMAKE, InputError
+from localcal.files.arrays import read_array
 from localcal.files.atomic import atomic_path, write_json
 from localcal.files.csr import CsrFile, open_csr
-from localcal.files.documents import read_array
 from localcal.files.origins import record, refuse_other_files
 from localcal.files.table import read_table
 from localcal.geography.areas import Area
