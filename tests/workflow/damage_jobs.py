@@ -335,8 +335,8 @@ def _drawn(figure) -> bytes:
     return json.dumps(parts).encode()
 
 
-def make_more(run: Path, patch: pytest.MonkeyPatch) -> None:
-    """Add to a run what only some runs have, and make pictures and l0-python quick."""
+def quicken(run: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make pictures and l0-python quick."""
     patch.setattr(page, "png", lambda drawn: drawn)
     for name in ("draw_errors", "draw_sizes", "draw_weights", "draw_simulated"):
         patch.setattr(page, name, _once(getattr(page, name)))
@@ -344,6 +344,10 @@ def make_more(run: Path, patch: pytest.MonkeyPatch) -> None:
     runner.write_text(RUNNER)
     patch.setattr(l0, "RUNNER", runner)
     patch.setattr(l0, "check_interpreter", lambda python: None)
+
+
+def make_more(run: Path) -> None:
+    """Add to a run what only some runs have."""
     state = provenance.read_state(run)
     for seed in (7, 123456):
         start_run(run, state | {"config.seed": seed}, None, amend=True)

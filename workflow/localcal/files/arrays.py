@@ -1,5 +1,6 @@
 """NumPy arrays of a run, read with clear errors."""
 
+import tokenize
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,17 @@ def read_array(path: str | Path, dtype: str, mmap_mode: Literal["r"] | None = No
         array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; {REMAKE}") from error
-    except (OSError, ValueError, EOFError, TypeError, SyntaxError) as error:
+    # NumPy reads the header as Python, and makes room for as many numbers as it says there are.
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        TypeError,
+        SyntaxError,
+        OverflowError,
+        MemoryError,
+        tokenize.TokenError,
+    ) as error:
         raise InputError(
             f"{path}: damaged, no NumPy array ({one_line(error)}); {REMAKE}"
         ) from error

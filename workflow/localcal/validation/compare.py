@@ -234,7 +234,7 @@ def summarize_validation(
     tables = []
     for area in areas:
         name = f"{area.folder}/{area.area}"
-        table = read_table(table_paths[name], SUMMARIZED, texts=["area"])
+        table = read_table(table_paths[name], SUMMARIZED, texts=["level", "area", "name"])
         expected = rows_of_area(area, targets).size
         if len(table) != expected:
             raise InputError(
