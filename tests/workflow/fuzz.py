@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
-SECONDS = 60.0
+SECONDS = 20.0
 
 REFUSED, READ, OTHER = "refused", "read", "other"
 # What HDF5 itself does with some files, and the reason why digests are compared before it is asked.
