@@ -26,8 +26,6 @@ if L0_SCOPES:
 include: "workflow/rules/areas.smk"
 include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
-# After all rules.
-include: "workflow/rules/made.smk"
 
 
 if not STORED:
@@ -67,6 +65,10 @@ rule all:
         [f"runs/{RUN_ID}/validation/{level}/{area}.csv" for level, area in WANTED],
         expand("runs/{run_id}/validation/summary.json", run_id=RUN_ID),
         expand("runs/{run_id}/report/index.html", run_id=RUN_ID),
+
+
+# After all rules.
+include: "workflow/rules/made.smk"
 
 
 onstart:

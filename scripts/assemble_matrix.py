@@ -5,7 +5,7 @@ from pathlib import Path
 from localcal.jobs.job import job
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake):
         from localcal.matrix.assemble import assemble_matrix
 
         assemble_matrix(

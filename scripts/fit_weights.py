@@ -5,7 +5,7 @@ from pathlib import Path
 from localcal.jobs.job import job, paths
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake):
         from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files
         from localcal.weights.settings import Settings
 

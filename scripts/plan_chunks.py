@@ -5,7 +5,7 @@ from pathlib import Path
 from localcal.jobs.job import job, paths
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake):
         from localcal.matrix.plan import MatrixInputs, write_plan
         from localcal.targets.measures import distinct_measures, needed_variables
         from localcal.targets.table import read_targets

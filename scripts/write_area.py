@@ -5,7 +5,7 @@ from pathlib import Path
 from localcal.jobs.job import job, paths
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake):
         from localcal.areas.write import AreaInputs, write_area
         from localcal.geography.areas import Area
 

@@ -23,7 +23,7 @@ from localcal.matrix.plan import MatrixInputs, read_plan, write_plan
 from localcal.report import page
 from localcal.report.fits import read_fit
 from localcal.report.page import ReportInputs, ReportOutputs, write_report
-from localcal.run import configuration, made, provenance
+from localcal.run import configuration, provenance
 from localcal.run.lock import release_locks
 from localcal.run.start import start_run
 from localcal.targets.measures import distinct_measures, needed_variables
@@ -106,7 +106,6 @@ def _recall(run: Path, new: Path) -> None:
     known = {
         "state": provenance.read_state(run),
         "history": [entry["changes"] for entry in provenance.read_history(run)],
-        "made": [entry.rules for entry in made.read_made(run)],
         "inputs": provenance.given_files(CONFIG, run),
         "differences": provenance.differences(run, {"config.seed": 1}),
     }
@@ -287,7 +286,7 @@ _OF_FITS = ("fit.json", "diagnostics.csv", "areas.csv", "trace.h5")
 _SHOWN = [f"weights/{scope}/{name}" for scope in SCOPES for name in _OF_FITS]
 
 JOBS = [
-    Job("the next run", ("run.json", "history.jsonl", "made.jsonl"), _recall),
+    Job("the next run", ("run.json", "history.jsonl"), _recall),
     Job("assign_geography", _reads("households"), _assign_geography),
     Job("resolve_targets", _reads("database"), _resolve_targets),
     Job("freeze_values", _reads("population", "geography", "targets", "rates"), _freeze),
@@ -336,8 +335,8 @@ def _drawn(figure) -> bytes:
     return json.dumps(parts).encode()
 
 
-def make_more(run: Path, patch: pytest.MonkeyPatch) -> None:
-    """Add to a run what only some runs have, and make pictures and l0-python quick."""
+def quicken(run: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make pictures and l0-python quick."""
     patch.setattr(page, "png", lambda drawn: drawn)
     for name in ("draw_errors", "draw_sizes", "draw_weights", "draw_simulated"):
         patch.setattr(page, name, _once(getattr(page, name)))
@@ -345,9 +344,13 @@ def make_more(run: Path, patch: pytest.MonkeyPatch) -> None:
     runner.write_text(RUNNER)
     patch.setattr(l0, "RUNNER", runner)
     patch.setattr(l0, "check_interpreter", lambda python: None)
+
+
+def make_more(run: Path) -> None:
+    """Add to a run what only some runs have."""
     state = provenance.read_state(run)
     for seed in (7, 123456):
-        start_run(run, state | {"config.seed": seed}, {}, amend=True)
+        start_run(run, state | {"config.seed": seed}, None, amend=True)
         release_locks()
     prepare_l0(
         **_at(run, *FIT_INPUTS),

@@ -220,15 +220,33 @@ def test_a_target_amends_itself_and_the_rest_later(run):
     assert rest == {rule: count for rule, count in remade.items() if rule not in done}
 
 
-def test_a_run_without_the_record_is_kept_as_it_is_and_remade_as_a_whole_once_amended(run):
-    (run.folder / RUN / "made.jsonl").unlink()
-    assert NOTHING in run.snakemake("-n", *SMALL).stdout
+def test_what_an_amended_run_left_undone_is_known_whatever_its_files_times_say(run):
+    """A copy may have the times of the copying."""
+    arguments, _, remade, _ = CHANGES["seed"]
+    config = ("--config", *arguments)
+    target = str(RUN / "population/geography.h5")
+    first = run.snakemake("--cores", "1", target, *SMALL, *config, AMEND)
+    assert first.returncode == 0, first.stdout
+    shutil.rmtree(run.folder / ".snakemake")
+    for path in (run.folder / RUN).rglob("*"):
+        os.utime(path, (2e9, 2e9))
+    rest = run.jobs(*SMALL, *config)
+    done = ("build_population", "assign_geography")
+    assert rest == {rule: count for rule, count in remade.items() if rule not in done}
+
+
+def test_a_product_of_another_run_is_made_again_with_all_that_depends_on_it(run, tmp_path):
+    other = run.copy(tmp_path / "other")
+    arguments, *_ = CHANGES["penalty"]
+    made = other.snakemake("--cores", "1", WEIGHTS[0], *SMALL, "--config", *arguments, AMEND)
+    assert made.returncode == 0, made.stdout
+    for folder in ("weights/local", "made/weights/local"):
+        shutil.rmtree(run.folder / RUN / folder)
+        shutil.copytree(other.folder / RUN / folder, run.folder / RUN / folder)
+    assert run.jobs(*SMALL) == AFTER_THE_LOCAL_FIT
+
+
+def test_a_run_without_its_records_is_remade_as_a_whole(run):
+    shutil.rmtree(run.folder / RUN / "made")
     everything = {rule: n for rule, n in SMALL_JOBS.items() if rule != "freeze_run"}
-    assert run.jobs(*SMALL, "--config", "weights={local: {penalty: 3.5}}") == everything
-    # A start writes what was true all along.
-    (run.folder / RUN / "report/index.html").unlink()
-    assert run.snakemake("--cores", "1", *SMALL).returncode == 0
-    (line,) = (run.folder / RUN / "made.jsonl").read_text().splitlines()
-    assert json.loads(line)["when"] is None
-    os.utime(run.folder / RUN / "report/index.html")
-    assert NOTHING in run.snakemake("-n", *SMALL).stdout
+    assert run.jobs(*SMALL) == everything

@@ -22,10 +22,10 @@ import pytest
 
 from localcal.errors import InputError
 from tests.damages import damages
-from tests.workflow.damage_jobs import JOBS, MADE_HERE, Job, make_more
+from tests.workflow.damage_jobs import JOBS, MADE_HERE, Job, make_more, quicken
 
-# What no job reads: signs of life, and what is for people.
-READ_BY_NOBODY = re.compile(r"logs/|benchmarks/|report/|\.lock$")
+# What no job reads: signs of life, what is for people, and what is checked before a job's work.
+READ_BY_NOBODY = re.compile(r"logs/|benchmarks/|made/|report/|\.lock$")
 
 PRODUCTS = sorted({product for job in JOBS for product in job.reads})
 
@@ -97,7 +97,8 @@ def walk(finished, tmp_path_factory):
     shutil.copytree(finished.folder / "runs" / "small", run)
     shutil.copytree(finished.folder / "given", folder / "given")
     with pytest.MonkeyPatch.context() as patch:
-        make_more(run, patch)
+        quicken(run, patch)
+        make_more(run)
         walk = Walk(run, folder / "scratch")
         yield walk
     _tell(walk.counts)

@@ -29,13 +29,13 @@ def replace_by_link(path, victim):
 
 @pytest.mark.parametrize(
     "name",
-    [".lock", "made.jsonl", "logs", "report/index.html.part", "benchmarks/write_report/x.tsv"],
+    [".lock", "history.jsonl", "logs", "report/index.html.part", "benchmarks/write_report/x.tsv"],
 )
 def test_nothing_is_written_through_a_link_out_of_the_run(run, tmp_path, name):
     victims = tmp_path / "victims"
     victims.mkdir()
     victim = victims / "mine"
-    record = run.folder / RUN / "made.jsonl"
+    record = run.folder / RUN / "run.json"
     victim.write_bytes(record.read_bytes())
     before = victim.read_bytes()
     (run.folder / RUN / "report/index.html").unlink()

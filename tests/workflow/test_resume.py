@@ -46,7 +46,7 @@ def run(finished, tmp_path) -> Checkout:
 
 def products(folder: Path) -> dict[str, str]:
     """Return the digests of everything a run has made, but for times and logs."""
-    skipped = ("logs", "benchmarks", "run.json", "made.jsonl", ".lock")
+    skipped = ("logs", "benchmarks", "run.json", ".lock")
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted((folder / RUN).rglob("*"))
@@ -177,7 +177,7 @@ def test_products_without_their_record_are_refused_even_in_a_dry_run(run):
 def test_a_second_coordinator_is_refused_in_one_line_and_looking_is_not(run):
     (run.folder / RUN / "report/index.html").unlink()
     script = run.folder / "scripts/write_report.py"
-    opening = "    with job(snakemake.log[0]):\n"
+    opening = "    with job(snakemake):\n"
     assert opening in script.read_text()
     waiting = f"{opening}        import time; time.sleep(60)\n"
     script.write_text(script.read_text().replace(opening, waiting))

@@ -28,12 +28,13 @@ if find_spec("localcal") is None:
     stop("localcal is not installed; run `make run`, or `pip install -e .` in your environment")
 
 from localcal.errors import InputError, one_line, without_secrets
+from localcal.files import made
 from localcal.files.limits import limit_of
 from localcal.geography.areas import read_areas
 from localcal.geography.codes import FOLDERS
 from localcal.jobs import job
 from localcal.run import code_digest as code_digests
-from localcal.run import configuration, made, provenance
+from localcal.run import configuration, provenance, since
 from localcal.run import lock as run_lock
 from localcal.run import start as starts
 

@@ -1,64 +1,117 @@
-"""What rules are made with now, which files are stale therefore, and the start of a run.
+"""The records of what files are and were made from, what is stale therefore, and a run's start.
 
-Snakemake remakes what was made with other parameters as long as it remembers them; the run's own
-record remembers them wherever the run is. Included after all rules.
+Snakemake remakes what was made with other parameters as long as it remembers them; the records
+remember them wherever the run is. Included after all rules.
 """
 
+from collections import Counter
 from types import SimpleNamespace
+
+from snakemake.io import apply_wildcards, is_callable
+
+# The run's own record has no parameters, and nothing may ever remake it.
+RULES = {rule.name: rule for rule in workflow.rules if rule.params}
+
+
+def plain(path):
+    """A path or pattern as rules write it, whatever storage it is in."""
+    stored = getattr(path, "flags", {}).get("storage_object")
+    text = str(path) if stored is None else stored.query
+    return text[text.index("runs/") :]
+
+
+def listed(item, wildcards):
+    """The paths that one entry of a rule's input stands for."""
+    if not is_callable(item):
+        return [apply_wildcards(plain(item), wildcards)]
+    # Whatever Snakemake wraps it in.
+    function = getattr(getattr(item, "_file", item), "callable", item)
+    found = function(wildcards)
+    return [found] if isinstance(found, str) else getattr(found, "values", lambda: found)()
+
+
+def with_records(one):
+    """Have a rule read the record of everything it reads, and write one of all that it makes."""
+    items = list(one.input)
+    patterns = map(plain, list(one.output))
+
+    def records(wildcards):
+        paths = [path for item in items for path in listed(item, wildcards)]
+        found = [path for path in paths if provenance.is_product(path, RUN_FOLDER)]
+        return [made.record_path(path, RUN_FOLDER) for path in found]
+
+    one.set_input(**{job.RECORDS: records})
+    # As a pattern, the run's folder has a wildcard.
+    folder = re.compile(r"runs/\{run_id[^}]*\}")
+    made_too = [made.record_path(path, folder.match(path)[0]) for path in patterns]
+    one.set_output(**{job.RECORDS: made_too})
+
+
+for one in [*RULES.values(), workflow.get_rule("all")]:
+    with_records(one)
 
 
 def made_with(rule, **wildcards):
-    """Return the digest of a rule's parameters, for given values of wildcards."""
+    """Return the parameters of a rule, for given values of wildcards."""
 
     def value(param):
         return param(SimpleNamespace(run_id=RUN_ID, **wildcards)) if callable(param) else param
 
-    params = {name: value(param) for name, param in rule.params.items()}
-    return made.digest(params)
+    return {name: value(param) for name, param in rule.params.items()}
 
 
 def parameters_of(rule):
-    """Yield what a rule is called in the record, and a digest; each fit has settings of its own."""
+    """Yield what a rule is called in the run's record, and a digest; each fit has its own."""
     if "scope" in rule.wildcard_names:
         for scope in SCOPES:
-            yield f"{rule.name}/{scope}", made_with(rule, scope=scope)
+            yield f"{rule.name}/{scope}", since.digest(made_with(rule, scope=scope))
     elif "area" in rule.wildcard_names:
-        rows = {area: made_with(rule, area=area) for area in AREAS}
-        yield rule.name, made.digest(rows)
+        yield rule.name, since.digest({area: made_with(rule, area=area) for area in AREAS})
     else:
-        yield rule.name, made_with(rule)
+        yield rule.name, since.digest(made_with(rule))
 
 
-def made_by(path, rules):
-    """Return what the rule that makes a file is called in the record; None if no rule does."""
-    for rule in rules:
-        for output in rule.output:
+def wildcards_of(path, makers):
+    """Return the rule that makes a file, and the values of its wildcards; None if no rule does."""
+    for maker in makers:
+        for output in maker.output:
             if match := output.match(path):
-                scope = match.groupdict().get("scope")
-                return f"{rule.name}/{scope}" if scope else rule.name
+                return maker, {k: v for k, v in match.groupdict().items() if k != "run_id"}
     return None
 
 
-def time_of(file):
-    """When a file was made."""
-    stored = getattr(file, "flags", {}).get("storage_object")
-    return Path(file).stat().st_mtime if stored is None else async_run(stored.managed_mtime())
+def stale_in_storage():
+    """Yield stale files of a storage with the names of their rules, as far as times tell.
 
-
-def stale_files():
-    """Return the run's files that were made with other parameters, by what rules are called."""
-    entries = made.made_so_far(RECORD_FOLDER, PRESENT, bool(CHANGES))
-    unsettled = made.unsettled(entries, PRESENT)
+    To read the record of every file there takes longer than to make many of them.
+    """
+    entries = since.made_so_far(RECORD_FOLDER, PRESENT, bool(CHANGES))
+    unsettled = since.unsettled(entries, PRESENT)
     # A run without its record yet has nothing that could be stale.
     if not unsettled or not entries:
-        return {}
-    rules = [rule for rule in RULES if unsettled & PRESENT_OF[rule.name].keys()]
-    stale = {}
+        return
+    makers = [rule for rule in RULES.values() if unsettled & PRESENT_OF[rule.name].keys()]
     for file in map(workflow.modifier.path_modifier.apply_default_storage, products()):
-        name = made_by(str(file), rules)
-        if name in unsettled and made.is_stale(entries, name, PRESENT[name], time_of(file)):
-            stale.setdefault(name, []).append(file)
-    return stale
+        if found := wildcards_of(str(file), makers):
+            maker, values = found
+            name = f"{maker.name}/{values['scope']}" if "scope" in values else maker.name
+            time = async_run(file.flags["storage_object"].managed_mtime())
+            if name in unsettled and since.is_stale(entries, name, PRESENT[name], time):
+                yield maker.name, file
+
+
+def stale_here():
+    """Yield the files whose records say that they were made with or from something else."""
+    records = made.read_records(RUN_FOLDER)
+    digests = {name: record.sha256 for name, record in records.items()}
+    for name, record in records.items():
+        path = f"{RUN_FOLDER}/{name}"
+        makers = [RULES[record.rule]] if record.rule in RULES else []
+        if found := wildcards_of(path, makers):
+            present = since.digest(made_with(makers[0], **found[1]))
+            same = all(digests.get(read, then) == then for read, then in record.inputs.items())
+            if not same or since.digest(record.params) != present:
+                yield record.rule, path
 
 
 def remake(files):
@@ -87,25 +140,24 @@ def refuse_start():
 
 
 if workflow.is_main_process:
-    # The record of the run has no parameters, and nothing may ever remake it.
-    RULES = [rule for rule in workflow.rules if rule.params]
-    PRESENT_OF = {rule.name: dict(parameters_of(rule)) for rule in RULES}
+    PRESENT_OF = {name: dict(parameters_of(rule)) for name, rule in RULES.items()}
     PRESENT = {name: text for found in PRESENT_OF.values() for name, text in found.items()}
     with stopping():
-        STALE = stale_files()
+        STALE = list(stale_in_storage() if STORED else stale_here())
     if STALE:
-        counts = [f"{name} ({len(files)})" for name, files in sorted(STALE.items())]
+        counts = sorted(Counter(name for name, _ in STALE).items())
         warn(
             f"warning: {RUN_FOLDER}: files made with other settings, given files or code are made "
-            f"again, and what depends on them: {', '.join(counts)}"
+            "again, and what depends on them: "
+            f"{', '.join(f'{name} ({count})' for name, count in counts)}"
         )
-    remake({file for files in STALE.values() for file in files})
+    remake({file for _, file in STALE})
 
 
 def start():
     """Take the run's lock and record what changed, before the first job."""
     with stopping():
-        recorded = starts.start_run(RECORD_FOLDER, STATE, PRESENT, AMEND)
+        recorded = starts.start_run(RECORD_FOLDER, STATE, PRESENT if STORED else None, AMEND)
     job.announce_lock(RECORD_FOLDER / run_lock.LOCK_FILE)
     for file in recorded if STORED else ():
         stored = in_storage(f"{RUN_FOLDER}/{file.name}")

@@ -99,7 +99,10 @@ def test_more_reporters_than_the_rate_leave_nobody_else():
         ("takes_up_snap_if_eligible,spm_unit,,many,,x", "'many' is not a number"),
         ("takes_up_snap_if_eligible,spm_unit,99,0.5,,x", "state '99'"),
         ("takes_up_snap_if_eligible,spm_unit,6,0.5,,x", "no rate for state 1"),
-        ("takes_up_snap_if_eligible,spm_unit,7,0.5,,x", "state '7' is not a FIPS code; use"),
+        (
+            "takes_up_snap_if_eligible,spm_unit,7,0.5,,x",
+            "state '7' is not a state's FIPS code, such as 6; correct",
+        ),
         ("takes_up_snap_if_eligible,person,,0.5,,x", "belongs to a spm_unit, not person"),
         ("takes_up_snap_if_eligable,spm_unit,,0.5,,x", "did you mean takes_up_snap_if_eligible"),
         ("is_disabled,person,,0.5,,x", "no take-up variable 'is_disabled', only one of takes_up_"),
@@ -110,27 +113,27 @@ def test_more_reporters_than_the_rate_leave_nobody_else():
         ),
         (
             "takes_up_snap_if_eligible,spm_unit,,0.5,tenure_type,x",
-            r"tenure_type \(reported\) is enum of a household; give a person's variable",
+            r"tenure_type \(reported\) is enum of a household, but has to be a person's variable",
         ),
         (
             "takes_up_snap_if_eligible,spm_unit,,0.5,household_weight,x",
-            r"household_weight \(reported\) is float of a household; give a person's",
+            r"household_weight \(reported\) is float of a household, but has to be a person's",
         ),
         (
             "takes_up_snap_if_eligible,spm_unit,,0.5,,x\n"
             "takes_up_snap_if_eligible,spm_unit,,0.6,,x",
-            r"rates\.csv:3: .* has a rate for every other state already \(.*rates\.csv:2\)",
+            r"csv: line 3: .* has a rate for every other state already \(.*csv: line 2\)",
         ),
         (
             "takes_up_snap_if_eligible,spm_unit,,0.5,,x\n"
             "takes_up_snap_if_eligible,spm_unit,6,0.6,,x\n"
             "takes_up_snap_if_eligible,spm_unit,06,0.6,,x",
-            r"rates\.csv:4: .* has a rate for state 6 already \(.*rates\.csv:3\)",
+            r"csv: line 4: .* has a rate for state 6 already \(.*csv: line 3\)",
         ),
         (
             f"takes_up_medicaid_if_eligible,person,,0.5,,x\n"
             f"takes_up_medicaid_if_eligible,person,6,0.6,{REPORTED},x",
-            rf"rates\.csv:3: .* is anchored to '{REPORTED}', but to '' in another row",
+            rf"rates\.csv: line 3: .* is anchored to '{REPORTED}', but to '' in another row",
         ),
     ],
 )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from localcal.errors import InputError
-from localcal.files.documents import read_array, read_json
+from localcal.files.arrays import read_array
+from localcal.files.documents import read_json
 
 REMEDY = "; remove it and run the same command again$"
 

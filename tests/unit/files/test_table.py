@@ -62,12 +62,13 @@ def test_asked_for_columns_of_a_table_of_the_run_are_returned(tmp_path):
         (TEXT[:-6], "its last line is cut short"),
         ("", "no table"),
         ("count,share\n1,2\n", "lacks the column code"),
+        ("code,count\n001,x7\n", "not all of count is a number"),
     ],
 )
 def test_a_damaged_table_of_the_run_is_refused(tmp_path, content, complaint):
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(InputError, match=rf"t\.csv: damaged, {complaint}.*; remove it"):
-        read_table(tmp_path / "t.csv", ("code",), ["code"])
+        read_table(tmp_path / "t.csv", ("code", "count"), ["code"])
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])

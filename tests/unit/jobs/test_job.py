@@ -12,14 +12,14 @@ import pytest
 from localcal.errors import InputError
 from localcal.jobs.job import announce_lock, refuse_without_lock
 
-PREAMBLE = "from localcal.jobs.job import job\nfrom localcal.errors import InputError\n"
+PREAMBLE = "from localcal.jobs.job import logged\nfrom localcal.errors import InputError\n"
 
 
 def run(tmp_path: Path, body: str, **environment: str) -> subprocess.CompletedProcess:
     """Run a script whose work is `body`."""
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     script = tmp_path / "script.py"
-    script.write_text(f"{PREAMBLE}with job(r'{log(tmp_path)}'):\n{lines}")
+    script.write_text(f"{PREAMBLE}with logged(r'{log(tmp_path)}'):\n{lines}")
     return subprocess.run(
         [sys.executable, str(script)],
         env=os.environ | environment,
@@ -99,8 +99,8 @@ child.wait()
 """
 CHILD = """
 import os, time
-from localcal.jobs.job import job
-with job(r'{log}'):
+from localcal.jobs.job import logged
+with logged(r'{log}'):
     print(os.getpid(), flush=True)
     time.sleep(60)
 """

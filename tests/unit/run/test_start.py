@@ -71,7 +71,7 @@ def test_what_decides_is_written_before_the_history(folder, monkeypatch):
     monkeypatch.setattr(starts, "record_changes", die)
     with pytest.raises(KeyboardInterrupt):
         start_run(folder, {"config.seed": 1}, {"fit": "1"}, amend=True)
-    assert (folder / "made.jsonl").exists()
+    assert (folder / "since.jsonl").exists()
 
 
 def test_a_run_that_is_no_folder_is_refused(folder):

@@ -16,8 +16,9 @@ import numpy as np
 from localcal.clones.frozen import read_frozen
 from localcal.clones.locate import locate
 from localcal.errors import REMAKE, InputError
+from localcal.files.arrays import read_array
 from localcal.files.atomic import require_space
-from localcal.files.documents import read_array, read_json
+from localcal.files.documents import read_json
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import refuse_other_files
 from localcal.geography.areas import Area

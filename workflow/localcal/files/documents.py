@@ -1,11 +1,12 @@
-"""JSON files and NumPy arrays of a run, read with clear errors."""
+"""JSON files of a run, read with clear errors.
+
+Read while Snakemake parses the workflow, so nothing heavy is imported here.
+"""
 
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from localcal.errors import REMAKE, InputError, one_line
 
@@ -28,27 +29,3 @@ def read_json(path: str | Path, keys: Collection[str] = ()) -> dict[str, Any]:
     if missing:
         raise InputError(f"{path}: damaged, lacks {', '.join(missing)}; {REMAKE}")
     return content
-
-
-def read_array(path: str | Path, dtype: str, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
-    """Read the one-dimensional array of a .npy file.
-
-    Args:
-        path: the file.
-        dtype: the type it must have.
-        mmap_mode: "r" leaves it on the disk.
-
-    Raises:
-        InputError: the file is missing, damaged or holds another kind of array.
-    """
-    try:
-        array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; {REMAKE}") from error
-    except (OSError, ValueError, EOFError, TypeError, SyntaxError) as error:
-        raise InputError(
-            f"{path}: damaged, no NumPy array ({one_line(error)}); {REMAKE}"
-        ) from error
-    if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype != np.dtype(dtype):
-        raise InputError(f"{path}: damaged, not a list of {dtype} numbers; {REMAKE}")
-    return array

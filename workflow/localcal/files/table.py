@@ -22,7 +22,8 @@ def read_table(
     Args:
         path: the file.
         columns: the ones to return.
-        texts: those of them that are text, whatever they look like.
+        texts: those of them that are text, whatever they look like; the others are numbers, or
+            True and False.
 
     Raises:
         InputError: the file is missing or damaged, or lacks a column.
@@ -37,6 +38,9 @@ def read_table(
     missing = [name for name in columns if name not in table]
     if missing:
         raise InputError(f"{path}: damaged, lacks the column {missing[0]}; {REMAKE}")
+    for name in columns:
+        if name not in texts and not pd.api.types.is_numeric_dtype(table[name]):
+            raise InputError(f"{path}: damaged, not all of {name} is a number; {REMAKE}")
     # What a cut line lacks would be taken for empty cells.
     if not content.endswith(b"\n"):
         raise InputError(f"{path}: damaged, its last line is cut short; {REMAKE}")

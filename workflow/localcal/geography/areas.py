@@ -85,7 +85,7 @@ def _check_place(line: str, area: Area) -> None:
             f"{line} has the code {area.code!r}, but state_fips {area.state}; correct one of them"
         )
     if area.level == "district" and not (
-        re.fullmatch("[1-9][0-9]{2,3}", area.code) and int(area.code) // 100 == area.state
+        re.fullmatch("0?[1-9][0-9]{2,3}", area.code) and int(area.code) // 100 == area.state
     ):
         raise InputError(
             f"{line} has the code {area.code!r}; give state_fips * 100 + the district's number"

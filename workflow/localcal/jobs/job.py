@@ -7,12 +7,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from localcal.errors import InputError, without_secrets
 from localcal.files.limits import limit_of
+from localcal.files.made import record_outputs, refuse_changed_inputs
 from localcal.jobs.processes import die_with_parent, is_alive
 
 logger = logging.getLogger(__name__)
@@ -38,15 +39,56 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
 )
 
+# What rules call the records of what they read and make.
+RECORDS = "made"
+
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
+class Named(Protocol):
+    """Files by name, as Snakemake hands them to scripts."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Return all files."""
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """Return names and files."""
+
+
+class Task(Protocol):
+    """What Snakemake hands to a script."""
+
+    rule: str
+    input: Named
+    output: Named
+    params: Named
+    log: Sequence[str]
+    wildcards: Any
+
+
 @contextlib.contextmanager
-def job(log_path: str | Path) -> Iterator[None]:
-    """Run a script's work: logged, single-threaded, never outliving Snakemake.
+def job(task: Task) -> Iterator[None]:
+    """Run a script's work on files that are what was made, and record what it makes.
 
     Import heavy modules inside, so that they see the thread limit and that their warnings and
     errors reach the log.
+
+    Args:
+        task: what Snakemake hands to the script.
+
+    Raises:
+        SystemExit: as `logged` says; also where a file that the script reads is damaged.
+    """
+    run = f"runs/{task.wildcards.run_id}"
+    with logged(task.log[0]):
+        inputs = refuse_changed_inputs(task.input, run)
+        yield
+        record_outputs(task.output, run, task.rule, dict(task.params.items()), inputs)
+
+
+@contextlib.contextmanager
+def logged(log_path: str | Path) -> Iterator[None]:
+    """Run some work: logged, single-threaded, never outliving Snakemake.
 
     Args:
         log_path: the job's log file; the same lines go to the terminal.
@@ -78,16 +120,9 @@ def job(log_path: str | Path) -> Iterator[None]:
             raise SystemExit(1) from error
 
 
-class Named(Protocol):
-    """Files by name, as Snakemake hands them to scripts."""
-
-    def items(self) -> Iterable[tuple[str, str]]:
-        """Return names and files."""
-
-
 def paths(named: Named) -> dict[str, Path]:
-    """Return the files that a script's input or output names, by name."""
-    return {name: Path(path) for name, path in named.items()}
+    """Return the files that a script's input or output names, by name, without their records."""
+    return {name: Path(path) for name, path in named.items() if name != RECORDS}
 
 
 def _fail(message: str, error: BaseException) -> NoReturn:

@@ -50,14 +50,14 @@ def read_fit(scope: str, folder: Path) -> Fit:
     content = read_json(report, (*REPORTED, "digests"))
     beside = {"diagnostics": diagnostics, "areas": areas, "trace": traced}
     refuse_other_files(report, content["digests"], beside)
-    targets = read_table(diagnostics, DIAGNOSED, ("geographic_id", "domain_variable"))
+    targets = read_table(diagnostics, DIAGNOSED, DIAGNOSED[:-1])
     trace, _ = read_trace(traced)
     kept = trace.factor > 0
     return Fit(
         scope=scope,
         report={key: content[key] for key in REPORTED},
         targets=targets.fillna({"domain_variable": ""}),
-        areas=read_table(areas, AREA_COLUMNS, ["area"]),
+        areas=read_table(areas, AREA_COLUMNS, ["level", "area"]),
         weights=trace.weights()[kept].astype(np.float64),
         factor=trace.factor[kept],
     )

@@ -82,7 +82,8 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
     summed_up = {f"{path.parent.name}/{path.stem}": path for path in inputs.validations}
     refuse_other_files(inputs.validation, validation["digests"], summed_up)
     simulated = pd.concat(
-        [read_table(path, SHOWN, ["area"]) for path in inputs.validations], ignore_index=True
+        [read_table(path, SHOWN, ["level", "area"]) for path in inputs.validations],
+        ignore_index=True,
     )
     pictures = {
         "errors": draw_errors(fits),

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from localcal.errors import InputError, one_line
 from localcal.files.atomic import atomic_path, sha256_file, write_json
+from localcal.files.seal import SEAL, is_whole, sealed
 from localcal.run.code_digest import CodeDigest
 
 RUN_FILE = "run.json"
@@ -161,17 +162,15 @@ def freeze_run(config: Mapping[str, Any], scripts: str | Path, path: str | Path)
     code = CodeDigest(scripts, config["engine"])
     rules = [rule for rule in code.rules() if rule != FREEZING_RULE]
     versions = {name: number for rule in rules for name, number in code.versions(rule).items()}
-    write_json(
-        path,
-        {
-            "run_id": config["run_id"],
-            "created": _now(),
-            "config": science(config),
-            "inputs": given_files(config, Path(path).parent),
-            "code": {rule: code(rule) for rule in rules},
-            "versions": versions | {"python": platform.python_version()},
-        },
-    )
+    content = {
+        "run_id": config["run_id"],
+        "created": _now(),
+        "config": science(config),
+        "inputs": given_files(config, Path(path).parent),
+        "code": {rule: code(rule) for rule in rules},
+        "versions": versions | {"python": platform.python_version()},
+    }
+    write_json(path, sealed(content))
 
 
 def read_state(folder: str | Path) -> dict[str, Any]:
@@ -216,10 +215,17 @@ def record_lines(path: Path) -> list[dict[str, Any]]:
             raise InputError(f"{path}: line {number} is not JSON; restore or delete it") from error
         if not isinstance(entry, dict):
             raise InputError(f"{path}: line {number} is no JSON object; restore or delete it")
+        _refuse_broken(f"{path}: line {number}", entry, "restore or delete it")
         entries.append(entry)
     if not entries:
         raise InputError(f"{path}: holds nothing; restore or delete it")
     return entries
+
+
+def _refuse_broken(name: str, content: Mapping[str, Any], remedy: str) -> None:
+    """Refuse what was changed after it was written; what was written without a seal may stand."""
+    if SEAL in content and not is_whole(content):
+        raise InputError(f"{name} is damaged, it is not what was written; {remedy}")
 
 
 def _are_changes(changes: object) -> bool:
@@ -252,6 +258,7 @@ def _read_json(path: Path) -> dict[str, Any]:
             f"{path}: does not say what the run was made from ({', '.join(sections)}); restore it "
             "or choose a new run id"
         )
+    _refuse_broken(f"{path}:", content, "restore it or choose a new run id")
     for key, file in content["inputs"].items():
         if not isinstance(file, dict) or "sha256" not in file:
             raise InputError(
@@ -336,7 +343,7 @@ def record_changes(folder: str | Path, changes: list[Change]) -> Path | None:
     if not changes:
         return None
     path = Path(folder) / HISTORY_FILE
-    entry = {"when": _now(), "changes": [change._asdict() for change in changes]}
+    entry = sealed({"when": _now(), "changes": [change._asdict() for change in changes]})
     before = _text(path) if path.exists() else ""
     # As a new file, so that a death leaves neither an empty one nor half a line.
     with atomic_path(path) as part:

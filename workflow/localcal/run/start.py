@@ -12,7 +12,6 @@ from typing import Any
 from localcal.errors import InputError, one_line
 from localcal.files.limits import limit_of
 from localcal.run.lock import LOCK_FILE, take_lock
-from localcal.run.made import MADE_FILE, made_so_far, record_made
 from localcal.run.provenance import (
     HISTORY_FILE,
     RUN_FILE,
@@ -22,8 +21,9 @@ from localcal.run.provenance import (
     refuse_changes,
     refuse_orphans,
 )
+from localcal.run.since import SINCE_FILE, made_so_far, record_since
 
-RECORD_FILES = (RUN_FILE, HISTORY_FILE, MADE_FILE)
+RECORD_FILES = (RUN_FILE, HISTORY_FILE, SINCE_FILE)
 
 
 def refuse_foreign(folder: str | Path) -> None:
@@ -71,14 +71,15 @@ def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
 
 
 def start_run(
-    folder: str | Path, state: Mapping[str, Any], present: Mapping[str, str], amend: bool
+    folder: str | Path, state: Mapping[str, Any], present: Mapping[str, str] | None, amend: bool
 ) -> list[Path]:
     """Take the run's lock, and refuse or record what changed since the run was last started.
 
     Args:
         folder: where the run's record is.
         state: what config, given files and code are now.
-        present: the digests of what rules are made with now.
+        present: the digests of what rules are made with now, for a run in a storage; None for
+            others.
         amend: whether the user allows config and given files to change.
 
     Returns:
@@ -92,8 +93,11 @@ def start_run(
     refuse_orphans(folder, products(folder))
     changes = differences(folder, state)
     refuse_changes(folder, changes, amend)
-    now = (folder / LOCK_FILE).stat().st_mtime
-    # First what decides which files are stale: after a death between the two, the next start still
-    # finds the change.
-    made = record_made(folder, made_so_far(folder, present, bool(changes)), present, now)
-    return [path for path in (made, record_changes(folder, changes)) if path is not None]
+    recorded = None
+    if present is not None:
+        # First what decides which files are stale: after a death between the two, the next start
+        # still finds the change.
+        now = (folder / LOCK_FILE).stat().st_mtime
+        entries = made_so_far(folder, present, bool(changes))
+        recorded = record_since(folder, entries, present, now)
+    return [path for path in (recorded, record_changes(folder, changes)) if path is not None]

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from localcal.errors import REMAKE, InputError
+from localcal.files.arrays import read_array
 from localcal.files.atomic import atomic_path, write_json
 from localcal.files.csr import CsrFile, open_csr
-from localcal.files.documents import read_array
 from localcal.files.origins import record, refuse_other_files
 from localcal.files.table import read_table
 from localcal.geography.areas import Area
@@ -234,7 +234,7 @@ def summarize_validation(
     tables = []
     for area in areas:
         name = f"{area.folder}/{area.area}"
-        table = read_table(table_paths[name], SUMMARIZED, texts=["area"])
+        table = read_table(table_paths[name], SUMMARIZED, texts=["level", "area", "name"])
         expected = rows_of_area(area, targets).size
         if len(table) != expected:
             raise InputError(

@@ -5,17 +5,17 @@ import json
 import pytest
 
 from localcal.errors import InputError
-from localcal.run.made import (
-    MADE_FILE,
+from localcal.run.provenance import RUN_FILE
+from localcal.run.since import (
+    SINCE_FILE,
     Entry,
     digest,
     is_stale,
     made_so_far,
-    read_made,
-    record_made,
+    read_since,
+    record_since,
     unsettled,
 )
-from localcal.run.provenance import RUN_FILE
 
 
 def test_the_digest_tells_numbers_apart_but_not_lists_and_tuples():
@@ -27,23 +27,23 @@ def test_the_digest_tells_numbers_apart_but_not_lists_and_tuples():
 
 def start(folder, present, now, changed=False):
     """Record a start; return whether something was added."""
-    return record_made(folder, made_so_far(folder, present, changed), present, now) is not None
+    return record_since(folder, made_so_far(folder, present, changed), present, now) is not None
 
 
 def test_only_what_is_new_is_added_and_nothing_where_nothing_is(tmp_path):
     assert start(tmp_path, {"a": "1", "b": "1"}, 100.7)
     assert not start(tmp_path, {"a": "1", "b": "1"}, 200)
     assert start(tmp_path, {"a": "1", "b": "2"}, 300)
-    assert read_made(tmp_path) == [Entry(100, {"a": "1", "b": "1"}), Entry(300, {"b": "2"})]
-    lines = (tmp_path / MADE_FILE).read_text().splitlines()
-    assert json.loads(lines[1]) == {"when": "1970-01-01T00:05:00+00:00", "rules": {"b": "2"}}
+    assert read_since(tmp_path) == [Entry(100, {"a": "1", "b": "1"}), Entry(300, {"b": "2"})]
+    lines = (tmp_path / SINCE_FILE).read_text().splitlines()
+    assert json.loads(lines[1])["when"] == "1970-01-01T00:05:00+00:00"
 
 
 def test_a_clock_that_went_back_does_not_make_old_files_new(tmp_path):
     start(tmp_path, {"a": "1"}, 500)
     start(tmp_path, {"a": "2"}, 100)
-    assert [entry.when for entry in read_made(tmp_path)] == [500, 501]
-    assert is_stale(read_made(tmp_path), "a", "2", 500.9)
+    assert [entry.when for entry in read_since(tmp_path)] == [500, 501]
+    assert is_stale(read_since(tmp_path), "a", "2", 500.9)
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_a_run_without_the_record_is_right_unless_it_differs(tmp_path):
     assert is_stale(other, "a", "1", 1e9)
     # What is made from now on is right, and what was made before stays stale.
     assert start(tmp_path, {"a": "1"}, 2e9, changed=True)
-    assert is_stale(read_made(tmp_path), "a", "1", 1e9)
-    assert not is_stale(read_made(tmp_path), "a", "1", 2e9)
+    assert is_stale(read_since(tmp_path), "a", "1", 1e9)
+    assert not is_stale(read_since(tmp_path), "a", "1", 2e9)
 
 
 def test_the_first_start_with_the_record_writes_what_was_true_all_along(tmp_path):
     (tmp_path / RUN_FILE).write_text("{}")
     assert start(tmp_path, {"a": "1"}, 500)
-    assert read_made(tmp_path) == [Entry(None, {"a": "1"})]
+    assert read_since(tmp_path) == [Entry(None, {"a": "1"})]
     assert not start(tmp_path, {"a": "1"}, 600)
 
 
@@ -109,6 +109,6 @@ def test_the_first_start_with_the_record_writes_what_was_true_all_along(tmp_path
     ],
 )
 def test_a_damaged_record_is_refused(tmp_path, text, message):
-    (tmp_path / MADE_FILE).write_text(text)
-    with pytest.raises(InputError, match=f"made.jsonl: .*{message}.*; restore or delete it"):
-        read_made(tmp_path)
+    (tmp_path / SINCE_FILE).write_text(text)
+    with pytest.raises(InputError, match=f"since.jsonl: .*{message}.*; restore or delete it"):
+        read_since(tmp_path)

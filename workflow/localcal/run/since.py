@@ -1,7 +1,8 @@
-"""What each rule was made with, and since when: `made.jsonl`, beside the run's history.
+"""What rules make files with, and since when: `since.jsonl`, beside the history of a stored run.
 
-Snakemake's own memory of parameters lies outside of the run: a copied run has none, and it can be
-cleaned. So every start at which something is new adds a line: when, and the digest of the
+Each file of a run has a record of what it was made with, see `localcal.files.made`. In a storage
+there are too many of them to read at every start, so every start of a run in a storage at which
+something is new adds a line: when, and the digest of the
 parameters of each rule that has others than before. A file that was made while its rule had other
 parameters than now is stale, and so is one of a rule that the record does not know.
 
@@ -17,9 +18,10 @@ from typing import Any, NamedTuple
 
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
+from localcal.files.seal import sealed
 from localcal.run.provenance import RUN_FILE, record_lines
 
-MADE_FILE = "made.jsonl"
+SINCE_FILE = "since.jsonl"
 
 
 class Entry(NamedTuple):
@@ -34,13 +36,13 @@ def digest(params: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()
 
 
-def read_made(folder: str | Path) -> list[Entry]:
+def read_since(folder: str | Path) -> list[Entry]:
     """Return the lines of a run's record, oldest first; none without one.
 
     Raises:
         InputError: the record is damaged.
     """
-    path = Path(folder) / MADE_FILE
+    path = Path(folder) / SINCE_FILE
     entries = []
     for number, line in enumerate(record_lines(path), start=1):
         when, rules = line.get("when", ""), line.get("rules")
@@ -73,7 +75,7 @@ def made_so_far(folder: str | Path, present: Mapping[str, str], changed: bool) -
     Raises:
         InputError: the record is damaged.
     """
-    entries = read_made(folder)
+    entries = read_since(folder)
     if entries or not (Path(folder) / RUN_FILE).exists():
         return entries
     return [Entry(None, dict.fromkeys(present) if changed else dict(present))]
@@ -100,7 +102,7 @@ def is_stale(entries: Iterable[Entry], rule: str, present: str, mtime: float) ->
     return then != present
 
 
-def record_made(
+def record_since(
     folder: str | Path, entries: list[Entry], present: Mapping[str, str], now: float
 ) -> Path | None:
     """Add what rules are made with from now on to the record.
@@ -114,7 +116,7 @@ def record_made(
     Returns:
         The record, if something was added to it.
     """
-    path = Path(folder) / MADE_FILE
+    path = Path(folder) / SINCE_FILE
     last: dict[str, str | None] = {}
     for entry in entries:
         last |= entry.rules
@@ -134,4 +136,4 @@ def record_made(
 
 def _line(entry: Entry) -> str:
     when = None if entry.when is None else datetime.fromtimestamp(entry.when, UTC).isoformat()
-    return json.dumps({"when": when, "rules": entry.rules}, sort_keys=True) + "\n"
+    return json.dumps(sealed({"when": when, "rules": entry.rules}), sort_keys=True) + "\n"

@@ -1,0 +1,149 @@
+"""What each file of a run is and was made from, in a record of its own below `made/`.
+
+The record of `runs/demo/matrix/plan.json` is `runs/demo/made/matrix/plan.json.json`: the digest of
+its content, the rule and the parameters that it was made with, and the digests of the files that it
+was made from. It goes wherever the run goes, and does not depend on what Snakemake remembers.
+
+Read while Snakemake parses the workflow, so nothing heavy is imported here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from localcal.errors import REMAKE, InputError
+from localcal.files.atomic import sha256_file, write_json
+from localcal.files.documents import read_json
+from localcal.files.seal import is_whole, sealed
+
+FOLDER = "made"
+SUFFIX = ".json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What is known of one file.
+
+    Attributes:
+        file: its path below the run's folder.
+        rule: what made it.
+        params: the rule's parameters, config keys and the digest of its code among them.
+        inputs: the SHA-256 of each file of the run that it was made from, by path below the run's
+            folder.
+        sha256: of its content.
+        size: of its content, bytes.
+    """
+
+    file: str
+    rule: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    sha256: str
+    size: int
+
+
+def record_path(path: str | Path, run: str) -> str:
+    """Return the path of a file's record.
+
+    Args:
+        path: of the file, or a pattern of it; what comes before the run's folder does not matter.
+        run: the run's folder, such as runs/demo.
+    """
+    before, folder, name = str(path).rpartition(f"{run}/")
+    if not folder:
+        raise ValueError(f"{path} is not in {run}")
+    return f"{before}{run}/{FOLDER}/{name}{SUFFIX}"
+
+
+def read_made(path: str | Path) -> Made:
+    """Read a record.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    content = read_json(path)
+    if not is_whole(content):
+        raise InputError(f"{path}: damaged, it is not what was written; {REMAKE}")
+    try:
+        return Made(**{name: content[name] for name in Made.__dataclass_fields__})
+    except KeyError as error:
+        raise InputError(f"{path}: damaged, lacks {error}; {REMAKE}") from error
+
+
+def read_records(run: str | Path) -> dict[str, Made]:
+    """Return what is known of the files of a run, by their paths below the run's folder.
+
+    Raises:
+        InputError: a record is damaged.
+    """
+    paths = sorted((Path(run) / FOLDER).rglob(f"*{SUFFIX}"))
+    return {made.file: made for made in map(read_made, paths)}
+
+
+def refuse_changed(path: str | Path, made: Made) -> None:
+    """Refuse a file that is not what was made, before anything is read in it.
+
+    Raises:
+        InputError: it is missing, cannot be read or has another content.
+    """
+    try:
+        size = Path(path).stat().st_size
+        digest = sha256_file(path) if size == made.size else None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; run the same command again") from error
+    if digest != made.sha256:
+        found = f"{size} bytes instead of {made.size}" if digest is None else f"SHA-256 {digest}"
+        raise InputError(
+            f"{path}: damaged, it is not what {made.rule} made ({found}, see its record in "
+            f"{FOLDER}/); {REMAKE}, which makes it anew from what is whole"
+        )
+
+
+def refuse_changed_inputs(paths: Iterable[str], run: str) -> dict[str, str]:
+    """Refuse files that are not what was made; return the digests of those that are.
+
+    Args:
+        paths: files, and the records of those that have one.
+        run: the run's folder, such as runs/demo.
+
+    Returns:
+        The SHA-256 of each file that has a record, by its path below the run's folder.
+
+    Raises:
+        InputError: a file or a record is damaged.
+    """
+    given = [path for path in paths if f"{run}/" in path]
+    digests = {}
+    for path in given:
+        if (record := record_path(path, run)) in given:
+            made = read_made(record)
+            refuse_changed(path, made)
+            digests[made.file] = made.sha256
+    return digests
+
+
+def record_outputs(
+    paths: Iterable[str], run: str, rule: str, params: Mapping[str, Any], inputs: Mapping[str, str]
+) -> None:
+    """Write the records of files that were just made.
+
+    Args:
+        paths: the files, and their records.
+        run: the run's folder, such as runs/demo.
+        rule: what made them.
+        params: the rule's parameters.
+        inputs: what `refuse_changed_inputs` returned.
+    """
+    given = list(paths)
+    for path in given:
+        if (record := record_path(path, run)) in given:
+            made = Made(
+                file=path.rpartition(f"{run}/")[2],
+                rule=rule,
+                params=params,
+                inputs=dict(inputs),
+                sha256=sha256_file(path),
+                size=Path(path).stat().st_size,
+            )
+            write_json(record, sealed(asdict(made)))
