@@ -234,7 +234,7 @@ def _areas() -> Iterator[Job]:
             "area": f"areas/{area.folder}/{area.area}.h5",
             "parent": f"areas/{parent.folder}/{parent.area}.h5",
             "weights": f"weights/{scope}/weights.npy",
-            **{name: FILES[name] for name in ("matrix", "targets", "geography")},
+            **{name: FILES[name] for name in ("matrix", "targets", "population", "geography")},
         }
         made_from = {
             "weights": inputs["weights"],

@@ -35,6 +35,7 @@ rule validate_area:
         matrix="runs/{run_id}/matrix/matrix.h5",
         weights=weights_of,
         targets="runs/{run_id}/targets/targets.parquet",
+        population="runs/{run_id}/population/population.h5",
         geography="runs/{run_id}/population/geography.h5",
     output:
         validation="runs/{run_id}/validation/{level}/{area}.csv",

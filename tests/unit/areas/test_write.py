@@ -78,7 +78,7 @@ def test_an_area_whose_columns_have_no_weight_is_refused_as_such(run, tmp_path):
     here = columns_in_area(FIRST, read_geography(run["geography"]))
     np.save(tmp_path / "weights.npy", np.where(here, 0, weights).astype(np.float32))
     inputs = area_inputs(run, weights=tmp_path / "weights.npy", fit=tmp_path / "fit.json")
-    inputs.fit.write_text(json.dumps({"digests": inputs.digests()}))
+    inputs.fit.write_text(json.dumps({"digests": record(inputs.fitted())}))
     reason = f"AL-01: no household has a positive weight there, since all of its {here.sum()} col"
     with pytest.raises(InputError, match=reason):
         write_area(FIRST, inputs, tmp_path / "AL-01.h5")
@@ -106,6 +106,18 @@ def test_weights_of_another_length_are_refused(run, tmp_path):
     inputs = area_inputs(run, weights=tmp_path / "short.npy", fit=tmp_path / "fit.json")
     inputs.fit.write_text(json.dumps({"digests": record(inputs.fitted())}))
     with pytest.raises(InputError, match=r"short\.npy: has another length"):
+        write_area(NATION, inputs, tmp_path / "US.h5")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+def test_weights_that_are_none_are_refused(run, tmp_path, value):
+    """Comparing them with 0 would drop some in silence and keep others."""
+    weights = np.load(run["weights"])
+    weights[3] = value
+    np.save(tmp_path / "weights.npy", weights)
+    inputs = area_inputs(run, weights=tmp_path / "weights.npy", fit=tmp_path / "fit.json")
+    inputs.fit.write_text(json.dumps({"digests": record(inputs.fitted())}))
+    with pytest.raises(InputError, match=r"weights\.npy: damaged, weight 3 is .*; remove it"):
         write_area(NATION, inputs, tmp_path / "US.h5")
 
 

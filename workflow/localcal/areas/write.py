@@ -17,7 +17,7 @@ from localcal.clones.frozen import read_frozen
 from localcal.clones.locate import locate
 from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import require_space
-from localcal.files.documents import read_array, read_json
+from localcal.files.documents import read_array, read_json, read_weights
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import refuse_other_files
 from localcal.geography.areas import Area
@@ -126,7 +126,7 @@ def _count_blocks(
     area: Area, population: Population, inputs: AreaInputs
 ) -> Iterator[tuple[int, int, dict[str, int]]]:
     """Yield ranges of columns with the number of the area's units in each, by entity."""
-    n_columns = read_array(inputs.weights, "<f4", mmap_mode="r").size
+    n_columns = read_weights(inputs.weights, mmap_mode="r").size
     with open_h5(inputs.geography) as file:
         if file["household"].shape[0] != n_columns:
             raise InputError(

@@ -2,7 +2,8 @@
 
 A light comparison per area sets the totals of its simulation (`localcal.validation.totals`) against
 the official targets and against matrix x weights, with which they have to agree to float precision.
-A district's file is compared record by record with its state's.
+Ids, places and weights of every file are compared with its columns (`localcal.validation.records`),
+and a district's file record by record with its state's.
 """
 
 import json
@@ -16,14 +17,15 @@ import pandas as pd
 from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import atomic_path, write_json
 from localcal.files.csr import CsrFile, open_csr
-from localcal.files.documents import read_array
+from localcal.files.documents import read_weights
 from localcal.files.origins import record, refuse_other_files
 from localcal.files.table import read_table
 from localcal.geography.areas import Area
-from localcal.geography.geography import columns_in_area, read_geography
+from localcal.geography.geography import columns_in_area, read_geography, take_columns
 from localcal.population.dataset import read_population
 from localcal.population.population import ENTITIES, GROUPS, Population
 from localcal.targets.table import read_targets
+from localcal.validation.records import RecordInputs, compare_with_run
 from localcal.validation.totals import read_totals, rows_of_area
 
 logger = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class ValidationInputs:
     matrix: Path
     weights: Path
     targets: Path
+    population: Path
     geography: Path
 
 
@@ -85,31 +88,37 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
         path: the table to write.
 
     Raises:
-        InputError: simulated and matrix totals disagree, a total is missing, or a district's
-            records are not its state's.
+        InputError: simulated and matrix totals disagree, a total is missing, a record is not its
+            column's, or a district's records are not its state's.
     """
     targets = read_targets(inputs.targets)
     rows = rows_of_area(area, targets)
     simulated = _simulated(inputs, rows)
-    if area.level == "district":
-        compare_records(area, inputs.area, inputs.parent)
     matrix = open_csr(inputs.matrix)
-    sources = {"targets": inputs.targets}
-    if area.level == "city":
-        # The only ones for which places are looked at, and read as a whole to be told apart.
-        sources["geography"] = inputs.geography
-    refuse_other_files(inputs.matrix, matrix.attributes, sources)
-    weight = read_array(inputs.weights, "<f4")
+    refuse_other_files(inputs.matrix, matrix.attributes, {"targets": inputs.targets})
+    weight = read_weights(inputs.weights)
     if weight.size != matrix.shape[1]:
         raise InputError(
             f"{inputs.weights}: has {weight.size} weights, the matrix "
             f"{matrix.shape[1]} columns; {REMAKE}"
         )
+    places = read_geography(inputs.geography)
+    if len(places) != weight.size:
+        raise InputError(
+            f"{inputs.geography}: has {len(places)} columns, the matrix {weight.size}; {REMAKE}"
+        )
+    is_inside = columns_in_area(area, places)
+    # Against what the places say, so that nobody need take the digest of all of them per area.
+    active = np.flatnonzero(is_inside & (weight > 0))
+    followed = RecordInputs(inputs.population, inputs.geography, inputs.weights)
+    compare_with_run(inputs.area, followed, take_columns(places, active), weight[active])
+    if area.level == "district":
+        compare_records(area, inputs.area, inputs.parent)
     if area.level == "city":
-        places = read_geography(inputs.geography)
-        weight = np.where(columns_in_area(area, places), weight, 0).astype(weight.dtype)
+        weight = np.where(is_inside, weight, 0).astype(weight.dtype)
     estimate, mass = weighted_rows(matrix, rows, weight)
-    off = np.abs(simulated - estimate) > FLOAT_PRECISION * np.maximum(mass, 1.0)
+    # A NaN is off, too.
+    off = ~(np.abs(simulated - estimate) <= FLOAT_PRECISION * np.maximum(mass, 1.0))
     if off.any():
         first = int(np.flatnonzero(off)[0])
         raise InputError(

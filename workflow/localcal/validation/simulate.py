@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from localcal.engine.protocol import Engine
+from localcal.files.documents import refuse_bad_weights
 from localcal.files.origins import record
 from localcal.geography.areas import Area
 from localcal.jobs.progress import Progress
@@ -34,6 +35,7 @@ def simulate_area(
     """
     targets = read_targets(targets_path)
     population = read_population(area_path)
+    refuse_bad_weights(area_path, population.values["household_weight"])
     rows = rows_of_area(area, targets)
     if area.level == "state":
         district = targets["geo_level"].to_numpy() == "district"
