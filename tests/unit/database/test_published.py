@@ -67,8 +67,8 @@ def test_every_district_has_a_population_and_they_add_up_to_the_nation(districts
     counties: dict[str, float] = defaultdict(float)
     for row in rows("geography/county_district.csv"):
         counties[row["county_fips"]] += float(row["share"]) * population[row["district"]]
-    # Of the 2020 Census (P.L. 94-171), to the precision that four years' growth allows: Los Angeles,
-    # Prince George's, Queen Anne's, St. Mary's and Doña Ana.
+    # Of the 2020 Census (P.L. 94-171), to the precision that four years' growth allows: Los
+    # Angeles, Prince George's, Queen Anne's, St. Mary's and Doña Ana.
     counted = {"06037": 10_014_009, "24033": 967_201, "24035": 49_874, "24037": 113_777}
     counted["35013"] = 219_561
     for county, residents in counted.items():

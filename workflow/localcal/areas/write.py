@@ -29,6 +29,19 @@ from localcal.population.population import ENTITIES, Population
 
 logger = logging.getLogger(__name__)
 
+# What a file says of the fit its weights come from.
+OF_TWO_FITS = {
+    "national": (
+        "Weights of the national fit (weights/national/fit.json). Files of states, districts and "
+        "cities have those of the local fit, so what they say of a state differs: see "
+        "validation/states.csv."
+    ),
+    "local": (
+        "Weights of the local fit (weights/local/fit.json). The national file has those of the "
+        "national fit, so what it says of a state differs: see validation/states.csv."
+    ),
+}
+
 # Columns looked at at a time: some 50 MB of clones with 150 variables.
 BLOCK_COLUMNS = 20_000
 
@@ -74,6 +87,7 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     stored = dict.fromkeys(ENTITIES, 0)
     with create_h5(path) as file:
         file.attrs.update(digests | {"level": area.folder, "area": area.area})
+        file.attrs.update({"weights_scope": area.scope, "weights_note": OF_TWO_FITS[area.scope]})
         for start, stop, counts in blocks:
             if counts["household"] == 0:
                 continue
