@@ -17,6 +17,7 @@ if __name__ == "__main__":
             inputs=ReportInputs(
                 validations=[Path(path) for path in snakemake.input.validations],
                 validation=Path(snakemake.input.validation),
+                states=Path(snakemake.input.states),
                 matrix=Path(snakemake.input.matrix),
             ),
             outputs=ReportOutputs(**paths(snakemake.output)),

@@ -24,6 +24,8 @@ from tests.standin_engine import StandIn
 RATES = """variable,entity,state,rate,reported,source
 takes_up_snap_if_eligible,spm_unit,,0.7,,test
 """
+# Files of a run that a validation reads.
+VALIDATED = ("matrix", "weights", "targets", "population", "geography")
 NATION = Area("nation", "US", "United States", "US", None, ())
 ALABAMA = Area("state", "AL", "Alabama", "1", 1, ())
 FIRST = Area("district", "AL-01", "Alabama 1", "101", 1, ())
@@ -75,7 +77,7 @@ def validated(run, folder, area, parent, weights=None):
     file, parent_file = written(run, folder, area), written(run, folder, parent)
     totals = folder / f"{parent.area}.totals.h5"
     simulate_area(parent, parent_file, run["targets"], StandIn(), totals)
-    inputs = {name: run[name] for name in ("matrix", "weights", "targets", "geography")}
+    inputs = {name: run[name] for name in VALIDATED}
     inputs |= {"totals": totals, "parent": parent_file, "area": file}
     if weights is not None:
         inputs["weights"] = weights

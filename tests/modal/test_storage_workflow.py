@@ -122,6 +122,31 @@ def test_a_wrong_volume_name_is_named_with_what_to_do(folder, volume):
     assert 'File "' not in run.stdout
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'rule all:\n    input: storage.modal("modal://none/x"), storage.modal("modal://none/y")\n',
+        'found = glob_wildcards(storage.modal("modal://none/{name}.txt"))\nrule all:\n',
+    ],
+    ids=["input", "glob"],
+)
+def test_a_wrong_volume_name_in_a_workflow_of_others_is_one_line(emulator, tmp_path, text):
+    (tmp_path / "Snakefile").write_text(text)
+    run = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert run.returncode == 1
+    said = run.stdout[run.stdout.index("VolumeError") :].strip()
+    _, line, *rest = said.splitlines()
+    assert line.startswith("There is no Modal volume 'none' in this environment: correct the name")
+    assert not rest, run.stdout
+
+
 def test_without_a_token_the_error_says_which_variables_to_set(folder, volume):
     without = {k: v for k, v in os.environ.items() if not k.startswith("MODAL_TOKEN")}
     run = snakemake(folder, "-n", check=False, environment=without)

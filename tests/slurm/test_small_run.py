@@ -61,11 +61,20 @@ def test_a_run_on_two_nodes_has_the_bytes_of_a_local_one(cluster, checkout, loca
     assert "(100%) done" in result.stdout
     assert len(final_files(local.folder / RUN)) == 1 + 2 + 6
     assert final_files(checkout.folder / RUN) == final_files(local.folder / RUN)
-    jobs = [job for number, job in cluster.jobs().items() if number not in before]
     submitted = [rule for rule in SMALL_JOBS if rule not in BESIDE_SNAKEMAKE]
-    assert len(jobs) == sum(SMALL_JOBS[rule] for rule in submitted)
-    assert {state for state, _, _ in jobs} == {"COMPLETED"}
-    assert {node for _, node, _ in jobs} == {"n1", "n2"}
+    count = sum(SMALL_JOBS[rule] for rule in submitted)
+
+    def jobs() -> list[tuple[str, str, str]]:
+        return [job for number, job in cluster.jobs().items() if number not in before]
+
+    # Snakemake learns from a job's files that it ended, perhaps before the controller does.
+    wait_until(
+        lambda: len(jobs()) >= count and {state for state, _, _ in jobs()} == {"COMPLETED"},
+        60,
+        f"{count} jobs that the controller knows as completed",
+    )
+    assert len(jobs()) == count
+    assert {node for _, node, _ in jobs()} == {"n1", "n2"}
     for arguments in (("-n", *PROFILE, *SMALL), ("-n", *SMALL)):
         assert "Nothing to be done" in checkout.snakemake(*arguments).stdout
 

@@ -54,7 +54,7 @@ SMALL_JOBS = {
     "assemble_matrix": 1,
     "fit_weights": 2,
     "write_area": 6,
-    "simulate_area": 4,
+    "simulate_area": 6,
     "validate_area": 6,
     "summarize_validation": 1,
     "write_report": 1,

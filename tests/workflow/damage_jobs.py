@@ -29,8 +29,10 @@ from localcal.run.start import start_run
 from localcal.targets.measures import distinct_measures, needed_variables
 from localcal.targets.resolve import resolve_targets
 from localcal.targets.table import read_targets, write_targets
-from localcal.validation.compare import ValidationInputs, summarize_validation, validate_area
+from localcal.validation.across import Comparisons
+from localcal.validation.compare import ValidationInputs, validate_area
 from localcal.validation.simulate import simulate_area
+from localcal.validation.summary import SummaryOutputs, summarize_validation
 from localcal.weights import fit as fits
 from localcal.weights.checkpoint import Checkpoint
 from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files
@@ -52,6 +54,8 @@ FILES = {
     "matrix": "matrix/matrix.h5",
     "matrix_summary": "matrix/summary.json",
     "validation": "validation/summary.json",
+    "districts": "validation/districts.csv",
+    "states": "validation/states.csv",
     "problem": "weights/local/l0_problem.h5",
     "l0": "weights/local/l0_weights.h5",
     "checkpoint": "weights/local/checkpoint.npz",
@@ -66,6 +70,20 @@ AREAS = configuration.wanted_areas(CONFIG["areas"], _TABLE, [("small.yaml", SMAL
 PARENTS = configuration.parents(_TABLE)
 BY_NAME = {area.area: area for area in AREAS}
 TABLES = [f"validation/{area.folder}/{area.area}.csv" for area in AREAS]
+
+SAMPLED = configuration.sampled_districts(CONFIG, AREAS)
+STATES = [area for area in AREAS if area.level == "state"]
+COMPARED = tuple(
+    dict.fromkeys(
+        [
+            *(f"areas/districts/{name}.h5" for name in SAMPLED),
+            *(f"validation/totals/{name}.h5" for name in SAMPLED),
+            *(f"validation/totals/{PARENTS[name]}.h5" for name in SAMPLED),
+            *(f"validation/totals/{area.area}.h5" for area in STATES),
+            "validation/totals/US.h5",
+        ]
+    )
+)
 
 # Files of a run that other configs or times have.
 MADE_HERE = ("history.jsonl", FILES["problem"], FILES["l0"], FILES["checkpoint"])
@@ -233,7 +251,7 @@ def _areas() -> Iterator[Job]:
             "area": f"areas/{area.folder}/{area.area}.h5",
             "parent": f"areas/{parent.folder}/{parent.area}.h5",
             "weights": f"weights/{scope}/weights.npy",
-            **{name: FILES[name] for name in ("matrix", "targets", "geography")},
+            **{name: FILES[name] for name in ("matrix", "targets", "population", "geography")},
         }
         made_from = {
             "weights": inputs["weights"],
@@ -246,7 +264,8 @@ def _areas() -> Iterator[Job]:
             write_area(area, given, new / path)
 
         def simulate(run, new, area=area, files=inputs):
-            given, totals = run / files["area"], new / files["totals"]
+            given = run / files["area"]
+            totals = new / f"validation/totals/{area.area}.h5"
             simulate_area(area, given, run / FILES["targets"], StandIn(), totals)
 
         def validate(run, new, area=area, files=inputs):
@@ -256,7 +275,7 @@ def _areas() -> Iterator[Job]:
         # One per scope; the others read the same files.
         if area.area in ("US", "NYC"):
             yield Job(f"write_area {area.area}", tuple(made_from.values()), write)
-        if area == parent:
+        if area == parent or area.area in SAMPLED:
             reads = (inputs["area"], FILES["targets"])
             yield Job(f"simulate_area {area.area}", reads, simulate)
         reads = tuple(dict.fromkeys(inputs.values()))
@@ -265,8 +284,31 @@ def _areas() -> Iterator[Job]:
 
 def _summarize(run: Path, new: Path) -> None:
     names = [f"{area.folder}/{area.area}" for area in AREAS]
-    tables = {name: run / table for name, table in zip(names, TABLES, strict=True)}
-    summarize_validation(tables, AREAS, run / FILES["targets"], new / FILES["validation"])
+    totals = run / "validation" / "totals"
+    files = Comparisons(
+        districts={
+            BY_NAME[name]: (
+                run / f"areas/districts/{name}.h5",
+                totals / f"{name}.h5",
+                totals / f"{PARENTS[name]}.h5",
+            )
+            for name in SAMPLED
+        },
+        nation=totals / "US.h5",
+        states={area: totals / f"{area.area}.h5" for area in STATES},
+        targets=run / FILES["targets"],
+    )
+    summarize_validation(
+        {name: run / table for name, table in zip(names, TABLES, strict=True)},
+        AREAS,
+        run / FILES["targets"],
+        files,
+        SummaryOutputs(
+            districts=new / FILES["districts"],
+            states=new / FILES["states"],
+            summary=new / FILES["validation"],
+        ),
+    )
 
 
 def _report(run: Path, new: Path) -> None:
@@ -276,6 +318,7 @@ def _report(run: Path, new: Path) -> None:
         inputs=ReportInputs(
             validations=[run / table for table in TABLES],
             validation=run / FILES["validation"],
+            states=run / FILES["states"],
             matrix=run / FILES["matrix_summary"],
         ),
         outputs=ReportOutputs(**{name: new / "page" / name for name in names}),
@@ -295,8 +338,12 @@ JOBS = [
     Job("assemble_matrix", (*_reads("plan", "targets"), *CHUNKS), _assemble),
     *_fits(),
     *_areas(),
-    Job("summarize_validation", (*TABLES, FILES["targets"]), _summarize),
-    Job("write_report", (*_SHOWN, *TABLES, *_reads("validation", "matrix_summary")), _report),
+    Job("summarize_validation", (*TABLES, *COMPARED, FILES["targets"]), _summarize),
+    Job(
+        "write_report",
+        (*_SHOWN, *TABLES, *_reads("validation", "states", "matrix_summary")),
+        _report,
+    ),
 ]
 
 

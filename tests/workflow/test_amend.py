@@ -35,7 +35,7 @@ WITHOUT_FITS = {
 AFTER_THE_LOCAL_FIT = WITHOUT_FITS | {
     "fit_weights": 1,
     "write_area": 5,
-    "simulate_area": 3,
+    "simulate_area": 5,
     "validate_area": 5,
 }
 AFTER_CHUNKS = WITHOUT_FITS | {"fit_weights": 2, "assemble_matrix": 1, "build_chunk": 3}

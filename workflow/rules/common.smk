@@ -106,9 +106,9 @@ CHUNKS = configuration.chunk_names(config)
 SCOPES = ("local", "national")
 L0_SCOPES = [scope for scope in SCOPES if config["weights"][scope]["method"] == "l0"]
 AREAS = {area.area: area for area in AREA_TABLE}
-# The areas whose files are put into the model; the others lie in one of them.
-SIMULATED = [area for area, parent in PARENTS.items() if area == parent]
 WANTED = [(area.folder, area.area) for area in wanted]
+# Districts lie in a file that is put into the model; of these the own file is, too.
+SAMPLED = configuration.sampled_districts(config, wanted)
 
 for hint in configuration.target_hints(sys.argv[1:], RUN_ID, AREA_TABLE, CHUNKS):
     warn(f"hint: {hint}")

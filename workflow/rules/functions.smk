@@ -56,13 +56,17 @@ def area_row(wildcards):
 
 def weights_of(wildcards):
     """The weights that an area's file is made with."""
-    scope = "national" if wildcards.level == "national" else "local"
-    return f"runs/{wildcards.run_id}/weights/{scope}/weights.npy"
+    return f"runs/{wildcards.run_id}/weights/{AREAS[wildcards.area].scope}/weights.npy"
 
 
 def fit_of(wildcards):
     """The report of the fit that an area's weights come from."""
     return weights_of(wildcards).replace("weights.npy", "fit.json")
+
+
+def own_file(wildcards):
+    """An area's dataset."""
+    return f"runs/{wildcards.run_id}/areas/{AREAS[wildcards.area].folder}/{wildcards.area}.h5"
 
 
 def parent_file(wildcards):

@@ -11,6 +11,7 @@ rule write_report:
         traces=expand("runs/{run_id}/weights/{scope}/trace.h5", scope=SCOPES, allow_missing=True),
         validations=[f"runs/{{run_id}}/validation/{level}/{area}.csv" for level, area in WANTED],
         validation="runs/{run_id}/validation/summary.json",
+        states="runs/{run_id}/validation/states.csv",
         matrix="runs/{run_id}/matrix/summary.json",
     output:
         errors=report(

@@ -3,7 +3,7 @@
 
 rule simulate_area:
     input:
-        area=parent_file,
+        area=own_file,
         targets="runs/{run_id}/targets/targets.parquet",
     output:
         totals="runs/{run_id}/validation/totals/{area}.h5",
@@ -11,8 +11,6 @@ rule simulate_area:
         "runs/{run_id}/logs/simulate_area/{area}.log",
     benchmark:
         "runs/{run_id}/benchmarks/simulate_area/{area}.tsv"
-    wildcard_constraints:
-        area="|".join(SIMULATED),
     conda:
         "../../envs/localcal.yaml"
     threads: 1
@@ -35,6 +33,7 @@ rule validate_area:
         matrix="runs/{run_id}/matrix/matrix.h5",
         weights=weights_of,
         targets="runs/{run_id}/targets/targets.parquet",
+        population="runs/{run_id}/population/population.h5",
         geography="runs/{run_id}/population/geography.h5",
     output:
         validation="runs/{run_id}/validation/{level}/{area}.csv",
@@ -58,8 +57,23 @@ rule validate_area:
 rule summarize_validation:
     input:
         validations=[f"runs/{{run_id}}/validation/{level}/{area}.csv" for level, area in WANTED],
+        sampled=[f"runs/{{run_id}}/areas/districts/{area}.h5" for area in SAMPLED],
+        own=[f"runs/{{run_id}}/validation/totals/{area}.h5" for area in SAMPLED],
+        parents=[f"runs/{{run_id}}/validation/totals/{PARENTS[area]}.h5" for area in SAMPLED],
+        nation=[
+            f"runs/{{run_id}}/validation/totals/{area}.h5"
+            for level, area in WANTED
+            if level == "national"
+        ],
+        states=[
+            f"runs/{{run_id}}/validation/totals/{area}.h5"
+            for level, area in WANTED
+            if level == "states"
+        ],
         targets="runs/{run_id}/targets/targets.parquet",
     output:
+        districts="runs/{run_id}/validation/districts.csv",
+        states="runs/{run_id}/validation/states.csv",
         summary="runs/{run_id}/validation/summary.json",
     log:
         "runs/{run_id}/logs/summarize_validation/summarize_validation.log",
@@ -73,6 +87,7 @@ rule summarize_validation:
         runtime=10,
     params:
         areas=[dataclasses.asdict(AREAS[area]) for level, area in WANTED],
+        sampled=SAMPLED,
         code=code_digest("summarize_validation"),
     script:
         "../../scripts/summarize_validation.py"

@@ -26,6 +26,7 @@ from snakemake_interface_storage_plugins.storage_provider import (
 )
 
 from snakemake_storage_plugin_modal.entry import Entry
+from snakemake_storage_plugin_modal.errors import VolumeError
 from snakemake_storage_plugin_modal.mounted import MountedVolume, mounted_folders
 from snakemake_storage_plugin_modal.remote import RemoteVolume
 
@@ -176,6 +177,15 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob):
         if cache.exists_in_storage[key]:
             cache.mtime[key] = Mtime(storage=await self.managed_mtime())
             cache.size[key] = await self.managed_size()
+
+    async def managed_exists(self) -> bool:
+        try:
+            return await super().managed_exists()
+        except WorkflowError as error:
+            if isinstance(error.__context__, VolumeError):
+                # Without the words around it: that there is no such volume is all there is to say.
+                raise error.__context__ from None
+            raise
 
     def cleanup(self) -> None:
         """Nothing but the local copy is left behind, which Snakemake removes itself."""

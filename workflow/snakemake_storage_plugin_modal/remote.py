@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_storage_plugin_modal.entry import Entry, is_temporary, temporary_name
+from snakemake_storage_plugin_modal.errors import VolumeError
 from snakemake_storage_plugin_modal.mounted import remove
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class RemoteVolume:
         """The result of action(volume).
 
         Raises:
-            WorkflowError: no token, no such volume, an error that lasted, or one that will last.
+            VolumeError: no token, no such volume, an error that lasted, or one that will last.
         """
         import modal
 
@@ -217,7 +218,7 @@ class RemoteVolume:
                 failures += 1
                 reason = f"{type(error).__name__}: {error}"
                 if time.monotonic() + pause > deadline:
-                    raise WorkflowError(
+                    raise VolumeError(
                         f"{what}: failed {failures} times in {self.patience:.0f} s, at last with "
                         f"{reason}. Run the same command again when Modal can be reached."
                     ) from None
@@ -225,12 +226,12 @@ class RemoteVolume:
                     f"{what} (failure {failures}), again in {pause:.0f} s: {reason}"
                 )
             except modal.exception.AuthError as error:
-                raise WorkflowError(
+                raise VolumeError(
                     "Modal needs a token: set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET, or run "
                     f"`modal token new`. ({_one_line(error)})"
                 ) from None
             except modal.exception.Error as error:
-                raise WorkflowError(f"{what}: {_one_line(error)}") from None
+                raise VolumeError(f"{what}: {_one_line(error)}") from None
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -248,12 +249,12 @@ class RemoteVolume:
             try:
                 volume.hydrate()
             except modal.exception.NotFoundError:
-                raise WorkflowError(
+                raise VolumeError(
                     f"There is no Modal volume {self.name!r} in {self._place()}: correct the name "
                     f"(modal://<volume>/<path>, --default-storage-prefix) or run {create}."
                 ) from None
             except modal.exception.InvalidError as error:
-                raise WorkflowError(
+                raise VolumeError(
                     f"Modal volume {self.name!r} cannot be used: {_one_line(error)} This plugin "
                     f"needs version 2; take another name and run {create}."
                 ) from None

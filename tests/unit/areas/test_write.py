@@ -109,6 +109,18 @@ def test_weights_of_another_length_are_refused(run, tmp_path):
         write_area(NATION, inputs, tmp_path / "US.h5")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+def test_weights_that_are_none_are_refused(run, tmp_path, value):
+    """Comparing them with 0 would drop some in silence and keep others."""
+    weights = np.load(run["weights"])
+    weights[3] = value
+    np.save(tmp_path / "weights.npy", weights)
+    inputs = area_inputs(run, weights=tmp_path / "weights.npy", fit=tmp_path / "fit.json")
+    inputs.fit.write_text(json.dumps({"digests": record(inputs.fitted())}))
+    with pytest.raises(InputError, match=r"weights\.npy: damaged, weight 3 is .*; remove it"):
+        write_area(NATION, inputs, tmp_path / "US.h5")
+
+
 def test_an_area_file_says_what_it_was_made_from(run, tmp_path):
     with h5py.File(written(run, tmp_path, CITY)) as file:
         assert file.attrs["weights"] == sha256_file(run["weights"])

@@ -18,7 +18,15 @@ def write(folder: Path, fit, simulated: pd.DataFrame) -> dict[str, Path]:
         tables[f"{level}/{area}"] = folder / level / f"{area}.csv"
         tables[f"{level}/{area}"].parent.mkdir()
         rows.to_csv(tables[f"{level}/{area}"], index=False)
-    summary = {"areas": 2, "rows": 3, "insane": ["CA/b"], "digests": record(tables)}
+    states = folder / "states.csv"
+    states.write_text(
+        "area,name,target_value,national_file,state_file,rel_difference\n"
+        "CA,households,,14.9,15.5,-0.0387\n"
+        "CA,persons,,39.0,40.0,-0.025\n"
+        "CA,state_6/snap,3.0,2.0,4.0,-0.5\n"
+    )
+    summary = {"areas": 2, "rows": 3, "insane": ["CA/b"], "simulated_districts": ["CA-12"]}
+    summary["digests"] = record(tables | {"states": states})
     write_json(folder / "validation.json", summary)
     (folder / "matrix.json").write_text('{"shape": [4, 4], "nnz": 9, "impossible": []}')
     names = ("errors.png", "sizes.png", "weights.png", "simulated.png", "families.csv")
@@ -29,6 +37,7 @@ def write(folder: Path, fit, simulated: pd.DataFrame) -> dict[str, Path]:
         ReportInputs(
             list(tables.values()),
             folder / "validation.json",
+            states,
             folder / "matrix.json",
         ),
         ReportOutputs(**outputs),
@@ -44,6 +53,7 @@ def test_pictures_tables_and_page_are_written_and_come_out_the_same_twice(tmp_pa
         assert path.read_bytes() == second[name].read_bytes(), name
     page = first["index"].read_text()
     assert page.count("data:image/png;base64,") == 4
+    assert "CA-12" in page and "state_6/snap" in page
     assert "1 totals beyond what is possible" in page
     for line in fit.report["findings"]:
         assert html.escape(line) in page

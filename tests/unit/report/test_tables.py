@@ -1,9 +1,10 @@
 """The report's tables."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from localcal.report.tables import errors_by_area, families, worst_targets
+from localcal.report.tables import errors_by_area, families, fits_of_states, worst_targets
 
 
 def test_the_worst_are_the_fitted_targets_missed_most(fit, tmp_path):
@@ -29,3 +30,21 @@ def test_errors_are_summed_up_by_area(simulated):
     assert table.loc["CA", "largest_abs_rel_error"] == pytest.approx(0.25)
     assert list(table["targets"]) == [2, 0]
     assert list(table["insane"]) == [1, 0]
+
+
+def test_a_state_in_the_national_file_and_in_its_own_stand_in_one_row():
+    states = pd.DataFrame(
+        {
+            "area": "CA",
+            "name": ["households", "persons", "snap", "agi", "none"],
+            "target_value": [np.nan, np.nan, 3.0, 8.0, 0.0],
+            "national_file": [14.9, 39.0, 2.0, 9.0, 0.0],
+            "state_file": [15.5, 40.0, 4.0, 10.0, 0.0],
+            "rel_difference": [-0.0387, -0.025, -0.5, -0.1, np.nan],
+        }
+    )
+    (row,) = fits_of_states(states).to_dict("records")
+    assert (row["households, national file"], row["households, state file"]) == (14.9, 15.5)
+    assert (row["persons, national file"], row["persons, state file"]) == (39.0, 40.0)
+    assert (row["targets"], row["median difference"]) == (2, pytest.approx(0.3))
+    assert (row["differs most"], row["target"]) == ("snap", 3.0)

@@ -1,12 +1,12 @@
 """Which targets are about an area, and the file of their totals."""
 
-import numpy as np
+import pandas as pd
 import pytest
 
 from localcal.errors import InputError
 from localcal.files.origins import record
 from localcal.targets.table import read_targets
-from localcal.validation.totals import read_totals, rows_of_area, write_totals
+from localcal.validation.totals import Totals, read_totals, rows_of_area, write_totals
 from tests.areas_case import ALABAMA, CITY, FIRST, NATION
 
 
@@ -28,8 +28,15 @@ def test_totals_come_back_by_row_and_only_with_what_they_were_made_from(tmp_path
     for name, path in inputs.items():
         path.write_text(name)
     path = tmp_path / "totals.h5"
-    write_totals(path, np.array([4, 2]), np.array([1.5, -3.0]), record(inputs))
-    assert read_totals(path, inputs).to_dict() == {4: 1.5, 2: -3.0}
+    inside = pd.Series([7.0], index=pd.MultiIndex.from_tuples([(4, 101)]))
+    sizes = pd.Series([2.0, 3.0], index=[1, 6])
+    totals = Totals(pd.Series([1.5, -3.0], index=[4, 2]), inside, sizes, 2 * sizes)
+    write_totals(path, totals, record(inputs))
+    again = read_totals(path, inputs)
+    assert again.of_row.to_dict() == {4: 1.5, 2: -3.0}
+    assert again.inside.to_dict() == {(4, 101): 7.0}
+    assert again.households.to_dict() == {1: 2.0, 6: 3.0}
+    assert again.persons.to_dict() == {1: 4.0, 6: 6.0}
     inputs["area"].write_text("another")
     with pytest.raises(InputError, match=r"totals\.h5.*AL\.h5"):
         read_totals(path, inputs)

@@ -16,7 +16,7 @@ import numpy as np
 from localcal.clones.frozen import read_frozen
 from localcal.clones.locate import locate
 from localcal.errors import REMAKE, InputError
-from localcal.files.arrays import read_array
+from localcal.files.arrays import read_array, read_weights
 from localcal.files.atomic import require_space
 from localcal.files.documents import read_json
 from localcal.files.hdf5 import create_h5, open_h5
@@ -29,6 +29,19 @@ from localcal.population.dataset import entity_of_id, id_columns, read_populatio
 from localcal.population.population import ENTITIES, Population
 
 logger = logging.getLogger(__name__)
+
+# What a file says of the fit its weights come from.
+OF_TWO_FITS = {
+    "national": (
+        "Weights of the national fit (weights/national/fit.json). Files of states, districts and "
+        "cities have those of the local fit, so what they say of a state differs: see "
+        "validation/states.csv."
+    ),
+    "local": (
+        "Weights of the local fit (weights/local/fit.json). The national file has those of the "
+        "national fit, so what it says of a state differs: see validation/states.csv."
+    ),
+}
 
 # Columns looked at at a time: some 50 MB of clones with 150 variables.
 BLOCK_COLUMNS = 20_000
@@ -75,6 +88,7 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     stored = dict.fromkeys(ENTITIES, 0)
     with create_h5(path) as file:
         file.attrs.update(digests | {"level": area.folder, "area": area.area})
+        file.attrs.update({"weights_scope": area.scope, "weights_note": OF_TWO_FITS[area.scope]})
         for start, stop, counts in blocks:
             if counts["household"] == 0:
                 continue
@@ -127,7 +141,7 @@ def _count_blocks(
     area: Area, population: Population, inputs: AreaInputs
 ) -> Iterator[tuple[int, int, dict[str, int]]]:
     """Yield ranges of columns with the number of the area's units in each, by entity."""
-    n_columns = read_array(inputs.weights, "<f4", mmap_mode="r").size
+    n_columns = read_weights(inputs.weights, mmap_mode="r").size
     with open_h5(inputs.geography) as file:
         if file["household"].shape[0] != n_columns:
             raise InputError(

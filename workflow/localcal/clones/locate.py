@@ -46,7 +46,7 @@ def locate(
         InputError: the run has more clones of persons than there are ids.
     """
     clones = clone_households(population, places.household, dict.fromkeys(ENTITIES, 1))
-    clones = replace(clones, ids=_ids_of_columns(population, places))
+    clones = replace(clones, ids=ids_of_columns(population, places))
     clones = clones.with_values("household", _place_values(places))
     clones = clones.with_values("household", {"household_weight": weight.astype(np.float32)})
     household_id = population.ids["household"][places.household]
@@ -60,7 +60,7 @@ def locate(
     return clones
 
 
-def _ids_of_columns(population: Population, places: Geography) -> dict[str, np.ndarray]:
+def ids_of_columns(population: Population, places: Geography) -> dict[str, np.ndarray]:
     """Return the ids of the clones' units, which count through all columns of the run from 1."""
     persons = population.count(PERSON) * places.n_clones
     if persons > LARGEST_ID:

@@ -41,3 +41,29 @@ def read_array(path: str | Path, dtype: str, mmap_mode: Literal["r"] | None = No
     if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype != np.dtype(dtype):
         raise InputError(f"{path}: damaged, not a list of {dtype} numbers; {REMAKE}")
     return array
+
+
+def read_weights(path: str | Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    """Read a fit's weights.npy, (columns,) float32.
+
+    Raises:
+        InputError: the file is missing or damaged, or a weight is no number of households.
+    """
+    weights = read_array(path, "<f4", mmap_mode)
+    refuse_bad_weights(path, weights)
+    return weights
+
+
+def refuse_bad_weights(path: str | Path, weights: np.ndarray) -> None:
+    """Refuse weights that are NaN, infinite or negative; comparisons would just drop them.
+
+    Raises:
+        InputError: names the first of them.
+    """
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            f"{path}: damaged, weight {row} is {weights[row]} ({np.count_nonzero(wrong)} of "
+            f"{wrong.size} are no numbers of households); {REMAKE}"
+        )

@@ -40,6 +40,11 @@ class Area:
         """Return the folder that the files of its level lie in."""
         return FOLDERS[self.level]
 
+    @property
+    def scope(self) -> str:
+        """Return the fit that its weights come from."""
+        return "national" if self.level == "nation" else "local"
+
 
 def read_areas(path: str | Path) -> list[Area]:
     """Read the table of areas, tab-separated, in its order.

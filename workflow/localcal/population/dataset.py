@@ -4,7 +4,7 @@ The layout is `/{variable}/{period}`, one array per variable in the order of its
 files that localcal writes every entity is sorted by household; in given ones it need not be.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import h5py
@@ -55,18 +55,20 @@ def write_population(path: str | Path, population: Population) -> None:
                 file[name].attrs["entity"] = population.entity[name]
 
 
-def read_population(path: str | Path) -> Population:
+def read_population(path: str | Path, only: Collection[str] | None = None) -> Population:
     """Read a population that localcal wrote.
+
+    Args:
+        path: the file.
+        only: the variables to read besides ids; all if left out. Those it lacks are left out.
 
     Raises:
         InputError: the file is missing, truncated or not written by localcal.
     """
     with open_h5(path) as file:
-        arrays, period = _read_arrays(Path(path), file, REMAKE)
+        arrays, period = _read_arrays(Path(path), file, REMAKE, only)
         entity = {
-            name: str(group.attrs["entity"])
-            for name, group in file.items()
-            if "entity" in group.attrs
+            name: str(file[name].attrs["entity"]) for name in arrays if "entity" in file[name].attrs
         }
     unknown = arrays.keys() - entity.keys() - id_names()
     unknown |= {name for name, of in entity.items() if of not in ENTITIES}
@@ -95,10 +97,14 @@ def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], int]:
         return _read_arrays(Path(path), file, remedy)
 
 
-def _read_arrays(path: Path, file: h5py.File, remedy: str) -> tuple[dict[str, np.ndarray], int]:
+def _read_arrays(
+    path: Path, file: h5py.File, remedy: str, only: Collection[str] | None = None
+) -> tuple[dict[str, np.ndarray], int]:
     arrays: dict[str, np.ndarray] = {}
     periods: dict[str, str] = {}
-    for name, group in file.items():
+    chosen = file.keys() if only is None else (id_names() | set(only)) & file.keys()
+    for name in sorted(chosen):
+        group = file[name]
         if not isinstance(group, h5py.Group) or len(group) == 0:
             raise InputError(
                 f"{path}: '{name}' is not a group of periods; the layout has to be "

@@ -19,9 +19,10 @@ from localcal.files.origins import refuse_other_files
 from localcal.files.table import read_table
 from localcal.report.figures import draw_errors, draw_simulated, draw_sizes, draw_weights, png
 from localcal.report.fits import Fit
-from localcal.report.tables import errors_by_area, families, worst_targets
+from localcal.report.tables import errors_by_area, families, fits_of_states, worst_targets
 
 # Columns of the areas' tables.
+BESIDE = ("area", "name", "target_value", "national_file", "state_file", "rel_difference")
 SHOWN = ("level", "area", "target_value", "simulated", "rel_error", "sane")
 
 _PAGE = """<!doctype html>
@@ -44,6 +45,8 @@ class ReportInputs:
     """The areas' tables."""
     validation: Path
     """Their summary."""
+    states: Path
+    """The national file and the states' beside each other."""
     matrix: Path
     """The matrix's summary."""
 
@@ -78,8 +81,11 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
     """
     matplotlib.use("Agg")
     matrix = read_json(inputs.matrix, ("shape", "nnz", "impossible"))
-    validation = read_json(inputs.validation, ("areas", "rows", "insane", "digests"))
+    validation = read_json(
+        inputs.validation, ("areas", "rows", "insane", "digests", "simulated_districts")
+    )
     summed_up = {f"{path.parent.name}/{path.stem}": path for path in inputs.validations}
+    summed_up["states"] = inputs.states
     refuse_other_files(inputs.validation, validation["digests"], summed_up)
     simulated = pd.concat(
         [read_table(path, SHOWN, ["level", "area"]) for path in inputs.validations],
@@ -97,7 +103,8 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
         "worst": worst_targets(fits),
         "areas": errors_by_area(simulated),
     }
-    page = _page(fits, matrix, validation, images, tables)
+    states = fits_of_states(read_table(inputs.states, BESIDE, ["area"]))
+    page = _page(fits, matrix, validation, images, tables | {"states": states})
     for name, image in images.items():
         with atomic_path(getattr(outputs, name)) as part:
             part.write_bytes(image)
@@ -134,10 +141,25 @@ def _page(
         "<h2>Validation</h2>",
         f"<p>{validation['areas']:,} areas, {validation['rows']:,} pairs of area and target, "
         f"{len(validation['insane'])} totals beyond what is possible.</p>",
+        _sampled(validation["simulated_districts"]),
         _image("simulated", images),
         _table(tables["areas"]),
+        "<h3>States in the national file and in their own</h3>",
+        "<p>The national file has the weights of the national fit, every other file those of the "
+        "local one; nothing makes them agree on a state. Which to use: the national file for the "
+        "nation, a state's for the state.</p>",
+        _table(tables["states"]),
     ]
     return _PAGE.format(title="Fit and validation", body="\n".join(parts))
+
+
+def _sampled(names: Sequence[str]) -> str:
+    if not names:
+        return "<p>No district's own file was simulated (validation.simulated_districts).</p>"
+    return (
+        f"<p>By itself, each of these districts' files comes to what its state's does: "
+        f"{html.escape(', '.join(names))}.</p>"
+    )
 
 
 def _fit_row(fit: Fit) -> dict[str, object]:

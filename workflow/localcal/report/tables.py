@@ -40,3 +40,23 @@ def errors_by_area(simulated: pd.DataFrame) -> pd.DataFrame:
         largest_abs_rel_error=("size", "max"),
         insane=("insane", "sum"),
     ).reset_index()
+
+
+def fits_of_states(states: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per state: what the national file and the state's own say of it."""
+    rows = []
+    for area, table in states.groupby("area", sort=False):
+        row: dict[str, object] = {"state": area}
+        for size in ("households", "persons"):
+            found = table[table["name"] == size].iloc[0]
+            row |= {f"{size}, national file": found["national_file"]}
+            row |= {f"{size}, state file": found["state_file"]}
+        of_targets = table.iloc[2:].dropna(subset=["rel_difference"])
+        apart = of_targets["rel_difference"].abs()
+        row |= {"targets": len(of_targets), "median difference": apart.median()}
+        if len(of_targets):
+            worst = of_targets.iloc[int(apart.to_numpy().argmax())]
+            row |= {"differs most": worst["name"], "national file": worst["national_file"]}
+            row |= {"state file": worst["state_file"], "target": worst["target_value"]}
+        rows.append(row)
+    return pd.DataFrame(rows)

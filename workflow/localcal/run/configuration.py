@@ -3,6 +3,7 @@
 Read while Snakemake parses the workflow, so nothing heavy is imported here.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,19 @@ def parents(areas: Sequence[Area]) -> dict[str, str]:
     if orphans:
         raise InputError(f"areas.path: district {orphans[0]} lies in a state the table lacks")
     return {a.area: states[a.state] if a.level == "district" else a.area for a in areas}
+
+
+def sampled_districts(config: Mapping[str, Any], wanted: Sequence[Area]) -> list[str]:
+    """Return the wanted districts that are simulated by themselves, drawn by the run's seed.
+
+    One more district among the wanted ones exchanges at most one of the sample.
+    """
+    names = [area.area for area in wanted if area.level == "district"]
+    drawn = sorted(
+        names,
+        key=lambda name: hashlib.sha256(f"{config['seed']}/{name}".encode()).hexdigest(),
+    )
+    return sorted(drawn[: config["validation"]["simulated_districts"]])
 
 
 def target_hints(

@@ -168,6 +168,14 @@ class Areas(Section):
     """`all` or a list of cities: NYC."""
 
 
+class Validation(Section):
+    """What the written files come to in the model."""
+
+    simulated_districts: Annotated[int, Field(ge=0)] = 3
+    """Districts, drawn by the seed from those in `areas.districts`, whose own files are simulated
+    too and compared with what their states' simulations say of them."""
+
+
 class Config(Section):
     """Everything that describes a run."""
 
@@ -188,6 +196,7 @@ class Config(Section):
     matrix: Matrix = Field(default_factory=Matrix)
     weights: Weights = Field(default_factory=Weights)
     areas: Areas = Field(default_factory=Areas)
+    validation: Validation = Field(default_factory=Validation)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

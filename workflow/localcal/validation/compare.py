@@ -2,11 +2,10 @@
 
 A light comparison per area sets the totals of its simulation (`localcal.validation.totals`) against
 the official targets and against matrix x weights, with which they have to agree to float precision.
-A district's file is compared record by record with its state's.
+Ids, places and weights of every file are compared with its columns (`localcal.validation.records`),
+and a district's file record by record with its state's.
 """
 
-import json
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,19 +13,17 @@ import numpy as np
 import pandas as pd
 
 from localcal.errors import REMAKE, InputError
-from localcal.files.arrays import read_array
-from localcal.files.atomic import atomic_path, write_json
+from localcal.files.arrays import read_weights
+from localcal.files.atomic import atomic_path
 from localcal.files.csr import CsrFile, open_csr
-from localcal.files.origins import record, refuse_other_files
-from localcal.files.table import read_table
+from localcal.files.origins import refuse_other_files
 from localcal.geography.areas import Area
-from localcal.geography.geography import columns_in_area, read_geography
+from localcal.geography.geography import columns_in_area, read_geography, take_columns
 from localcal.population.dataset import read_population
 from localcal.population.population import ENTITIES, GROUPS, Population
 from localcal.targets.table import read_targets
+from localcal.validation.records import RecordInputs, compare_with_run
 from localcal.validation.totals import read_totals, rows_of_area
-
-logger = logging.getLogger(__name__)
 
 # Matrix entries and household weights are float32, so a total is good to about one part in 10^7
 # of the absolute contributions it sums.
@@ -56,9 +53,6 @@ COLUMNS = [
     "sane",
 ]
 
-# Those that the summary is made from.
-SUMMARIZED = ("level", "area", "name", "rel_error", "sane")
-
 
 @dataclass(frozen=True)
 class ValidationInputs:
@@ -73,6 +67,7 @@ class ValidationInputs:
     matrix: Path
     weights: Path
     targets: Path
+    population: Path
     geography: Path
 
 
@@ -85,31 +80,37 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
         path: the table to write.
 
     Raises:
-        InputError: simulated and matrix totals disagree, a total is missing, or a district's
-            records are not its state's.
+        InputError: simulated and matrix totals disagree, a total is missing, a record is not its
+            column's, or a district's records are not its state's.
     """
     targets = read_targets(inputs.targets)
     rows = rows_of_area(area, targets)
     simulated = _simulated(inputs, rows)
-    if area.level == "district":
-        compare_records(area, inputs.area, inputs.parent)
     matrix = open_csr(inputs.matrix)
-    sources = {"targets": inputs.targets}
-    if area.level == "city":
-        # The only ones for which places are looked at, and read as a whole to be told apart.
-        sources["geography"] = inputs.geography
-    refuse_other_files(inputs.matrix, matrix.attributes, sources)
-    weight = read_array(inputs.weights, "<f4")
+    refuse_other_files(inputs.matrix, matrix.attributes, {"targets": inputs.targets})
+    weight = read_weights(inputs.weights)
     if weight.size != matrix.shape[1]:
         raise InputError(
             f"{inputs.weights}: has {weight.size} weights, the matrix "
             f"{matrix.shape[1]} columns; {REMAKE}"
         )
+    places = read_geography(inputs.geography)
+    if len(places) != weight.size:
+        raise InputError(
+            f"{inputs.geography}: has {len(places)} columns, the matrix {weight.size}; {REMAKE}"
+        )
+    is_inside = columns_in_area(area, places)
+    # Against what the places say, so that nobody need take the digest of all of them per area.
+    active = np.flatnonzero(is_inside & (weight > 0))
+    followed = RecordInputs(inputs.population, inputs.geography, inputs.weights)
+    compare_with_run(inputs.area, followed, take_columns(places, active), weight[active])
+    if area.level == "district":
+        compare_records(area, inputs.area, inputs.parent)
     if area.level == "city":
-        places = read_geography(inputs.geography)
-        weight = np.where(columns_in_area(area, places), weight, 0).astype(weight.dtype)
+        weight = np.where(is_inside, weight, 0).astype(weight.dtype)
     estimate, mass = weighted_rows(matrix, rows, weight)
-    off = np.abs(simulated - estimate) > FLOAT_PRECISION * np.maximum(mass, 1.0)
+    # A NaN is off, too.
+    off = ~(np.abs(simulated - estimate) <= FLOAT_PRECISION * np.maximum(mass, 1.0))
     if off.any():
         first = int(np.flatnonzero(off)[0])
         raise InputError(
@@ -124,7 +125,7 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
 
 
 def _simulated(inputs: ValidationInputs, rows: np.ndarray) -> np.ndarray:
-    totals = read_totals(inputs.totals, {"area": inputs.parent, "targets": inputs.targets})
+    totals = read_totals(inputs.totals, {"area": inputs.parent, "targets": inputs.targets}).of_row
     missing = np.setdiff1d(rows, totals.index)
     if missing.size:
         raise InputError(f"{inputs.totals}: lacks {missing.size} of {rows.size} targets; {REMAKE}")
@@ -214,63 +215,3 @@ def _same_links(
     renumbered = np.cumsum(keep[group]) - 1
     links = renumbered[state.membership[group][keep["person"]]]
     return np.array_equal(links, district.membership[group])
-
-
-def summarize_validation(
-    table_paths: dict[str, Path], areas: list[Area], targets_path: Path, path: Path
-) -> None:
-    """Write errors by level over all areas.
-
-    Args:
-        table_paths: "{folder}/{area}" to the area's table.
-        areas: every area of the run.
-        targets_path: the targets.
-        path: the summary to write.
-
-    Raises:
-        InputError: a table has another number of rows than its area has targets.
-    """
-    targets = read_targets(targets_path)
-    tables = []
-    for area in areas:
-        name = f"{area.folder}/{area.area}"
-        table = read_table(table_paths[name], SUMMARIZED, texts=["level", "area", "name"])
-        expected = rows_of_area(area, targets).size
-        if len(table) != expected:
-            raise InputError(
-                f"{table_paths[name]}: has {len(table)} rows for {expected} targets; remove it "
-                "and run the same command again"
-            )
-        tables.append(table)
-    everything = pd.concat(tables, ignore_index=True)
-    summary = {
-        "areas": len(areas),
-        "rows": len(everything),
-        "digests": record(table_paths),
-        "insane": everything.loc[~everything["sane"], ["area", "name"]]
-        .agg("/".join, axis=1)
-        .tolist()
-        if not everything["sane"].all()
-        else [],
-        "levels": {
-            level: _level_summary(table) for level, table in everything.groupby("level", sort=True)
-        },
-    }
-    write_json(path, json.loads(json.dumps(summary)))
-    logger.info("%d areas, %d rows", len(areas), len(everything))
-
-
-def _level_summary(table: pd.DataFrame) -> dict[str, object]:
-    error = table["rel_error"].dropna()
-    summary: dict[str, object] = {"rows": len(table), "with_target": len(error)}
-    if len(error):
-        size = error.abs()
-        by_area = size.groupby(table["area"]).median().sort_values(ascending=False)
-        summary |= {
-            "median_abs_rel_error": float(size.median()),
-            "p90_abs_rel_error": float(size.quantile(0.9)),
-            "largest_abs_rel_error": float(size.max()),
-            "mean_rel_error": float(error.mean()),
-            "worst_areas": [{"area": str(a), "median": float(e)} for a, e in by_area[:5].items()],
-        }
-    return summary

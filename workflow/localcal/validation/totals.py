@@ -1,6 +1,7 @@
 """The totals of an area's file and of the areas inside it: which there are, and their file."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,17 +24,37 @@ def rows_of_area(area: Area, targets: pd.DataFrame) -> np.ndarray:
     return np.flatnonzero((level == area.level) & (place == area.code))
 
 
-def write_totals(
-    path: Path, rows: np.ndarray, totals: np.ndarray, origins: Mapping[str, str]
-) -> None:
-    """Write totals by the target's row, (n,) int64 and float64, with what they were made from."""
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """What an area's file comes to in the model."""
+
+    of_row: pd.Series
+    """By the target's row: the total of the area, or of the district inside a state's file that
+    the target is about."""
+    inside: pd.Series
+    """By (row, place): what the targets of a state come to in the national file's part of it, and
+    in each district of the state's own; place is the code of the state or the district."""
+    households: pd.Series
+    persons: pd.Series
+    """By state: how many households and persons of it the file stands for."""
+
+
+def write_totals(path: Path, totals: Totals, origins: Mapping[str, str]) -> None:
+    """Write totals with what they were made from."""
     with create_h5(path) as file:
         file.attrs.update(origins)
-        file.create_dataset("row", data=rows.astype(np.int64))
-        file.create_dataset("total", data=totals)
+        file.create_dataset("row", data=totals.of_row.index.to_numpy(np.int64))
+        file.create_dataset("total", data=totals.of_row.to_numpy(np.float64))
+        pairs = totals.inside.index.to_frame(index=False).to_numpy(np.int64).reshape(-1, 2)
+        file.create_dataset("inside/row", data=pairs[:, 0])
+        file.create_dataset("inside/place", data=pairs[:, 1])
+        file.create_dataset("inside/total", data=totals.inside.to_numpy(np.float64))
+        file.create_dataset("size/state", data=totals.households.index.to_numpy(np.int64))
+        file.create_dataset("size/households", data=totals.households.to_numpy(np.float64))
+        file.create_dataset("size/persons", data=totals.persons.to_numpy(np.float64))
 
 
-def read_totals(path: Path, inputs: Mapping[str, Path]) -> pd.Series:
+def read_totals(path: Path, inputs: Mapping[str, Path]) -> Totals:
     """Read what `write_totals` wrote.
 
     Raises:
@@ -41,6 +62,13 @@ def read_totals(path: Path, inputs: Mapping[str, Path]) -> pd.Series:
     """
     with open_h5(path) as file:
         recorded = dict(file.attrs)
-        totals = pd.Series(file["total"][:], index=file["row"][:])
+        pairs = pd.MultiIndex.from_arrays([file["inside/row"][:], file["inside/place"][:]])
+        states = file["size/state"][:]
+        totals = Totals(
+            of_row=pd.Series(file["total"][:], index=file["row"][:]),
+            inside=pd.Series(file["inside/total"][:], index=pairs),
+            households=pd.Series(file["size/households"][:], index=states),
+            persons=pd.Series(file["size/persons"][:], index=states),
+        )
     refuse_other_files(path, recorded, inputs)
     return totals
