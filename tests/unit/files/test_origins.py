@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from localcal.errors import InputError
-from localcal.files.origins import record, refuse_other, refuse_other_files
+from localcal.files.origins import compared, record, refuse_other, refuse_other_files
 
 
 @pytest.fixture
@@ -50,3 +50,12 @@ def test_product_and_changed_file_are_both_named_since_either_may_be_wrong(input
     message = f"product.h5: made from another .*; remove whichever of it and {inputs['geography']} "
     with pytest.raises(InputError, match=message):
         refuse_other_files("product.h5", recorded, inputs)
+
+
+def test_what_was_compared_already_is_not_read_again(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("a")
+    digest = record({"a": path})
+    with compared({str(path): "as it was"}):
+        assert record({"a": path}) == {"a": "as it was"}
+    assert record({"a": path}) == digest

@@ -108,7 +108,7 @@ def refuse_changed_inputs(paths: Iterable[str], run: str) -> dict[str, str]:
         run: the run's folder, such as runs/demo.
 
     Returns:
-        The SHA-256 of each file that has a record, by its path below the run's folder.
+        The SHA-256 of each file that has a record, by path.
 
     Raises:
         InputError: a file or a record is damaged.
@@ -119,7 +119,7 @@ def refuse_changed_inputs(paths: Iterable[str], run: str) -> dict[str, str]:
         if (record := record_path(path, run)) in given:
             made = read_made(record)
             refuse_changed(path, made)
-            digests[made.file] = made.sha256
+            digests[path] = made.sha256
     return digests
 
 
@@ -142,7 +142,7 @@ def record_outputs(
                 file=path.rpartition(f"{run}/")[2],
                 rule=rule,
                 params=params,
-                inputs=dict(inputs),
+                inputs={name.rpartition(f"{run}/")[2]: digest for name, digest in inputs.items()},
                 sha256=sha256_file(path),
                 size=Path(path).stat().st_size,
             )

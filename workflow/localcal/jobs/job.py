@@ -14,6 +14,7 @@ from typing import Any, NoReturn, Protocol
 from localcal.errors import InputError, without_secrets
 from localcal.files.limits import limit_of
 from localcal.files.made import record_outputs, refuse_changed_inputs
+from localcal.files.origins import compared
 from localcal.jobs.processes import die_with_parent, is_alive
 
 logger = logging.getLogger(__name__)
@@ -82,7 +83,8 @@ def job(task: Task) -> Iterator[None]:
     run = f"runs/{task.wildcards.run_id}"
     with logged(task.log[0]):
         inputs = refuse_changed_inputs(task.input, run)
-        yield
+        with compared(inputs):
+            yield
         record_outputs(task.output, run, task.rule, dict(task.params.items()), inputs)
 
 

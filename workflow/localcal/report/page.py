@@ -103,7 +103,7 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
         "worst": worst_targets(fits),
         "areas": errors_by_area(simulated),
     }
-    states = fits_of_states(read_table(inputs.states, BESIDE, ["area"]))
+    states = fits_of_states(read_table(inputs.states, BESIDE, ["area", "name"]))
     page = _page(fits, matrix, validation, images, tables | {"states": states})
     for name, image in images.items():
         with atomic_path(getattr(outputs, name)) as part:
