@@ -8,6 +8,7 @@ import pytest
 
 import localcal.areas.write
 from localcal.areas.write import write_area
+from localcal.clones.frozen import read_frozen
 from localcal.errors import InputError
 from localcal.files.atomic import sha256_file
 from localcal.files.origins import record
@@ -41,6 +42,25 @@ def test_a_person_has_the_same_id_in_every_file(run, tmp_path):
     places, weights = read_geography(run["geography"]), np.load(run["weights"])
     active = np.flatnonzero((places.state == 1) & (weights > 0))
     assert np.array_equal(state.ids["household"], active + 1)
+
+
+def test_a_file_says_for_ten_more_years_what_the_model_would_make_up(run, tmp_path):
+    frozen = read_frozen(run["frozen"]).later["medicaid_denominator"]
+    years = range(2025, 2035)
+    assert list(frozen) == list(years)
+    with h5py.File(written(run, tmp_path, NATION)) as file:
+        household = np.searchsorted(file["household_id/2024"][:], file["person_household_id/2024"])
+        state = file["state_fips/2024"][:][household]
+        for year in years:
+            ids = file[f"person_id/{year}"]
+            assert np.array_equal(ids[:], file["person_id/2024"][:])
+            # Without taking their room again.
+            assert ids.id.get_offset() == file["person_id/2024"].id.get_offset()
+            assert np.array_equal(file[f"medicaid_denominator/{year}"][:], frozen[year][state])
+        more = {name for name, group in file.items() if len(group) > 1}
+    assert more == {"person_id", "medicaid_denominator"}
+    # Reading is about the file's own year.
+    assert read_population(tmp_path / "US.h5").period == 2024
 
 
 def test_the_block_size_of_the_writer_does_not_show(run, tmp_path, monkeypatch):

@@ -238,7 +238,7 @@ class CommonValues(NamedTuple):
 
 
 class _Run:
-    """A simulation of policyengine-us for one year."""
+    """A simulation of policyengine-us, given the values of one year."""
 
     def __init__(self, engine: PolicyEngineUS, simulation: ModelSimulation, period: int) -> None:
         self._engine = engine
@@ -250,8 +250,12 @@ class _Run:
         assert self._open is not None, "closed"
         return self._open
 
-    def calculate(self, variable: str) -> np.ndarray:
+    def calculate(self, variable: str, year: int | None = None) -> np.ndarray:
         """Return a variable's values, one per unit of its entity; enums as their names.
+
+        Args:
+            variable: its name.
+            year: the population's if none is given, else a later one.
 
         Raises:
             InputError: the model does not have the variable, cannot calculate it from what it was
@@ -264,7 +268,7 @@ class _Run:
         label = f"policyengine-us {self._engine.version}: '{variable}'"
         try:
             with np.errstate(all="ignore"), self._engine.pins.kept():
-                values = self._calculate(variable)
+                values = self._calculate(variable, str(year) if year else self._period)
         except ValueError as error:
             raise CalculationError(f"{label} cannot be calculated: {one_line(error)}") from error
         if known.kind in ("text", "enum"):
@@ -281,7 +285,7 @@ class _Run:
         """Return the position of a unit's household, -1 if it is not known."""
         return -1
 
-    def _calculate(self, variable: str) -> np.ndarray:
+    def _calculate(self, variable: str, period: str) -> np.ndarray:
         raise NotImplementedError
 
     def close(self) -> None:
@@ -297,8 +301,8 @@ class FileRun(_Run):
     def __init__(self, engine: PolicyEngineUS, path: Path, period: int) -> None:
         super().__init__(engine, engine._microsimulation(dataset=str(path)), period)
 
-    def _calculate(self, variable: str) -> np.ndarray:
-        return np.asarray(self._simulation.calculate(variable, self._period, use_weights=False))
+    def _calculate(self, variable: str, period: str) -> np.ndarray:
+        return np.asarray(self._simulation.calculate(variable, period, use_weights=False))
 
 
 class PopulationRun(_Run):
@@ -328,9 +332,9 @@ class PopulationRun(_Run):
     def _household(self, entity: str, unit: int) -> int:
         return int(self._population.household_of[entity][unit])
 
-    def _calculate(self, variable: str) -> np.ndarray:
+    def _calculate(self, variable: str, period: str) -> np.ndarray:
         self._asked.add(variable)
-        return np.asarray(self._simulation.calculate(variable, self._period, decode_enums=True))
+        return np.asarray(self._simulation.calculate(variable, period, decode_enums=True))
 
     def share(self, changed: Collection[str], neutralized: Collection[str]) -> CommonValues:
         """Return every value that does not depend on the inputs in `changed`.

@@ -88,10 +88,16 @@ class Common(Protocol):
 
 
 class Simulation(Protocol):
-    """One population in the model, for one year."""
+    """One population in the model, which has the values of one year."""
 
-    def calculate(self, variable: str) -> np.ndarray:
-        """Return a variable's values, one per unit of its entity; enums as their names."""
+    def calculate(self, variable: str, year: int | None = None) -> np.ndarray:
+        """Return a variable's values, one per unit of its entity; enums as their names.
+
+        Args:
+            variable: its name.
+            year: the population's if none is given; else a later one, into which the model takes
+                over what it was given.
+        """
 
     def neutralize(self, variable: str) -> "Simulation":
         """Return the same population where `variable` keeps its default value for everybody."""
