@@ -116,6 +116,9 @@ class StandIn:
     def looks_at_ids(self) -> dict[str, str]:
         return {"person_id": "holds", "is_out_of_work": "reads"}
 
+    def looks_at_positions(self) -> dict[str, str]:
+        return {}
+
     def dependencies(self, variable: str) -> frozenset[str]:
         return frozenset(DEPENDENCIES.get(variable, {variable}))
 

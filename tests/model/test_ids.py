@@ -1,6 +1,7 @@
 """Formulas that look at ids: the same in a chunk, a part, a file and a user's own simulation."""
 
 import contextlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -129,6 +130,18 @@ def test_a_file_in_its_user_s_simulation_comes_to_matrix_times_weights(
     targets = targets_for(places, MEASURES)
     row = targets.index[targets["name"] == "nation_US/snap/0"]
     assert snap == pytest.approx((whole[row][:, columns] @ weight).item(), rel=1e-6)
+
+
+def test_everything_that_looks_at_positions_has_been_judged(engine, monkeypatch):
+    """A release that brings more is refused by name."""
+    assert engine.looks_at_positions() == {}
+    scope = {"np": np}
+    source = "def formula(person, period, parameters):\n    return np.arange(person.count)"
+    exec(compile(source, "/site-packages/policyengine_us/variables/lottery.py", "exec"), scope)
+    invented = SimpleNamespace(formulas={"0001-01-01": scope["formula"]})
+    variables = {**engine._system.variables, "lottery": invented}
+    monkeypatch.setattr(engine._system, "variables", variables)
+    assert engine.looks_at_positions() == {"lottery": "formula uses arange"}
 
 
 def known_values(engine, people, names):

@@ -84,7 +84,7 @@ def test_a_frozen_sum_is_followed_into_the_next_years(located):
         assert by_state.sum() == pytest.approx(expected.sum(), rel=0.2), year
         assert np.array_equal(by_state > 0, expected > 0)
     # Incomes grow, so fewer enroll in the end.
-    assert followed[2034].sum() < 0.8 * frozen.variables["medicaid_denominator"].sum()
+    assert followed[2034].sum() < 0.95 * frozen.variables["medicaid_denominator"].sum()
 
 
 def test_all_columns_of_a_state_tell_its_growth_exactly(located, monkeypatch):

@@ -15,6 +15,7 @@ from localcal.engine.catalogue import described, place_variables
 from localcal.engine.formulas import STORAGE_ACCESS, calls_rank, codes_of, read_by
 from localcal.engine.model import ModelSimulation, ModelSystem
 from localcal.engine.pins import Pins
+from localcal.engine.positions import unjudged
 from localcal.engine.protocol import CalculationError, UnusableUnit, Variable
 from localcal.engine.reads import Reads
 from localcal.engine.usable import unknown_counties, unusable_units
@@ -135,6 +136,10 @@ class PolicyEngineUS:
             holds |= made
         reads = {name for name in self._direct.keys() - holds if self._direct[name] & holds}
         return dict.fromkeys(sorted(holds), "holds") | dict.fromkeys(sorted(reads), "reads")
+
+    def looks_at_positions(self) -> Mapping[str, str]:
+        """Return the variables that may depend on where among all somebody stands, and how."""
+        return unjudged(self._system.variables)
 
     def dependencies(self, variable: str) -> frozenset[str]:
         """Return the variables that `variable` may be calculated from, itself among them.

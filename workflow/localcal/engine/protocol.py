@@ -162,6 +162,13 @@ class Engine(Protocol):
     def looks_at_ids(self) -> Mapping[str, str]:
         """Return the variables that hold an id (`holds`) or whose formula reads one (`reads`)."""
 
+    def looks_at_positions(self) -> Mapping[str, str]:
+        """Return the variables whose values may depend on where among all somebody stands.
+
+        Each with what in its formula says so. Those are not among them of which it is known that
+        they do not.
+        """
+
     def dependencies(self, variable: str) -> frozenset[str]:
         """Return the variables that `variable` may be calculated from, itself among them."""
 
