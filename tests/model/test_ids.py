@@ -8,6 +8,7 @@ import pytest
 
 import localcal.matrix.alike
 from localcal.clones.freeze import freeze_values
+from localcal.clones.frozen import Frozen
 from localcal.clones.locate import locate
 from localcal.errors import InputError
 from localcal.geography.geography import Geography, take_columns
@@ -112,6 +113,35 @@ def test_clones_share_nothing_that_was_calculated_from_an_id(engine, adults, fro
     scratch = evaluate_columns(adults, places, frozen, targets, engine).toarray()
     assert np.array_equal(shared, scratch)
     assert np.unique(scratch[0, :24]).size > 1
+
+
+def test_a_couple_alone_is_the_couple_among_others(engine):
+    """The model takes a marital unit without any other for one that it was not told."""
+    person, couple = np.arange(6), np.arange(3)
+    values = {
+        "age": np.tile(np.array([40, 17], dtype=np.float32), 3),
+        "is_disabled": np.ones(6, dtype=bool),
+        "ssi_countable_resources": np.tile(np.array([1_500, 1_800], dtype=np.float32), 3),
+        "employment_income": np.tile(np.array([5_000, 0], dtype=np.float32), 3),
+    }
+    couples = Population(
+        period=PERIOD,
+        values=values | {"household_weight": np.full(3, 1_000, dtype=np.float32)},
+        entity=dict.fromkeys(values, "person") | {"household_weight": "household"},
+        ids={"person": person + 1} | dict.fromkeys(GROUPS, couple + 1),
+        membership=dict.fromkeys(GROUPS, person // 2),
+        references={},
+    )
+    places = take_columns(places_in([6] * 4), np.arange(12))
+    frozen = Frozen((), {}, {}, 0)
+    # The reform takes away what was calculated, from the couple and from its copy.
+    measures = [("ssi", 0, []), ("snap", 0, []), ("employment_income", 1, [])]
+    targets = targets_for(places, measures)
+    among = evaluate_columns(couples, places, frozen, targets, engine).toarray()
+    for columns in (np.arange(1), np.arange(4, 8)):
+        alone = evaluate_columns(couples, take_columns(places, columns), frozen, targets, engine)
+        assert np.array_equal(alone.toarray(), among[:, columns])
+    assert among[targets.index[targets["name"] == "nation_US/snap/0"]].all()
 
 
 @pytest.mark.parametrize("state", [48, 56])

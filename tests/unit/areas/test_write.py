@@ -139,3 +139,20 @@ def test_an_area_knows_its_columns(run):
     places = read_geography(run["geography"])
     assert np.array_equal(columns_in_area(CITY, places), places.county == b"36001")
     assert np.array_equal(columns_in_area(FIRST, places), places.district == 101)
+
+
+def test_a_couple_that_would_be_alone_in_its_file_is_refused(run, tmp_path):
+    """The model would take its marriage for one that it made up."""
+    population = read_population(run["population"])
+    couple = np.bincount(population.household_of["marital_unit"]) == 1
+    couple &= np.diff(population.starts["person"]) > 1
+    places = read_geography(run["geography"])
+    chosen = np.flatnonzero(couple[places.household] & (places.state == 1))[0]
+    weights = np.zeros_like(np.load(run["weights"]))
+    weights[chosen] = 1
+    np.save(tmp_path / "weights.npy", weights)
+    inputs = area_inputs(run, weights=tmp_path / "weights.npy", fit=tmp_path / "fit.json")
+    inputs.fit.write_text(json.dumps({"digests": record(inputs.fitted())}))
+    with pytest.raises(InputError, match="states/AL: one couple alone has a positive weight"):
+        write_area(ALABAMA, inputs, tmp_path / "AL.h5")
+    assert not (tmp_path / "AL.h5").exists()

@@ -69,6 +69,12 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     totals = {entity: sum(counts[entity] for *_, counts in blocks) for entity in ENTITIES}
     if totals["household"] == 0:
         raise InputError(f"{area.folder}/{area.area}: {_why_empty(area, inputs)}")
+    if totals["marital_unit"] == 1 and totals["person"] > 1:
+        raise InputError(
+            f"{area.folder}/{area.area}: one couple alone has a positive weight there, and the "
+            "model takes a marital unit without any other for one that it was not told; keep more "
+            "records (weights) or give it more clones (geography.clones)"
+        )
     if area.counties:
         _warn_of_missing_counties(area, inputs)
     progress = Progress(f"{area.area}: households", totals["household"])

@@ -22,7 +22,13 @@ from localcal.engine.usable import unknown_counties, unusable_units
 from localcal.errors import InputError, one_line
 from localcal.geography.codes import STATES
 from localcal.population.dataset import id_columns
-from localcal.population.population import ENTITIES, Population, one_person_per_state
+from localcal.population.population import (
+    ENTITIES,
+    PERSON,
+    Population,
+    beside_a_copy,
+    one_person_per_state,
+)
 
 if TYPE_CHECKING:
     from policyengine_core.simulations import Simulation as _ModelSimulation
@@ -315,6 +321,9 @@ class PopulationRun(_Run):
 
     `Simulation` gives the bits of `Microsimulation` in a third of the time for small populations:
     the latter wraps every yearly sum over months in a pandas Series with weights.
+
+    A couple that is simulated alone is simulated with a copy of itself: where there is but one
+    marital unit the model takes it for one that it made up, and a spouse for a child.
     """
 
     def __init__(
@@ -324,6 +333,10 @@ class PopulationRun(_Run):
         common: CommonValues | None,
         units: Mapping[str, np.ndarray] | None,
     ) -> None:
+        self._given = population
+        if population.count("marital_unit") == 1 and population.count(PERSON) > 1:
+            population = beside_a_copy(population)
+            units = units and {entity: np.tile(known, 2) for entity, known in units.items()}
         self._population = population
         self._common = common
         self._units = units
@@ -339,7 +352,8 @@ class PopulationRun(_Run):
 
     def _calculate(self, variable: str, period: str) -> np.ndarray:
         self._asked.add(variable)
-        return np.asarray(self._simulation.calculate(variable, period, decode_enums=True))
+        values = np.asarray(self._simulation.calculate(variable, period, decode_enums=True))
+        return values[: self._given.count(self._engine.variables()[variable].entity)]
 
     def share(self, changed: Collection[str], neutralized: Collection[str]) -> CommonValues:
         """Return every value that does not depend on the inputs in `changed`.
@@ -365,7 +379,7 @@ class PopulationRun(_Run):
         reads = self._all_reads()
         dependents = reads.dependents({variable})
         wanted = (self._asked | reads.read_by(dependents)) - dependents
-        run = PopulationRun(self._engine, self._population, None, None)
+        run = PopulationRun(self._engine, self._given, None, None)
         size = run._simulation.populations[metadata.entity.key].count
         default = np.full(size, metadata.default_value, dtype=metadata.dtype)
         for period in _definition_periods(metadata.definition_period, self._period):

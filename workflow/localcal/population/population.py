@@ -144,3 +144,20 @@ def clone_households(
         },
         references=references,
     )
+
+
+def beside_a_copy(population: Population) -> Population:
+    """Return the same households with ids of their own, and then copies of them without weight."""
+    count = population.count("household")
+    both = clone_households(population, np.tile(np.arange(count), 2), dict.fromkeys(ENTITIES, 1))
+    ids = {}
+    for entity, own in population.ids.items():
+        first = own.min() - own.size if own.min() > own.size else own.max() + 1
+        ids[entity] = np.concatenate([own, first + np.arange(own.size)])
+    both = replace(both, ids=ids)
+    weight = population.values.get("household_weight")
+    if weight is None:
+        return both
+    return both.with_values(
+        "household", {"household_weight": np.concatenate([weight, np.zeros_like(weight)])}
+    )
