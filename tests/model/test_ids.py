@@ -104,6 +104,23 @@ def test_the_matrix_does_not_depend_on_how_columns_are_cut(
     assert np.unique(snap[:, places.state == 48]).size > 1
 
 
+@pytest.mark.parametrize("seed", [11])
+def test_nor_does_that_of_households_of_every_kind(engine, seed):
+    """Cut anywhere, among them alone."""
+    people = unusual_households(ADULTS, PERIOD, engine.variables(), seed)
+    places = places_in(list(PLACES))
+    random = np.random.default_rng(seed)
+    places = take_columns(places, np.sort(random.choice(COLUMNS, 40, replace=False)))
+    measures = [*MEASURES, ("ssi", 0, []), ("income_tax", 0, []), ("eitc", 0, [("age", "<", "5")])]
+    targets = targets_for(places, measures)
+    frozen = freeze_values(people, places_in(list(PLACES)), ["snap"], None, seed, engine)
+    whole = evaluate_columns(people, places, frozen, targets, engine).toarray()
+    for columns in np.split(np.arange(40), [1, *np.sort(random.choice(range(2, 40), 2))]):
+        part = evaluate_columns(people, take_columns(places, columns), frozen, targets, engine)
+        assert np.array_equal(part.toarray(), whole[:, columns]), columns
+    assert np.count_nonzero(whole.any(axis=1)) > 20
+
+
 def test_clones_share_nothing_that_was_calculated_from_an_id(engine, adults, frozen, monkeypatch):
     """They differ in nothing else here, so all of it would be shared."""
     places = take_columns(places_in([48] * 24), np.arange(4 * 24))
