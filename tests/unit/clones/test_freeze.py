@@ -91,9 +91,13 @@ def test_all_columns_of_a_state_tell_its_growth_exactly(located, monkeypatch):
     monkeypatch.setattr(freeze, "COLUMNS_PER_STATE_LATER", 1_000)
     population, places = located
     frozen = freeze_values(population, places, [], None, 0, StandIn())
-    for year in (2025, 2027):
-        by_state = frozen.later["medicaid_denominator"][year]
-        assert by_state == pytest.approx(in_year(population, places, year), rel=1e-5)
+    followed = frozen.later["medicaid_denominator"]
+    for year in (2025, 2026, 2027, 2028, 2031, 2034):
+        assert followed[year] == pytest.approx(in_year(population, places, year), rel=1e-5)
+    # What is not calculated lies between.
+    assert followed[2029] == pytest.approx(
+        followed[2028] + (followed[2031] - followed[2028]) / 3, rel=1e-5
+    )
 
 
 def test_a_state_grows_no_more_unlike_the_nation_than_its_columns_can_tell():
