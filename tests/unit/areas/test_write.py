@@ -98,7 +98,7 @@ def test_an_area_whose_columns_have_no_weight_is_refused_as_such(run, tmp_path):
     here = columns_in_area(FIRST, read_geography(run["geography"]))
     np.save(tmp_path / "weights.npy", np.where(here, 0, weights).astype(np.float32))
     inputs = area_inputs(run, weights=tmp_path / "weights.npy", fit=tmp_path / "fit.json")
-    inputs.fit.write_text(json.dumps({"digests": inputs.digests()}))
+    inputs.fit.write_text(json.dumps({"digests": record(inputs.fitted())}))
     reason = f"AL-01: no household has a positive weight there, since all of its {here.sum()} col"
     with pytest.raises(InputError, match=reason):
         write_area(FIRST, inputs, tmp_path / "AL-01.h5")
