@@ -138,6 +138,7 @@ def test_a_couple_alone_is_the_couple_among_others(engine):
     values = {
         "age": np.tile(np.array([40, 17], dtype=np.float32), 3),
         "is_disabled": np.ones(6, dtype=bool),
+        "is_blind": np.tile([False, True], 3),
         "ssi_countable_resources": np.tile(np.array([1_500, 1_800], dtype=np.float32), 3),
         "employment_income": np.tile(np.array([5_000, 0], dtype=np.float32), 3),
     }
