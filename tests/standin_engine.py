@@ -5,6 +5,7 @@ progressive, SNAP depends on the state, on take-up, on the whole unit and on som
 dollars on the whole population, and one variable ranks households.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,9 @@ class StandIn:
     def looks_at_ids(self) -> dict[str, str]:
         return {"person_id": "holds", "is_out_of_work": "reads"}
 
+    def looks_at_positions(self) -> dict[str, str]:
+        return {}
+
     def dependencies(self, variable: str) -> frozenset[str]:
         return frozenset(DEPENDENCIES.get(variable, {variable}))
 
@@ -152,9 +156,25 @@ class StandInSimulation:
             name: array[units[engine.variables()[name].entity]] for name, array in values.items()
         }
 
-    def calculate(self, variable: str) -> np.ndarray:
+    def calculate(self, variable: str, year: int | None = None) -> np.ndarray:
+        if year is not None and year != self._population.period:
+            return self._in_year(year).calculate(variable)
         with self._reads.reading(variable):
             return self._values(variable)
+
+    def _in_year(self, year: int) -> "StandInSimulation":
+        """Return the population some years later: incomes grow by 5 %, weights by 1 % a year.
+
+        What has a formula is calculated anew, unless that year's value is stored.
+        """
+        people, years = self._population, year - self._population.period
+        stored = {name: by_year[year] for name, by_year in people.later.items() if year in by_year}
+        values = {name: array for name, array in people.values.items() if name not in COMPUTED}
+        for name, yearly in (("employment_income", 1.05), ("household_weight", 1.01)):
+            if name in values:
+                values[name] = values[name] * np.float32(yearly**years)
+        older = replace(people, period=year, values=values | stored)
+        return StandInSimulation(self._engine, older, self._neutralized)
 
     def _values(self, variable: str) -> np.ndarray:
         entity = self._engine.variables()[variable].entity

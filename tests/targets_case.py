@@ -39,6 +39,12 @@ class Engine:
         reads = dict.fromkeys(["has_claimant"], "reads")
         return reads | dict.fromkeys(["household_id", "tax_unit_household_id"], "holds")
 
+    def looks_at_positions(self):
+        return {}
+
+    def dependencies(self, variable):
+        return frozenset({variable})
+
     def growth(self, index, start, end):
         self.asked.append((index, start, end))
         return self.ratios[index] ** (end - start)

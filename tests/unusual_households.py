@@ -17,13 +17,13 @@ from localcal.population.population import (
 )
 
 
-def unusual_households(count, period, variables):
+def unusual_households(count, period, variables, seed=5):
     """Return the largest of 400 households and the poorest adults who live alone, in all states.
 
     Many are out of work, disabled, blind or pregnant; children of every other household name their
     parents, and some are claimed by another tax unit than their own.
     """
-    pool = check_dataset("synthetic", synthetic_households(400, period, 5), period, variables)
+    pool = check_dataset("synthetic", synthetic_households(400, period, seed), period, variables)
     size, first = np.diff(pool.starts["person"]), pool.starts["person"][:-1]
     largest = np.argsort(-size, kind="stable")[: count // 2]
     age, wages = pool.values["age"][first], pool.values["employment_income"][first]

@@ -2,9 +2,18 @@
 
 import pytest
 
+import localcal.clones.freeze
 from localcal.engine.policyengine import PolicyEngineUS
 
 
 @pytest.fixture(scope="session")
 def engine():
     return PolicyEngineUS()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_later_year():
+    """Follow what is frozen into one year: each takes seconds, and few tests are about them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localcal.clones.freeze, "FOLLOWED", (1,))
+        yield

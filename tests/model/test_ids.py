@@ -1,12 +1,14 @@
 """Formulas that look at ids: the same in a chunk, a part, a file and a user's own simulation."""
 
 import contextlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import localcal.matrix.alike
 from localcal.clones.freeze import freeze_values
+from localcal.clones.frozen import Frozen
 from localcal.clones.locate import locate
 from localcal.errors import InputError
 from localcal.geography.geography import Geography, take_columns
@@ -102,6 +104,23 @@ def test_the_matrix_does_not_depend_on_how_columns_are_cut(
     assert np.unique(snap[:, places.state == 48]).size > 1
 
 
+@pytest.mark.parametrize("seed", [11])
+def test_nor_does_that_of_households_of_every_kind(engine, seed):
+    """Cut anywhere, among them alone."""
+    people = unusual_households(ADULTS, PERIOD, engine.variables(), seed)
+    places = places_in(list(PLACES))
+    random = np.random.default_rng(seed)
+    places = take_columns(places, np.sort(random.choice(COLUMNS, 40, replace=False)))
+    measures = [*MEASURES, ("ssi", 0, []), ("income_tax", 0, []), ("eitc", 0, [("age", "<", "5")])]
+    targets = targets_for(places, measures)
+    frozen = freeze_values(people, places_in(list(PLACES)), ["snap"], None, seed, engine)
+    whole = evaluate_columns(people, places, frozen, targets, engine).toarray()
+    for columns in np.split(np.arange(40), [1, *np.sort(random.choice(range(2, 40), 2))]):
+        part = evaluate_columns(people, take_columns(places, columns), frozen, targets, engine)
+        assert np.array_equal(part.toarray(), whole[:, columns]), columns
+    assert np.count_nonzero(whole.any(axis=1)) > 20
+
+
 def test_clones_share_nothing_that_was_calculated_from_an_id(engine, adults, frozen, monkeypatch):
     """They differ in nothing else here, so all of it would be shared."""
     places = take_columns(places_in([48] * 24), np.arange(4 * 24))
@@ -111,6 +130,36 @@ def test_clones_share_nothing_that_was_calculated_from_an_id(engine, adults, fro
     scratch = evaluate_columns(adults, places, frozen, targets, engine).toarray()
     assert np.array_equal(shared, scratch)
     assert np.unique(scratch[0, :24]).size > 1
+
+
+def test_a_couple_alone_is_the_couple_among_others(engine):
+    """The model takes a marital unit without any other for one that it was not told."""
+    person, couple = np.arange(6), np.arange(3)
+    values = {
+        "age": np.tile(np.array([40, 17], dtype=np.float32), 3),
+        "is_disabled": np.ones(6, dtype=bool),
+        "is_blind": np.tile([False, True], 3),
+        "ssi_countable_resources": np.tile(np.array([1_500, 1_800], dtype=np.float32), 3),
+        "employment_income": np.tile(np.array([5_000, 0], dtype=np.float32), 3),
+    }
+    couples = Population(
+        period=PERIOD,
+        values=values | {"household_weight": np.full(3, 1_000, dtype=np.float32)},
+        entity=dict.fromkeys(values, "person") | {"household_weight": "household"},
+        ids={"person": person + 1} | dict.fromkeys(GROUPS, couple + 1),
+        membership=dict.fromkeys(GROUPS, person // 2),
+        references={},
+    )
+    places = take_columns(places_in([6] * 4), np.arange(12))
+    frozen = Frozen((), {}, {}, 0)
+    # The reform takes away what was calculated, from the couple and from its copy.
+    measures = [("ssi", 0, []), ("snap", 0, []), ("employment_income", 1, [])]
+    targets = targets_for(places, measures)
+    among = evaluate_columns(couples, places, frozen, targets, engine).toarray()
+    for columns in (np.arange(1), np.arange(4, 8)):
+        alone = evaluate_columns(couples, take_columns(places, columns), frozen, targets, engine)
+        assert np.array_equal(alone.toarray(), among[:, columns])
+    assert among[targets.index[targets["name"] == "nation_US/snap/0"]].all()
 
 
 @pytest.mark.parametrize("state", [48, 56])
@@ -129,6 +178,18 @@ def test_a_file_in_its_user_s_simulation_comes_to_matrix_times_weights(
     targets = targets_for(places, MEASURES)
     row = targets.index[targets["name"] == "nation_US/snap/0"]
     assert snap == pytest.approx((whole[row][:, columns] @ weight).item(), rel=1e-6)
+
+
+def test_everything_that_looks_at_positions_has_been_judged(engine, monkeypatch):
+    """A release that brings more is refused by name."""
+    assert engine.looks_at_positions() == {}
+    scope = {"np": np}
+    source = "def formula(person, period, parameters):\n    return np.arange(person.count)"
+    exec(compile(source, "/site-packages/policyengine_us/variables/lottery.py", "exec"), scope)
+    invented = SimpleNamespace(formulas={"0001-01-01": scope["formula"]})
+    variables = {**engine._system.variables, "lottery": invented}
+    monkeypatch.setattr(engine._system, "variables", variables)
+    assert engine.looks_at_positions() == {"lottery": "formula uses arange"}
 
 
 def known_values(engine, people, names):

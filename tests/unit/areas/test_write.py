@@ -8,6 +8,7 @@ import pytest
 
 import localcal.areas.write
 from localcal.areas.write import write_area
+from localcal.clones.frozen import read_frozen
 from localcal.errors import InputError
 from localcal.files.atomic import sha256_file
 from localcal.files.origins import record
@@ -41,6 +42,25 @@ def test_a_person_has_the_same_id_in_every_file(run, tmp_path):
     places, weights = read_geography(run["geography"]), np.load(run["weights"])
     active = np.flatnonzero((places.state == 1) & (weights > 0))
     assert np.array_equal(state.ids["household"], active + 1)
+
+
+def test_a_file_says_for_ten_more_years_what_the_model_would_make_up(run, tmp_path):
+    frozen = read_frozen(run["frozen"]).later["medicaid_denominator"]
+    years = range(2025, 2035)
+    assert list(frozen) == list(years)
+    with h5py.File(written(run, tmp_path, NATION)) as file:
+        household = np.searchsorted(file["household_id/2024"][:], file["person_household_id/2024"])
+        state = file["state_fips/2024"][:][household]
+        for year in years:
+            ids = file[f"person_id/{year}"]
+            assert np.array_equal(ids[:], file["person_id/2024"][:])
+            # Without taking their room again.
+            assert ids.id.get_offset() == file["person_id/2024"].id.get_offset()
+            assert np.array_equal(file[f"medicaid_denominator/{year}"][:], frozen[year][state])
+        more = {name for name, group in file.items() if len(group) > 1}
+    assert more == {"person_id", "medicaid_denominator"}
+    # Reading is about the file's own year.
+    assert read_population(tmp_path / "US.h5").period == 2024
 
 
 def test_the_block_size_of_the_writer_does_not_show(run, tmp_path, monkeypatch):
@@ -131,3 +151,20 @@ def test_an_area_knows_its_columns(run):
     places = read_geography(run["geography"])
     assert np.array_equal(columns_in_area(CITY, places), places.county == b"36001")
     assert np.array_equal(columns_in_area(FIRST, places), places.district == 101)
+
+
+def test_a_couple_that_would_be_alone_in_its_file_is_refused(run, tmp_path):
+    """The model would take its marriage for one that it made up."""
+    population = read_population(run["population"])
+    couple = np.bincount(population.household_of["marital_unit"]) == 1
+    couple &= np.diff(population.starts["person"]) > 1
+    places = read_geography(run["geography"])
+    chosen = np.flatnonzero(couple[places.household] & (places.state == 1))[0]
+    weights = np.zeros_like(np.load(run["weights"]))
+    weights[chosen] = 1
+    np.save(tmp_path / "weights.npy", weights)
+    inputs = area_inputs(run, weights=tmp_path / "weights.npy", fit=tmp_path / "fit.json")
+    inputs.fit.write_text(json.dumps({"digests": record(inputs.fitted())}))
+    with pytest.raises(InputError, match="states/AL: one couple alone has a positive weight"):
+        write_area(ALABAMA, inputs, tmp_path / "AL.h5")
+    assert not (tmp_path / "AL.h5").exists()

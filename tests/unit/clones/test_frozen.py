@@ -28,6 +28,10 @@ def test_frozen_values_survive_their_file(tmp_path, located):
     assert np.array_equal(
         again.variables["medicaid_denominator"], frozen.variables["medicaid_denominator"]
     )
+    later = again.later["medicaid_denominator"]
+    assert list(later) == list(range(2025, 2035))
+    for year, by_state in frozen.later["medicaid_denominator"].items():
+        assert np.array_equal(later[year], by_state)
 
 
 def test_something_else_is_not_taken_for_frozen_values(tmp_path):

@@ -1,5 +1,7 @@
 """Households as datasets."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -165,3 +167,23 @@ def test_the_first_person_can_be_pointed_to_and_nobody_is_zero():
     population = assemble("test", arrays, 2024, {})
     assert population.references["parent_1_id"].tolist() == [0, NO_REFERENCE]
     assert id_columns(population)["parent_1_id"].tolist() == [1, 0]
+
+
+def test_what_a_file_says_of_later_years_is_for_its_users(tmp_path):
+    """Who reads the file itself gets its own year, also where it is given as a dataset."""
+    population = random_population(6, seed=8)
+    later = {2025: np.zeros(population.count("person"), dtype=np.float32)}
+    write_population(tmp_path / "some.h5", replace(population, later={"employment_income": later}))
+    with h5py.File(tmp_path / "some.h5") as file:
+        assert sorted(file["employment_income"]) == ["2024", "2025"]
+        assert sorted(file["person_id"]) == [str(year) for year in range(2024, 2035)]
+    again = read_population(tmp_path / "some.h5")
+    given, period = read_arrays(tmp_path / "some.h5")
+    assert again.period == period == 2024
+    for values in (again.values, given):
+        assert np.array_equal(values["employment_income"], population.values["employment_income"])
+    # A file of somebody else's with two years of a variable is still refused.
+    with h5py.File(tmp_path / "some.h5", "a") as file:
+        del file["employment_income"].attrs["entity"]
+    with pytest.raises(InputError, match="'employment_income' has 2 periods"):
+        read_arrays(tmp_path / "some.h5")

@@ -1,10 +1,12 @@
 """Households as arrays."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from localcal.population.dataset import assemble, id_columns
-from localcal.population.population import ENTITIES, GROUPS, clone_households
+from localcal.population.population import ENTITIES, GROUPS, beside_a_copy, clone_households
 from tests.households import ENTITY, random_dataset, random_population
 
 
@@ -90,3 +92,26 @@ def test_every_household_begins_where_the_one_before_ends():
         assert starts[-1] == population.count(entity)
         sizes = np.bincount(population.household_of[entity], minlength=9)
         assert np.diff(starts).tolist() == sizes.tolist() and sizes.min() >= 1
+
+
+def test_beside_its_copy_a_population_keeps_its_ids_and_weights():
+    population = random_population(10, seed=4)
+    both = beside_a_copy(population)
+    for entity, ids in population.ids.items():
+        own, copies = np.split(both.ids[entity], 2)
+        assert np.array_equal(own, ids)
+        assert np.unique(both.ids[entity]).size == 2 * ids.size and copies.min() > 0
+    for name, values in population.values.items():
+        own, copies = np.split(both.values[name], 2)
+        assert np.array_equal(own, values)
+        assert np.array_equal(copies, np.zeros_like(own) if name == "household_weight" else own)
+    assert (both.membership["tax_unit"][-1] == both.count("tax_unit") - 1).all()
+
+
+def test_ids_of_copies_stay_among_those_that_the_model_has():
+    population = random_population(10, seed=4)
+    largest = np.iinfo(np.int32).max
+    ids = {entity: own - own.max() + largest for entity, own in population.ids.items()}
+    both = beside_a_copy(replace(population, ids=ids))
+    for found in both.ids.values():
+        assert found.max() == largest and np.unique(found).size == found.size

@@ -328,3 +328,42 @@ def test_two_strata_that_differ_only_in_their_parents_count_as_one(path):
     change_database(path, "UPDATE strata SET parent_stratum_id = 1 WHERE stratum_id = 2")
     with pytest.raises(InputError, match="targets 21 and 22 are both state_6/snap"):
         resolve(path)
+
+
+class Newer(Engine):
+    """A release in which two variables look at positions; nobody knows yet how."""
+
+    version = "9.9"
+
+    def looks_at_positions(self):
+        return {"lottery": "formula uses random", "income_tax": "formula uses arange"}
+
+    def dependencies(self, variable):
+        return frozenset({variable, "lottery"} if variable == "snap" else {variable})
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (
+            {"variable": "snap"},
+            r"target 1 \(snap\): 'snap' .* from 'lottery', .* uses random in .*9.9",
+        ),
+        (
+            {"variable": "person_count", "constraints": (*NATION, ("snap", ">", "0"))},
+            r"target 1 \(person_count\): 'snap' may be calculated from 'lottery'",
+        ),
+        (
+            {"variable": "salt_deduction", "reform_id": 1},
+            "'income_tax' may be calculated from 'inc",
+        ),
+    ],
+)
+def test_what_may_look_at_positions_is_refused_until_it_is_judged(path, cells, message):
+    with pytest.raises(InputError, match=message):
+        resolve(path, [target(**cells)], engine=Newer())
+
+
+def test_what_no_target_needs_is_only_warned_of(path, caplog):
+    assert len(resolve(path, [target("rent")], engine=Newer())) == 1
+    assert "lottery may depend on who else is simulated (formula uses random)" in caplog.text

@@ -2,7 +2,8 @@
 
 Written block of columns by block of columns, so that memory does not grow with the file. Besides
 the base population's inputs a file stores the household weight, the place, the take-up draws and
-the frozen variables; every other weight is a formula of the model.
+the frozen variables, these also for the years after the run's; every other weight is a formula of
+the model.
 """
 
 import logging
@@ -25,7 +26,7 @@ from localcal.geography.areas import Area
 from localcal.geography.geography import Geography, columns_in_area, read_geography, take_columns
 from localcal.geography.vintages import other_vintage
 from localcal.jobs.progress import Progress
-from localcal.population.dataset import entity_of_id, id_columns, read_population
+from localcal.population.dataset import entity_of_id, id_columns, keep_ids, read_population
 from localcal.population.population import ENTITIES, Population
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,12 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     totals = {entity: sum(counts[entity] for *_, counts in blocks) for entity in ENTITIES}
     if totals["household"] == 0:
         raise InputError(f"{area.folder}/{area.area}: {_why_empty(area, inputs)}")
+    if totals["marital_unit"] == 1 and totals["person"] > 1:
+        raise InputError(
+            f"{area.folder}/{area.area}: one couple alone has a positive weight there, and the "
+            "model takes a marital unit without any other for one that it was not told; keep more "
+            "records (weights) or give it more clones (geography.clones)"
+        )
     if area.counties:
         _warn_of_missing_counties(area, inputs)
     progress = Progress(f"{area.area}: households", totals["household"])
@@ -99,6 +106,7 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
             _append(file, clones, stored, totals)
             stored = {entity: stored[entity] + counts[entity] for entity in ENTITIES}
             progress.advance(counts["household"])
+        keep_ids(file, population.period)
 
 
 def _why_empty(area: Area, inputs: AreaInputs) -> str:
@@ -174,14 +182,20 @@ def _append(
             file.create_dataset(where, shape=(totals[entity],), dtype=values.dtype)
             if name in clones.entity:
                 file[name].attrs["entity"] = entity
-        start = stored[entity]
-        file[where][start : start + values.size] = values
+        own = slice(stored[entity], stored[entity] + values.size)
+        file[where][own] = values
+        for year, there in clones.later.get(name, {}).items():
+            if str(year) not in file[name]:
+                file.create_dataset(f"{name}/{year}", (totals[entity],), there.dtype)
+            file[name][str(year)][own] = there
 
 
 def _file_size(clones: Population, totals: dict[str, int]) -> int:
     """Return how many bytes the whole file's arrays take, from one block of it."""
     columns = id_columns(clones) | dict(clones.values)
     return sum(
-        totals[clones.entity.get(name) or entity_of_id(name)] * values.dtype.itemsize
+        totals[clones.entity.get(name) or entity_of_id(name)]
+        * values.dtype.itemsize
+        * (1 + len(clones.later.get(name, {})))
         for name, values in columns.items()
     )

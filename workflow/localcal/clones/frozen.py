@@ -1,7 +1,7 @@
 """What is fixed once per run, so that no value depends on how the work is cut."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,14 @@ class Frozen:
             states without columns.
         entity: model variable to its entity.
         seed: the key of the take-up draws.
+        later: model variable to its values by state in each of the years after the run's.
     """
 
     take_up: tuple[TakeUpRate, ...]
     variables: Mapping[str, np.ndarray]
     entity: Mapping[str, str]
     seed: int
+    later: Mapping[str, Mapping[int, np.ndarray]] = field(default_factory=dict)
 
 
 def write_frozen(path: str | Path, frozen: Frozen) -> None:
@@ -40,6 +42,10 @@ def write_frozen(path: str | Path, frozen: Frozen) -> None:
         variables = file.create_group("variables")
         for name, by_state in sorted(frozen.variables.items()):
             variables.create_dataset(name, data=by_state).attrs["entity"] = frozen.entity[name]
+        later = file.create_group("later")
+        for name, by_year in sorted(frozen.later.items()):
+            for year, by_state in by_year.items():
+                later.create_dataset(f"{name}/{year}", data=by_state)
 
 
 def read_frozen(path: str | Path) -> Frozen:
@@ -58,4 +64,8 @@ def read_frozen(path: str | Path) -> Frozen:
             variables={name: values[:] for name, values in variables.items()},
             entity={name: values.attrs["entity"] for name, values in variables.items()},
             seed=int(file.attrs["seed"]),
+            later={
+                name: {int(year): by_state[:] for year, by_state in by_year.items()}
+                for name, by_year in file["later"].items()
+            },
         )

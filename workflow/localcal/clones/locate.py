@@ -53,11 +53,13 @@ def locate(
     for rate in frozen.take_up:
         taking = takes_up(clones, rate, household_id, places.clone, places.state, frozen.seed)
         clones = clones.with_values(rate.entity, {rate.variable: taking})
+    later = {}
     for name, by_state in frozen.variables.items():
         entity = frozen.entity[name]
-        values = by_state[places.state[clones.household_of[entity]]]
-        clones = clones.with_values(entity, {name: values})
-    return clones
+        state = places.state[clones.household_of[entity]]
+        clones = clones.with_values(entity, {name: by_state[state]})
+        later[name] = {year: there[state] for year, there in frozen.later.get(name, {}).items()}
+    return replace(clones, later=later)
 
 
 def ids_of_columns(population: Population, places: Geography) -> dict[str, np.ndarray]:

@@ -15,13 +15,20 @@ from localcal.engine.catalogue import described, place_variables
 from localcal.engine.formulas import STORAGE_ACCESS, calls_rank, codes_of, read_by
 from localcal.engine.model import ModelSimulation, ModelSystem
 from localcal.engine.pins import Pins
+from localcal.engine.positions import unjudged
 from localcal.engine.protocol import CalculationError, UnusableUnit, Variable
 from localcal.engine.reads import Reads
 from localcal.engine.usable import unknown_counties, unusable_units
 from localcal.errors import InputError, one_line
 from localcal.geography.codes import STATES
 from localcal.population.dataset import id_columns
-from localcal.population.population import ENTITIES, Population, one_person_per_state
+from localcal.population.population import (
+    ENTITIES,
+    PERSON,
+    Population,
+    beside_a_copy,
+    one_person_per_state,
+)
 
 if TYPE_CHECKING:
     from policyengine_core.simulations import Simulation as _ModelSimulation
@@ -136,6 +143,10 @@ class PolicyEngineUS:
         reads = {name for name in self._direct.keys() - holds if self._direct[name] & holds}
         return dict.fromkeys(sorted(holds), "holds") | dict.fromkeys(sorted(reads), "reads")
 
+    def looks_at_positions(self) -> Mapping[str, str]:
+        """Return the variables that may depend on where among all somebody stands, and how."""
+        return unjudged(self._system.variables)
+
     def dependencies(self, variable: str) -> frozenset[str]:
         """Return the variables that `variable` may be calculated from, itself among them.
 
@@ -238,7 +249,7 @@ class CommonValues(NamedTuple):
 
 
 class _Run:
-    """A simulation of policyengine-us for one year."""
+    """A simulation of policyengine-us, given the values of one year."""
 
     def __init__(self, engine: PolicyEngineUS, simulation: ModelSimulation, period: int) -> None:
         self._engine = engine
@@ -250,8 +261,12 @@ class _Run:
         assert self._open is not None, "closed"
         return self._open
 
-    def calculate(self, variable: str) -> np.ndarray:
+    def calculate(self, variable: str, year: int | None = None) -> np.ndarray:
         """Return a variable's values, one per unit of its entity; enums as their names.
+
+        Args:
+            variable: its name.
+            year: the population's if none is given, else a later one.
 
         Raises:
             InputError: the model does not have the variable, cannot calculate it from what it was
@@ -264,7 +279,7 @@ class _Run:
         label = f"policyengine-us {self._engine.version}: '{variable}'"
         try:
             with np.errstate(all="ignore"), self._engine.pins.kept():
-                values = self._calculate(variable)
+                values = self._calculate(variable, str(year) if year else self._period)
         except ValueError as error:
             raise CalculationError(f"{label} cannot be calculated: {one_line(error)}") from error
         if known.kind in ("text", "enum"):
@@ -281,7 +296,7 @@ class _Run:
         """Return the position of a unit's household, -1 if it is not known."""
         return -1
 
-    def _calculate(self, variable: str) -> np.ndarray:
+    def _calculate(self, variable: str, period: str) -> np.ndarray:
         raise NotImplementedError
 
     def close(self) -> None:
@@ -297,8 +312,8 @@ class FileRun(_Run):
     def __init__(self, engine: PolicyEngineUS, path: Path, period: int) -> None:
         super().__init__(engine, engine._microsimulation(dataset=str(path)), period)
 
-    def _calculate(self, variable: str) -> np.ndarray:
-        return np.asarray(self._simulation.calculate(variable, self._period, use_weights=False))
+    def _calculate(self, variable: str, period: str) -> np.ndarray:
+        return np.asarray(self._simulation.calculate(variable, period, use_weights=False))
 
 
 class PopulationRun(_Run):
@@ -306,6 +321,9 @@ class PopulationRun(_Run):
 
     `Simulation` gives the bits of `Microsimulation` in a third of the time for small populations:
     the latter wraps every yearly sum over months in a pandas Series with weights.
+
+    A couple that is simulated alone is simulated with a copy of itself: where there is but one
+    marital unit the model takes it for one that it made up, and a spouse for a child.
     """
 
     def __init__(
@@ -315,6 +333,10 @@ class PopulationRun(_Run):
         common: CommonValues | None,
         units: Mapping[str, np.ndarray] | None,
     ) -> None:
+        self._given = population
+        if population.count("marital_unit") == 1 and population.count(PERSON) > 1:
+            population = beside_a_copy(population)
+            units = units and {entity: np.tile(known, 2) for entity, known in units.items()}
         self._population = population
         self._common = common
         self._units = units
@@ -328,9 +350,10 @@ class PopulationRun(_Run):
     def _household(self, entity: str, unit: int) -> int:
         return int(self._population.household_of[entity][unit])
 
-    def _calculate(self, variable: str) -> np.ndarray:
+    def _calculate(self, variable: str, period: str) -> np.ndarray:
         self._asked.add(variable)
-        return np.asarray(self._simulation.calculate(variable, self._period, decode_enums=True))
+        values = np.asarray(self._simulation.calculate(variable, period, decode_enums=True))
+        return values[: self._given.count(self._engine.variables()[variable].entity)]
 
     def share(self, changed: Collection[str], neutralized: Collection[str]) -> CommonValues:
         """Return every value that does not depend on the inputs in `changed`.
@@ -356,7 +379,7 @@ class PopulationRun(_Run):
         reads = self._all_reads()
         dependents = reads.dependents({variable})
         wanted = (self._asked | reads.read_by(dependents)) - dependents
-        run = PopulationRun(self._engine, self._population, None, None)
+        run = PopulationRun(self._engine, self._given, None, None)
         size = run._simulation.populations[metadata.entity.key].count
         default = np.full(size, metadata.default_value, dtype=metadata.dtype)
         for period in _definition_periods(metadata.definition_period, self._period):

@@ -88,10 +88,16 @@ class Common(Protocol):
 
 
 class Simulation(Protocol):
-    """One population in the model, for one year."""
+    """One population in the model, which has the values of one year."""
 
-    def calculate(self, variable: str) -> np.ndarray:
-        """Return a variable's values, one per unit of its entity; enums as their names."""
+    def calculate(self, variable: str, year: int | None = None) -> np.ndarray:
+        """Return a variable's values, one per unit of its entity; enums as their names.
+
+        Args:
+            variable: its name.
+            year: the population's if none is given; else a later one, into which the model takes
+                over what it was given.
+        """
 
     def neutralize(self, variable: str) -> "Simulation":
         """Return the same population where `variable` keeps its default value for everybody."""
@@ -155,6 +161,13 @@ class Engine(Protocol):
 
     def looks_at_ids(self) -> Mapping[str, str]:
         """Return the variables that hold an id (`holds`) or whose formula reads one (`reads`)."""
+
+    def looks_at_positions(self) -> Mapping[str, str]:
+        """Return the variables whose values may depend on where among all somebody stands.
+
+        Each with what in its formula says so. Those are not among them of which it is known that
+        they do not.
+        """
 
     def dependencies(self, variable: str) -> frozenset[str]:
         """Return the variables that `variable` may be calculated from, itself among them."""

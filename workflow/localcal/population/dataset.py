@@ -2,6 +2,10 @@
 
 The layout is `/{variable}/{period}`, one array per variable in the order of its entity. In the
 files that localcal writes every entity is sorted by household; in given ones it need not be.
+
+The model takes over what is stored for one year into the years after it, except what it has a
+formula for. So files of localcal's also store for the years after theirs what must not be made up
+there from the file alone: the ids of persons, and values that look at the whole population.
 """
 
 from collections.abc import Collection, Mapping
@@ -20,6 +24,12 @@ from localcal.population.population import (
     REFERENCES,
     Population,
 )
+
+# The years after its own for which a file is written.
+LATER_YEARS = 10
+
+# The one id for which the model has a formula: a person's position in the file.
+MADE_UP_ID = "person_id"
 
 
 def id_columns(population: Population) -> dict[str, np.ndarray]:
@@ -53,6 +63,20 @@ def write_population(path: str | Path, population: Population) -> None:
             file.create_dataset(f"{name}/{period}", data=columns[name])
             if name in population.entity:
                 file[name].attrs["entity"] = population.entity[name]
+            for year, values in population.later.get(name, {}).items():
+                file.create_dataset(f"{name}/{year}", data=values)
+        keep_ids(file, population.period)
+
+
+def keep_ids(file: h5py.File, period: int) -> None:
+    """Have the years after a file's know its persons by the same ids, at no bytes."""
+    for year in later_years(period):
+        file[f"{MADE_UP_ID}/{year}"] = file[f"{MADE_UP_ID}/{period}"]
+
+
+def later_years(period: int) -> range:
+    """Return the years after a file's own for which it is written."""
+    return range(period + 1, period + 1 + LATER_YEARS)
 
 
 def read_population(path: str | Path, only: Collection[str] | None = None) -> Population:
@@ -110,12 +134,14 @@ def _read_arrays(
                 f"{path}: '{name}' is not a group of periods; the layout has to be "
                 f"/{{variable}}/{{period}}; {remedy}"
             )
-        if len(group) > 1:
+        # What localcal stores for more years than the file's; the file is about the first.
+        is_carried = name == MADE_UP_ID or "entity" in group.attrs
+        if len(group) > 1 and not is_carried:
             raise InputError(
                 f"{path}: '{name}' has {len(group)} periods ({', '.join(group)}); keep one or "
                 f"{remedy}"
             )
-        (period,) = group
+        period = min(group)
         arrays[name] = group[period][()]
         if period != "ETERNITY":
             periods.setdefault(period, name)

@@ -5,7 +5,7 @@ units and so on.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,6 +37,8 @@ class Population:
         membership: group entity to the position of each person's unit, (persons,) int64.
         references: person variable to the position of what it points to, (persons,) int64,
             `NO_REFERENCE` where it points to nothing.
+        later: variable to its values in years after `period`, where they do not follow from those
+            of `period`; one per unit, as in `values`.
     """
 
     period: int
@@ -45,6 +47,7 @@ class Population:
     ids: Mapping[str, np.ndarray]
     membership: Mapping[str, np.ndarray]
     references: Mapping[str, np.ndarray]
+    later: Mapping[str, Mapping[int, np.ndarray]] = field(default_factory=dict)
 
     def count(self, entity: str) -> int:
         """Return the number of units of an entity."""
@@ -140,4 +143,21 @@ def clone_households(
             for group in GROUPS
         },
         references=references,
+    )
+
+
+def beside_a_copy(population: Population) -> Population:
+    """Return the same households with ids of their own, and then copies of them without weight."""
+    count = population.count("household")
+    both = clone_households(population, np.tile(np.arange(count), 2), dict.fromkeys(ENTITIES, 1))
+    ids = {}
+    for entity, own in population.ids.items():
+        first = own.min() - own.size if own.min() > own.size else own.max() + 1
+        ids[entity] = np.concatenate([own, first + np.arange(own.size)])
+    both = replace(both, ids=ids)
+    weight = population.values.get("household_weight")
+    if weight is None:
+        return both
+    return both.with_values(
+        "household", {"household_weight": np.concatenate([weight, np.zeros_like(weight)])}
     )

@@ -1,6 +1,7 @@
 """From a target database to the rows of the matrix: chosen, uprated, named and in order."""
 
 import json
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,8 +21,10 @@ from localcal.database.reader import TargetRow, best_period, read_targets_table,
 from localcal.engine.protocol import Engine, Variable
 from localcal.errors import InputError, near
 from localcal.geography.codes import NATION_IN_DATABASES, TARGET_LEVELS
-from localcal.targets.measures import COUNTED
+from localcal.targets.measures import COUNTED, REFORM_MEASURE
 from localcal.targets.table import SCHEMA, Rule, match_rule
+
+logger = logging.getLogger(__name__)
 
 NAME_PREFIXES = {"state": "state_", "district": "cd_"}
 KINDS: dict[str, Kind] = {
@@ -124,6 +127,9 @@ def _check_against_model(table: pd.DataFrame, engine: Engine, database: str | Pa
     """Refuse, before anything expensive, what the model could not compute."""
     remedy = "exclude it with targets.exclude or fix the database"
     variables = engine.variables()
+    looks = engine.looks_at_positions()
+    if looks:
+        _refuse_positions(table, looks, engine, database)
     ids = {name for name, how in engine.looks_at_ids().items() if how == "holds"}
     for row in target_rows(table):
         label = f"{database}: target {row.target_id}"
@@ -146,6 +152,31 @@ def _check_against_model(table: pd.DataFrame, engine: Engine, database: str | Pa
                 parse_value(constraint, KINDS[known.kind], known.members, known.kind == "int")
             except InputError as error:
                 raise InputError(f"{label} ({row.variable}): {error}") from error
+
+
+def _refuse_positions(
+    table: pd.DataFrame, looks: Mapping[str, str], engine: Engine, database: str | Path
+) -> None:
+    """Refuse targets whose values might depend on who else is simulated."""
+    for name, how in sorted(looks.items()):
+        logger.warning(
+            "%s may depend on who else is simulated (%s): it may differ between area files",
+            name,
+            how,
+        )
+    wanted: dict[str, str] = {}
+    for row in target_rows(table):
+        for name in (row.variable, *(constraint.variable for constraint in row.constraints)):
+            wanted.setdefault(name, f"{database}: target {row.target_id} ({row.variable})")
+        if row.reform_id:
+            wanted.setdefault(REFORM_MEASURE, f"{database}: target {row.target_id}")
+    for name, label in wanted.items():
+        for found in sorted(engine.dependencies(name) & looks.keys()):
+            raise InputError(
+                f"{label}: '{name}' may be calculated from '{found}', and that may depend on who "
+                f"else is simulated ({looks[found]} in version {engine.version} of the model); "
+                "exclude it with targets.exclude, or use a version for which it is known"
+            )
 
 
 def _check_target_variable(
