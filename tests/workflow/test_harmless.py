@@ -29,7 +29,7 @@ def replace_by_link(path, victim):
 
 @pytest.mark.parametrize(
     "name",
-    [".lock", "history.jsonl", "logs", "report/index.html.part", "benchmarks/write_report/x.tsv"],
+    [".lock", "since.jsonl", "logs", "report/index.html.part", "benchmarks/write_report/x.tsv"],
 )
 def test_nothing_is_written_through_a_link_out_of_the_run(run, tmp_path, name):
     victims = tmp_path / "victims"
