@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from localcal.files.made import read_records
+
 DEMO = {
     "freeze_run": 1,
     "build_population": 1,
@@ -189,3 +191,13 @@ def test_the_linter_finds_nothing(sources):
     result = sources.snakemake("--lint")
     assert result.returncode == 0
     assert "Congratulations" in result.stdout
+
+
+def test_whatever_the_run_made_is_missed_when_it_is_lost(finished):
+    """Also what nothing needs any more, or what a job made beside the file that others need."""
+    folder = finished.folder / "runs/small"
+    made = {f"runs/small/{name}" for name in read_records(folder)}
+    assert len(made) > 40
+    dry = finished.snakemake("-n", "--configfile", "small.yaml", "--forcerun", "write_report")
+    wanted = re.search(r"^(local)?rule all:\n +input: (.*)$", dry.stdout, re.MULTILINE)[2]
+    assert made - set(wanted.split(", ")) == set()

@@ -1,6 +1,7 @@
 """Files that are complete whenever they exist."""
 
 import errno
+import json
 import shutil
 from collections import namedtuple
 
@@ -11,6 +12,7 @@ import scipy.sparse
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path, write_json
 from localcal.files.csr import write_csr
+from localcal.files.seal import is_whole
 from localcal.geography.geography import write_geography
 from localcal.population.dataset import write_population
 from tests.households import random_places, random_population
@@ -85,6 +87,8 @@ def test_what_will_not_fit_is_refused_before_it_is_begun(tmp_path, monkeypatch, 
 
 def test_json_is_written_in_one_order_and_without_nan(tmp_path):
     write_json(tmp_path / "x", {"b": 1, "a": [1.5]})
-    assert (tmp_path / "x").read_text() == '{\n "a": [\n  1.5\n ],\n "b": 1\n}\n'
+    text = (tmp_path / "x").read_text()
+    assert text.startswith('{\n "a": [\n  1.5\n ],\n "b": 1,\n "seal": "') and text.endswith("}\n")
+    assert is_whole(json.loads(text))
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "x", float("nan"))
+        write_json(tmp_path / "x", {"a": float("nan")})

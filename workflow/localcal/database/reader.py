@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from localcal.database.constraints import Constraint, split_geography
-from localcal.errors import InputError
+from localcal.errors import InputError, one_line
 from localcal.files.atomic import atomic_path
 from localcal.geography.places import AreaIncome
 
@@ -245,10 +245,11 @@ def _open_database(path: Path) -> Iterator[sqlite3.Connection]:
                 )
                 _check_tables(path, connection)
                 yield connection
-    except sqlite3.Error as error:
+    # Texts that are none get it into trouble when it says so.
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path}: cannot be read as a SQLite database ({error}); restore the file or fetch "
-            "it again"
+            f"{path}: cannot be read as a SQLite database ({one_line(error)}); restore the file or "
+            "fetch it again"
         ) from error
 
 

@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from localcal.errors import InputError
 from localcal.files.limits import largest_file, limit_of
+from localcal.files.seal import sealed
 
 PART_SUFFIX = ".part"
 
@@ -118,7 +120,9 @@ def sha256_file(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_json(path: str | Path, content: object) -> None:
-    """Write `content` as JSON with sorted keys; NaN is refused, since JSON has none."""
+def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write an object as JSON with its seal and sorted keys; NaN is refused, JSON has none."""
     with atomic_path(path) as part:
-        part.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        part.write_text(
+            json.dumps(sealed(content), indent=1, sort_keys=True, allow_nan=False) + "\n"
+        )

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from localcal.errors import REMAKE, InputError, one_line
+from localcal.files.seal import SEAL, is_whole
 
 
 def read_json(path: str | Path, keys: Collection[str] = ()) -> dict[str, Any]:
-    """Read a JSON object that has these keys.
+    """Read a JSON object that has these keys, and no other content than was written with its seal.
 
     Raises:
         InputError: the file is missing, damaged, no object or lacks a key.
@@ -25,6 +26,9 @@ def read_json(path: str | Path, keys: Collection[str] = ()) -> dict[str, Any]:
         raise InputError(f"{path}: damaged, not JSON ({one_line(error)}); {REMAKE}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: damaged, not a JSON object; {REMAKE}")
+    if SEAL in content and not is_whole(content):
+        raise InputError(f"{path}: damaged, it is not what was written; {REMAKE}")
+    content.pop(SEAL, None)
     missing = [key for key in keys if key not in content]
     if missing:
         raise InputError(f"{path}: damaged, lacks {', '.join(missing)}; {REMAKE}")

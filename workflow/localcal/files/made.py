@@ -15,7 +15,6 @@ from typing import Any
 from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import sha256_file, write_json
 from localcal.files.documents import read_json
-from localcal.files.seal import is_whole, sealed
 
 FOLDER = "made"
 SUFFIX = ".json"
@@ -62,13 +61,11 @@ def read_made(path: str | Path) -> Made:
     Raises:
         InputError: it is missing or damaged.
     """
-    content = read_json(path)
-    if not is_whole(content):
-        raise InputError(f"{path}: damaged, it is not what was written; {REMAKE}")
-    try:
-        return Made(**{name: content[name] for name in Made.__dataclass_fields__})
-    except KeyError as error:
-        raise InputError(f"{path}: damaged, lacks {error}; {REMAKE}") from error
+    names = Made.__dataclass_fields__
+    content = read_json(path, names)
+    if len(content) > len(names):
+        raise InputError(f"{path}: damaged, it holds more than a record does; {REMAKE}")
+    return Made(**content)
 
 
 def read_records(run: str | Path) -> dict[str, Made]:
@@ -146,4 +143,4 @@ def record_outputs(
                 sha256=sha256_file(path),
                 size=Path(path).stat().st_size,
             )
-            write_json(record, sealed(asdict(made)))
+            write_json(record, asdict(made))

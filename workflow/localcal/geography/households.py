@@ -19,7 +19,7 @@ def read_households(path: str | Path) -> pd.DataFrame:
         InputError: the file is missing or damaged, or lacks a column.
     """
     try:
-        table = pq.read_table(path).to_pandas()
+        table = pq.read_table(path).to_pandas(ignore_metadata=True)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; {REMAKE}") from error
     except (OSError, pa.ArrowException, ValueError) as error:

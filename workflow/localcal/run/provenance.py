@@ -170,7 +170,7 @@ def freeze_run(config: Mapping[str, Any], scripts: str | Path, path: str | Path)
         "code": {rule: code(rule) for rule in rules},
         "versions": versions | {"python": platform.python_version()},
     }
-    write_json(path, sealed(content))
+    write_json(path, content)
 
 
 def read_state(folder: str | Path) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def read_targets(path: str | Path) -> pd.DataFrame:
     for name in SCHEMA.names:
         if table.column(name).null_count:
             raise InputError(f"{path}: column {name} has empty cells; {remedy}")
-    frame = table.to_pandas()
+    frame = table.to_pandas(ignore_metadata=True)
     return frame.assign(geo_level=frame["geo_level"].map(level_named))
 
 

@@ -122,7 +122,16 @@ class Checkpoint:
                 )
                 for number, result in enumerate(about["results"])
             ]
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            KeyError,
+            TypeError,
+            # What looks encrypted, or compressed as nothing is.
+            NotImplementedError,
+            zipfile.BadZipFile,
+        ) as error:
             logger.warning("%s: damaged (%s); the fit starts anew", self.path, one_line(error))
             return
         if key != self.key:
