@@ -13,6 +13,9 @@ from snakemake.io import apply_wildcards, is_callable
 RULES = {rule.name: rule for rule in workflow.rules if rule.params}
 
 
+PRODUCTS = tuple(f"{RUN_FOLDER}/{folder}/" for folder in provenance.PRODUCT_FOLDERS)
+
+
 def plain(path):
     """A path or pattern as rules write it, whatever storage it is in."""
     stored = getattr(path, "flags", {}).get("storage_object")
@@ -37,7 +40,7 @@ def with_records(one):
 
     def records(wildcards):
         paths = [path for item in items for path in listed(item, wildcards)]
-        found = [path for path in paths if provenance.is_product(path, RUN_FOLDER)]
+        found = [path for path in paths if path.startswith(PRODUCTS)]
         return [made.record_path(path, RUN_FOLDER) for path in found]
 
     one.set_input(**{job.RECORDS: records})
