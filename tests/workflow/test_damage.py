@@ -76,9 +76,16 @@ class Walk:
         found, meant = (digest.encode() for digest in digests)
         made = {name: content.replace(found, meant) for name, content in made.items()}
         differing = [
-            name for name, content in self.expected(job).items() if made.get(name) != content
+            name
+            for name, content in self.expected(job).items()
+            if name not in made or _unsealed(made[name]) != _unsealed(content)
         ]
         return ("other", f"makes another {differing[0]}") if differing else ("equal", "")
+
+
+def _unsealed(content: bytes) -> bytes:
+    """Return a file's content without the digest of what it says about its inputs' digests."""
+    return re.sub(rb'"seal": "[0-9a-f]{64}"', b"", content)
 
 
 def _judge(message: str, path: Path) -> tuple[str, str]:

@@ -138,7 +138,7 @@ def _read_arrays(
         is_carried = name == MADE_UP_ID or "entity" in group.attrs
         if len(group) > 1 and not is_carried:
             raise InputError(
-                f"{path}: '{name}' has {len(group)} periods ({', '.join(group)}); keep one or "
+                f"{path}: '{name}' has {len(group)} periods ({', '.join(group)}); give one, or "
                 f"{remedy}"
             )
         period = min(group)
