@@ -89,7 +89,7 @@ def whole(engine, adults, places, frozen):
     return evaluate_columns(adults, places, frozen, targets_for(places, MEASURES), engine).toarray()
 
 
-@pytest.mark.parametrize("size", [1, 7])
+@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.slow), 7])
 def test_the_matrix_does_not_depend_on_how_columns_are_cut(
     engine, adults, places, frozen, whole, size
 ):
@@ -104,6 +104,7 @@ def test_the_matrix_does_not_depend_on_how_columns_are_cut(
     assert np.unique(snap[:, places.state == 48]).size > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [11])
 def test_nor_does_that_of_households_of_every_kind(engine, seed):
     """Cut anywhere, among them alone."""
@@ -132,6 +133,7 @@ def test_clones_share_nothing_that_was_calculated_from_an_id(engine, adults, fro
     assert np.unique(scratch[0, :24]).size > 1
 
 
+@pytest.mark.slow
 def test_a_couple_alone_is_the_couple_among_others(engine):
     """The model takes a marital unit without any other for one that it was not told."""
     person, couple = np.arange(6), np.arange(3)
@@ -255,7 +257,7 @@ def check_what_depends_on_ids_and_on_others(engine, period, names, count):
     assert {"person_id", "is_receiving_unemployment_compensation", "snap"} <= other - wide
 
 
-@pytest.mark.parametrize("period", [2024, 2026])
+@pytest.mark.parametrize("period", [2024, pytest.param(2026, marks=pytest.mark.slow)])
 def test_nothing_but_ids_and_sums_over_everybody_tells_where_a_household_is(engine, period):
     known = [name for name in TARGETED if name in engine.variables()]
     check_what_depends_on_ids_and_on_others(engine, period, known, 24)

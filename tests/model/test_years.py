@@ -72,6 +72,7 @@ def check_years(engine, folder, years):
     assert all(0.5 * first < value < 2.5 * first for value in dollars.values()), dollars
 
 
+@pytest.mark.slow
 def test_a_file_s_households_have_the_same_values_in_the_next_years(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(localcal.clones.freeze, "FOLLOWED", (1, 2))
     check_years(engine, tmp_path, [2024, 2025, 2026])
