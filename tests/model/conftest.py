@@ -11,7 +11,7 @@ def engine():
     return PolicyEngineUS()
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def _one_later_year():
     """Follow what is frozen into one year: each takes seconds, and few tests are about them."""
     with pytest.MonkeyPatch.context() as patch:
