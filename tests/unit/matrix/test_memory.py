@@ -48,9 +48,14 @@ class Probing(StandIn):
 
 @pytest.fixture
 def traced():
+    # What was there before is not looked through again and again: another test of this process may
+    # have loaded the model.
+    gc.collect()
+    gc.freeze()
     tracemalloc.start()
     yield
     tracemalloc.stop()
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
