@@ -110,7 +110,15 @@ def fresh_bytes(folder: Path, change, arguments: tuple[str, ...]) -> dict[str, b
     return {name: (fresh.folder / name).read_bytes() for name in COMPARED}
 
 
-@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize(
+    "what",
+    [
+        "seed",
+        "penalty",
+        pytest.param("population", marks=pytest.mark.slow),
+        pytest.param("kernel", marks=pytest.mark.slow),
+    ],
+)
 def test_a_copy_is_amended_to_the_bytes_of_a_fresh_run(run, tmp_path, what):
     arguments, change, remade, recorded = CHANGES[what]
     assert NOTHING in run.snakemake("-n", *SMALL).stdout

@@ -138,7 +138,15 @@ def test_ten_thousand_damaged_files(inside, tmp_path):
     fuzz_readers(inside, tmp_path / "scratch", 10_000)
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "population/population.h5",
+        pytest.param("weights/local/fit.json", marks=pytest.mark.slow),
+        pytest.param("areas/states/NY.h5", marks=pytest.mark.slow),
+        "validation/districts/NY-01.csv",
+    ],
+)
 def test_a_damaged_file_is_named_and_removing_it_gives_the_run_back(finished, tmp_path, name):
     run = finished.copy(tmp_path / "checkout")
     path, reader = run.folder / RUN / name, run.folder / RUN / READERS[name]
