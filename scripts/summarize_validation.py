@@ -22,19 +22,13 @@ if __name__ == "__main__":
                 for area, table in zip(areas, tables, strict=True)
             },
             areas=areas,
-            targets_path=Path(snakemake.input.targets),
             files=Comparisons(
                 districts={
                     by_name[name]: tuple(map(Path, files))
                     for name, files in zip(snakemake.params.sampled, simulated, strict=True)
                 },
                 nation=next(map(Path, snakemake.input.nation), None),
-                states={
-                    area: path
-                    for area in areas
-                    for path in map(Path, snakemake.input.states)
-                    if area.level == "state" and path.stem == area.area
-                },
+                states={by_name[path.stem]: path for path in map(Path, snakemake.input.states)},
                 targets=Path(snakemake.input.targets),
             ),
             outputs=SummaryOutputs(**paths(snakemake.output)),

@@ -244,7 +244,7 @@ def _fits() -> Iterator[Job]:
 
 def _areas() -> Iterator[Job]:
     for area in AREAS:
-        scope = "national" if area.folder == "national" else "local"
+        scope = area.scope
         parent = BY_NAME[PARENTS[area.area]]
         inputs = {
             "totals": f"validation/totals/{parent.area}.h5",
@@ -301,7 +301,6 @@ def _summarize(run: Path, new: Path) -> None:
     summarize_validation(
         {name: run / table for name, table in zip(names, TABLES, strict=True)},
         AREAS,
-        run / FILES["targets"],
         files,
         SummaryOutputs(
             districts=new / FILES["districts"],

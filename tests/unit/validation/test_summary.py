@@ -19,7 +19,7 @@ def summarize(run, folder, tables, areas, files=None):
     files = files or Comparisons({}, None, {}, run["targets"])
     names = {"districts": "districts.csv", "states": "states.csv", "summary": "summary.json"}
     outputs = SummaryOutputs(**{name: folder / file for name, file in names.items()})
-    summarize_validation(tables, areas, run["targets"], files, outputs)
+    summarize_validation(tables, areas, files, outputs)
 
 
 def test_the_summary_counts_rows_and_refuses_a_missing_one(run, tmp_path):

@@ -38,7 +38,6 @@ class SummaryOutputs:
 def summarize_validation(
     table_paths: Mapping[str, Path],
     areas: Sequence[Area],
-    targets_path: Path,
     files: Comparisons,
     outputs: SummaryOutputs,
 ) -> None:
@@ -47,15 +46,14 @@ def summarize_validation(
     Args:
         table_paths: "{folder}/{area}" to the area's table.
         areas: every area of the run.
-        targets_path: the targets.
-        files: the simulations to compare with each other.
+        files: the simulations to compare with each other, and the targets.
         outputs: the files to write, the summary last.
 
     Raises:
         InputError: a table has another number of rows than its area has targets, or a district's
             own simulation is not what its state's says of it.
     """
-    targets = read_targets(targets_path)
+    targets = read_targets(files.targets)
     tables = []
     for area in areas:
         name = f"{area.folder}/{area.area}"
