@@ -9,11 +9,10 @@ from localcal.microdata.check import check_dataset
 from localcal.microdata.synthetic.households import synthetic_households
 from localcal.population.population import (
     ENTITIES,
-    GROUPS,
     NO_REFERENCE,
     REFERENCES,
-    Population,
     clone_households,
+    take_units,
 )
 
 
@@ -80,29 +79,12 @@ def some_of(people, households, ids=None):
     """
     rank = np.full(people.count("household"), -1)
     rank[households] = np.arange(households.size)
-    rows, place = {}, {}
+    rows = {}
     for entity in ENTITIES:
         of_unit = rank[people.household_of[entity]]
         order = np.argsort(of_unit, kind="stable")
         rows[entity] = order[of_unit[order] >= 0]
-        place[entity] = np.full(of_unit.size, NO_REFERENCE)
-        place[entity][rows[entity]] = np.arange(rows[entity].size)
-    persons = rows["person"]
-    chosen = Population(
-        period=people.period,
-        values={name: values[rows[people.entity[name]]] for name, values in people.values.items()},
-        entity=people.entity,
-        ids={entity: (ids or people.ids)[entity][rows[entity]] for entity in ENTITIES},
-        membership={group: place[group][people.membership[group][persons]] for group in GROUPS},
-        references={
-            name: np.where(
-                positions[persons] == NO_REFERENCE,
-                NO_REFERENCE,
-                place[REFERENCES[name]][positions[persons]],
-            )
-            for name, positions in people.references.items()
-        },
-    )
+    chosen = take_units(replace(people, ids=ids or people.ids), rows)
     return chosen, rows
 
 

@@ -26,7 +26,7 @@ from localcal.geography.areas import Area
 from localcal.geography.geography import Geography, columns_in_area, read_geography, take_columns
 from localcal.geography.vintages import other_vintage
 from localcal.jobs.progress import Progress
-from localcal.population.dataset import entity_of_id, id_columns, keep_ids, read_population
+from localcal.population.dataset import entity_of_column, id_columns, keep_ids, read_population
 from localcal.population.population import ENTITIES, Population
 
 logger = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ def _append(
     period = str(clones.period)
     ids = id_columns(clones)
     for name, values in sorted((ids | dict(clones.values)).items()):
-        entity = clones.entity.get(name) or entity_of_id(name)
+        entity = entity_of_column(clones, name)
         where = f"{name}/{period}"
         if where not in file:
             file.create_dataset(where, shape=(totals[entity],), dtype=values.dtype)
@@ -194,7 +194,7 @@ def _file_size(clones: Population, totals: dict[str, int]) -> int:
     """Return how many bytes the whole file's arrays take, from one block of it."""
     columns = id_columns(clones) | dict(clones.values)
     return sum(
-        totals[clones.entity.get(name) or entity_of_id(name)]
+        totals[entity_of_column(clones, name)]
         * values.dtype.itemsize
         * (1 + len(clones.later.get(name, {})))
         for name, values in columns.items()

@@ -47,7 +47,7 @@ def locate(
     """
     clones = clone_households(population, places.household, dict.fromkeys(ENTITIES, 1))
     clones = replace(clones, ids=ids_of_columns(population, places))
-    clones = clones.with_values("household", _place_values(places))
+    clones = clones.with_values("household", place_values(places))
     clones = clones.with_values("household", {"household_weight": weight.astype(np.float32)})
     household_id = population.ids["household"][places.household]
     for rate in frozen.take_up:
@@ -80,7 +80,8 @@ def ids_of_columns(population: Population, places: Geography) -> dict[str, np.nd
     return ids
 
 
-def _place_values(places: Geography) -> dict[str, np.ndarray]:
+def place_values(places: Geography) -> dict[str, np.ndarray]:
+    """Return what clones are told about where they live, one value per column."""
     unknown = np.char.endswith(places.block, UNKNOWN_BLOCK)
     return {
         "state_fips": places.state.astype(np.int32),

@@ -17,7 +17,7 @@ import numpy as np
 from localcal.engine.protocol import Engine, Simulation, at_columns
 from localcal.geography.codes import STATE_CODES
 from localcal.geography.geography import Geography, take_columns
-from localcal.population.dataset import entity_of_id, id_columns
+from localcal.population.dataset import entity_of_column, id_columns
 from localcal.population.population import ENTITIES, Population
 
 # Columns simulated from scratch at a time, at some 200 kB each.
@@ -134,9 +134,8 @@ def changed_inputs(first: Population, clones: Population, units: dict[str, np.nd
     """Return the inputs, ids among them, in which a clone differs from its representative."""
     before = id_columns(first) | dict(first.values)
     after = id_columns(clones) | dict(clones.values)
-    entity = {name: clones.entity.get(name) or entity_of_id(name) for name in after}
     return {
         name
         for name, values in after.items()
-        if not np.array_equal(before[name][units[entity[name]]], values)
+        if not np.array_equal(before[name][units[entity_of_column(clones, name)]], values)
     }

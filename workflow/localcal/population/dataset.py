@@ -23,6 +23,7 @@ from localcal.population.population import (
     PERSON,
     REFERENCES,
     Population,
+    take_units,
 )
 
 # The years after its own for which a file is written.
@@ -43,10 +44,10 @@ def id_columns(population: Population) -> dict[str, np.ndarray]:
     return columns
 
 
-def entity_of_id(column: str) -> str:
-    """Return the entity that one of `id_columns` has a value for each unit of."""
+def entity_of_column(population: Population, column: str) -> str:
+    """Return the entity that a variable, or one of `id_columns`, has a value for each unit of."""
     own = column.removesuffix("_id")
-    return own if own in ENTITIES else PERSON
+    return population.entity.get(column) or (own if own in ENTITIES else PERSON)
 
 
 def _as_id(ids: np.ndarray) -> np.ndarray:
@@ -269,25 +270,7 @@ def _check_nesting(source: str, population: Population) -> None:
 
 
 def _sorted_by_household(population: Population) -> Population:
-    order = {
-        entity: np.argsort(population.household_of[entity], kind="stable") for entity in ENTITIES
-    }
-    place = {entity: np.argsort(order[entity], kind="stable") for entity in ENTITIES}
-    persons = order[PERSON]
-    return Population(
-        period=population.period,
-        values={
-            name: array[order[population.entity[name]]] for name, array in population.values.items()
-        },
-        entity=population.entity,
-        ids={entity: population.ids[entity][order[entity]] for entity in ENTITIES},
-        membership={group: place[group][population.membership[group][persons]] for group in GROUPS},
-        references={
-            name: np.where(
-                positions[persons] == NO_REFERENCE,
-                NO_REFERENCE,
-                place[REFERENCES[name]][positions[persons]],
-            )
-            for name, positions in population.references.items()
-        },
+    return take_units(
+        population,
+        {entity: np.argsort(population.household_of[entity], kind="stable") for entity in ENTITIES},
     )

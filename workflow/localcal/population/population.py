@@ -146,6 +146,38 @@ def clone_households(
     )
 
 
+def take_units(population: Population, rows: Mapping[str, np.ndarray]) -> Population:
+    """Return some units of a population, or all of them in another order, with their ids.
+
+    Args:
+        population: all of them.
+        rows: entity to the positions of the units to take, in the order they are to have. Whoever
+            is taken has all of their units taken, and whom they point to.
+    """
+    place = {}
+    for entity in ENTITIES:
+        place[entity] = np.full(population.count(entity), NO_REFERENCE)
+        place[entity][rows[entity]] = np.arange(rows[entity].size)
+    persons = rows[PERSON]
+    return Population(
+        period=population.period,
+        values={
+            name: array[rows[population.entity[name]]] for name, array in population.values.items()
+        },
+        entity=population.entity,
+        ids={entity: population.ids[entity][rows[entity]] for entity in ENTITIES},
+        membership={group: place[group][population.membership[group][persons]] for group in GROUPS},
+        references={
+            name: np.where(
+                positions[persons] == NO_REFERENCE,
+                NO_REFERENCE,
+                place[REFERENCES[name]][positions[persons]],
+            )
+            for name, positions in population.references.items()
+        },
+    )
+
+
 def beside_a_copy(population: Population) -> Population:
     """Return the same households with ids of their own, and then copies of them without weight."""
     count = population.count("household")

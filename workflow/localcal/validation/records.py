@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from localcal.clones.locate import ids_of_columns
+from localcal.clones.locate import GIVEN_PLACES, ids_of_columns, place_values
 from localcal.errors import InputError
-from localcal.geography.codes import UNKNOWN_BLOCK
 from localcal.geography.geography import Geography
-from localcal.population.dataset import entity_of_id, id_columns, read_population
+from localcal.population.dataset import entity_of_column, id_columns, read_population
 from localcal.population.population import Population, clone_households
 
 # Which of two files is wrong, nobody knows.
@@ -53,7 +52,7 @@ def compare_with_run(
         InputError: names the first array that differs, and where.
     """
     base = read_population(inputs.population, only=())
-    file = read_population(path, only=("household_weight", *_placed(places)))
+    file = read_population(path, only=("household_weight", *GIVEN_PLACES))
     if file.count("household") != len(places):
         raise InputError(
             f"{path}: holds {file.count('household')} households, but by {inputs.geography} and "
@@ -73,20 +72,9 @@ def _expected(
     ids = ids_of_columns(base, places)
     for name, values in id_columns(replace(clones, ids=ids)).items():
         yield Expected(name, values, inputs.population)
-    for name, values in _placed(places).items():
+    for name, values in place_values(places).items():
         yield Expected(name, values, inputs.geography)
     yield Expected("household_weight", weight, inputs.weights)
-
-
-def _placed(places: Geography) -> dict[str, np.ndarray]:
-    """Return what the file must say of places, from what the geography says of the columns."""
-    is_unknown = np.char.endswith(places.block, UNKNOWN_BLOCK)
-    return {
-        "state_fips": places.state,
-        "congressional_district_geoid": places.district,
-        "county_fips": places.county,
-        "block_geoid": np.where(is_unknown, b"", places.block),
-    }
 
 
 def _compare(path: Path, file: Population, found: np.ndarray, expected: Expected) -> None:
@@ -98,7 +86,7 @@ def _compare(path: Path, file: Population, found: np.ndarray, expected: Expected
     wrong = found != expected.values
     if wrong.any():
         row = int(np.argmax(wrong))
-        where = file.household_of[file.entity.get(expected.name, entity_of_id(expected.name))][row]
+        where = file.household_of[entity_of_column(file, expected.name)][row]
         raise InputError(
             f"{path}: '{expected.name}' is {_shown(found[row])} in household "
             f"{file.ids['household'][where]}, but {_shown(expected.values[row])} by "
