@@ -59,9 +59,10 @@ def readers_alone(run: Path, scratch: Path, plan: list[tuple[str, int]]) -> Iter
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         worker = context.Process(target=_work, args=(run, scratch, plan[at:], there), daemon=True)
+        # Before there is anybody who damages them.
+        whole = {product: (run / product).read_bytes() for product, _ in plan[at:]}
         worker.start()
         there.close()
-        whole = {product: (run / product).read_bytes() for product, _ in plan[at:]}
         try:
             while at < len(plan):
                 # The first answer waits for the imports too.

@@ -215,14 +215,19 @@ def test_a_changed_config_is_refused_where_there_is_nothing_to_do(run):
     assert run.snakemake("-n", target, *SMALL, "--config", "seed=7").returncode == 0
 
 
-def test_a_target_amends_itself_and_the_rest_later(run):
+def amend_up_to(run: Checkout, target: Path) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Change the seed, make one file, forget it; return the config and what all of it remakes."""
     arguments, _, remade, _ = CHANGES["seed"]
     config = ("--config", *arguments)
-    target = str(RUN / "matrix/plan.json")
-    first = run.snakemake("--cores", "1", target, *SMALL, *config, AMEND)
+    first = run.snakemake("--cores", "1", str(target), *SMALL, *config, AMEND)
     assert first.returncode == 0, first.stdout
     assert "fit_weights" not in listed_jobs(first.stdout)
     shutil.rmtree(run.folder / ".snakemake")
+    return config, remade
+
+
+def test_a_target_amends_itself_and_the_rest_later(run):
+    config, remade = amend_up_to(run, RUN / "matrix/plan.json")
     rest = run.jobs(*SMALL, *config)
     done = ("build_population", "assign_geography", "freeze_values", "plan_chunks")
     assert rest == {rule: count for rule, count in remade.items() if rule not in done}
@@ -230,12 +235,7 @@ def test_a_target_amends_itself_and_the_rest_later(run):
 
 def test_what_an_amended_run_left_undone_is_known_whatever_its_files_times_say(run):
     """A copy may have the times of the copying."""
-    arguments, _, remade, _ = CHANGES["seed"]
-    config = ("--config", *arguments)
-    target = str(RUN / "population/geography.h5")
-    first = run.snakemake("--cores", "1", target, *SMALL, *config, AMEND)
-    assert first.returncode == 0, first.stdout
-    shutil.rmtree(run.folder / ".snakemake")
+    config, remade = amend_up_to(run, RUN / "population/geography.h5")
     for path in (run.folder / RUN).rglob("*"):
         os.utime(path, (2e9, 2e9))
     rest = run.jobs(*SMALL, *config)

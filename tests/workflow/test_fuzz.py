@@ -178,7 +178,7 @@ def test_a_damaged_record_is_named_and_removing_it_gives_the_run_back(finished, 
     assert refused.stdout.splitlines()[-1].startswith(f"error: {name}: damaged, it is not what was")
     record.unlink()
     again = run.snakemake("--cores", "1", f"{RUN}/weights/national/weights.npy", *SMALL)
-    assert "Nothing to be done" in again.stdout or again.returncode == 0
+    assert again.returncode == 0, again.stdout
     assert run.snakemake("--cores", "2", *SMALL).returncode == 0
     assert record.read_text() == whole
     shutil.rmtree(run.folder / ".snakemake")

@@ -28,7 +28,7 @@ if find_spec("localcal") is None:
     stop("localcal is not installed; run `make run`, or `pip install -e .` in your environment")
 
 from localcal.errors import InputError, one_line, without_secrets
-from localcal.files import made
+from localcal.files import made, seal
 from localcal.files.limits import limit_of
 from localcal.geography.areas import read_areas
 from localcal.geography.codes import FOLDERS

@@ -30,7 +30,9 @@ def listed(item, wildcards):
     # Whatever Snakemake wraps it in.
     function = getattr(getattr(item, "_file", item), "callable", item)
     found = function(wildcards)
-    return [found] if isinstance(found, str) else getattr(found, "values", lambda: found)()
+    if isinstance(found, str):
+        return [found]
+    return list(found.values()) if isinstance(found, dict) else found
 
 
 def with_records(one):
@@ -67,19 +69,18 @@ def parameters_of(rule):
     """Yield what a rule is called in the run's record, and a digest; each fit has its own."""
     if "scope" in rule.wildcard_names:
         for scope in SCOPES:
-            yield f"{rule.name}/{scope}", since.digest(made_with(rule, scope=scope))
+            yield f"{rule.name}/{scope}", seal.digest(made_with(rule, scope=scope))
     elif "area" in rule.wildcard_names:
-        yield rule.name, since.digest({area: made_with(rule, area=area) for area in AREAS})
+        yield rule.name, seal.digest({area: made_with(rule, area=area) for area in AREAS})
     else:
-        yield rule.name, since.digest(made_with(rule))
+        yield rule.name, seal.digest(made_with(rule))
 
 
-def wildcards_of(path, makers):
-    """Return the rule that makes a file, and the values of its wildcards; None if no rule does."""
-    for maker in makers:
-        for output in maker.output:
-            if match := output.match(path):
-                return maker, {k: v for k, v in match.groupdict().items() if k != "run_id"}
+def wildcards_of(path, maker):
+    """Return the values of a rule's wildcards for a file; None if it does not make the file."""
+    for output in maker.output:
+        if match := output.match(path):
+            return {name: text for name, text in match.groupdict().items() if name != "run_id"}
     return None
 
 
@@ -95,8 +96,9 @@ def stale_in_storage():
         return
     makers = [rule for rule in RULES.values() if unsettled & PRESENT_OF[rule.name].keys()]
     for file in map(workflow.modifier.path_modifier.apply_default_storage, products()):
-        if found := wildcards_of(str(file), makers):
-            maker, values = found
+        for maker in makers:
+            if (values := wildcards_of(str(file), maker)) is None:
+                continue
             name = f"{maker.name}/{values['scope']}" if "scope" in values else maker.name
             time = async_run(file.flags["storage_object"].managed_mtime())
             if name in unsettled and since.is_stale(entries, name, PRESENT[name], time):
@@ -106,15 +108,16 @@ def stale_in_storage():
 def stale_here():
     """Yield the files whose records say that they were made with or from something else."""
     records = made.read_records(RUN_FOLDER)
-    digests = {name: record.sha256 for name, record in records.items()}
     for name, record in records.items():
         path = f"{RUN_FOLDER}/{name}"
-        makers = [RULES[record.rule]] if record.rule in RULES else []
-        if found := wildcards_of(path, makers):
-            present = since.digest(made_with(makers[0], **found[1]))
-            same = all(digests.get(read, then) == then for read, then in record.inputs.items())
-            if not same or since.digest(record.params) != present:
-                yield record.rule, path
+        maker = RULES.get(record.rule)
+        values = None if maker is None else wildcards_of(path, maker)
+        # What no rule makes any more is nobody's business.
+        if values is None:
+            continue
+        present = seal.digest(made_with(maker, **values))
+        if made.is_outdated(record, records) or seal.digest(record.params) != present:
+            yield record.rule, path
 
 
 def remake(files):
@@ -143,7 +146,8 @@ def refuse_start():
 
 
 if workflow.is_main_process:
-    PRESENT_OF = {name: dict(parameters_of(rule)) for name, rule in RULES.items()}
+    # Only needed where files cannot be asked for theirs.
+    PRESENT_OF = {name: dict(parameters_of(rule)) for name, rule in RULES.items() if STORED}
     PRESENT = {name: text for found in PRESENT_OF.values() for name, text in found.items()}
     with stopping():
         STALE = list(stale_in_storage() if STORED else stale_here())

@@ -9,20 +9,12 @@ from localcal.run.provenance import RUN_FILE
 from localcal.run.since import (
     SINCE_FILE,
     Entry,
-    digest,
     is_stale,
     made_so_far,
     read_since,
     record_since,
     unsettled,
 )
-
-
-def test_the_digest_tells_numbers_apart_but_not_lists_and_tuples():
-    assert digest({"a": 90}) != digest({"a": 90.0})
-    assert digest({"a": [1, 2]}) == digest({"a": (1, 2)})
-    assert digest({"a": 1, "b": {"c": 2, "d": 3}}) == digest({"b": {"d": 3, "c": 2}, "a": 1})
-    assert digest({"a": None}) != digest({})
 
 
 def start(folder, present, now, changed=False):

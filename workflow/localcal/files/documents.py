@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from localcal.errors import REMAKE, InputError, one_line
-from localcal.files.seal import SEAL, is_whole
+from localcal.files.seal import SEAL, is_broken
 
 
 def read_json(path: str | Path, keys: Collection[str] = ()) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def read_json(path: str | Path, keys: Collection[str] = ()) -> dict[str, Any]:
         raise InputError(f"{path}: damaged, not JSON ({one_line(error)}); {REMAKE}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: damaged, not a JSON object; {REMAKE}")
-    if SEAL in content and not is_whole(content):
+    if is_broken(content):
         raise InputError(f"{path}: damaged, it is not what was written; {REMAKE}")
     content.pop(SEAL, None)
     missing = [key for key in keys if key not in content]

@@ -7,7 +7,7 @@ was made from. It goes wherever the run goes, and does not depend on what Snakem
 Read while Snakemake parses the workflow, so nothing heavy is imported here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,24 @@ def read_records(run: str | Path) -> dict[str, Made]:
     Raises:
         InputError: a record is damaged.
     """
-    paths = sorted((Path(run) / FOLDER).rglob(f"*{SUFFIX}"))
-    return {made.file: made for made in map(read_made, paths)}
+    return {made.file: made for made in map(read_made, record_paths(run))}
+
+
+def record_paths(run: str | Path) -> list[Path]:
+    """Return the records of a run."""
+    return sorted((Path(run) / FOLDER).rglob(f"*{SUFFIX}"))
+
+
+def is_outdated(made: Made, records: Mapping[str, Made]) -> bool:
+    """Say whether a file was made from others than there are now.
+
+    Args:
+        made: its record.
+        records: those of the run, by their files' paths below its folder.
+    """
+    return any(
+        name in records and records[name].sha256 != digest for name, digest in made.inputs.items()
+    )
 
 
 def refuse_changed(path: str | Path, made: Made) -> None:
@@ -110,14 +126,20 @@ def refuse_changed_inputs(paths: Iterable[str], run: str) -> dict[str, str]:
     Raises:
         InputError: a file or a record is damaged.
     """
-    given = [path for path in paths if f"{run}/" in path]
     digests = {}
+    for path, record in _with_record(paths, run):
+        made = read_made(record)
+        refuse_changed(path, made)
+        digests[path] = made.sha256
+    return digests
+
+
+def _with_record(paths: Iterable[str], run: str) -> Iterator[tuple[str, str]]:
+    """Yield those of some files whose record is among them, with the record."""
+    given = dict.fromkeys(path for path in paths if f"{run}/" in path)
     for path in given:
         if (record := record_path(path, run)) in given:
-            made = read_made(record)
-            refuse_changed(path, made)
-            digests[path] = made.sha256
-    return digests
+            yield path, record
 
 
 def record_outputs(
@@ -132,15 +154,14 @@ def record_outputs(
         params: the rule's parameters.
         inputs: what `refuse_changed_inputs` returned.
     """
-    given = list(paths)
-    for path in given:
-        if (record := record_path(path, run)) in given:
-            made = Made(
-                file=path.rpartition(f"{run}/")[2],
-                rule=rule,
-                params=params,
-                inputs={name.rpartition(f"{run}/")[2]: digest for name, digest in inputs.items()},
-                sha256=sha256_file(path),
-                size=Path(path).stat().st_size,
-            )
-            write_json(record, asdict(made))
+    made_from = {name.rpartition(f"{run}/")[2]: digest for name, digest in inputs.items()}
+    for path, record in _with_record(paths, run):
+        made = Made(
+            file=path.rpartition(f"{run}/")[2],
+            rule=rule,
+            params=params,
+            inputs=made_from,
+            sha256=sha256_file(path),
+            size=Path(path).stat().st_size,
+        )
+        write_json(record, asdict(made))

@@ -10,14 +10,20 @@ SEAL = "seal"
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object with its seal."""
-    return {**content, SEAL: _digest(content)}
+    return {**content, SEAL: digest(content)}
 
 
 def is_whole(content: Mapping[str, Any]) -> bool:
     """Say whether an object carries the seal that belongs to it."""
     rest = {name: value for name, value in content.items() if name != SEAL}
-    return content.get(SEAL) == _digest(rest)
+    return content.get(SEAL) == digest(rest)
 
 
-def _digest(content: Mapping[str, Any]) -> str:
+def is_broken(content: Mapping[str, Any]) -> bool:
+    """Say whether an object carries another seal; one that was written without any may stand."""
+    return SEAL in content and not is_whole(content)
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Return the digest of what JSON says: 90 is not 90.0, a tuple is a list."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

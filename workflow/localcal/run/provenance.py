@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from localcal.errors import InputError, one_line
 from localcal.files.atomic import atomic_path, sha256_file, write_json
-from localcal.files.seal import SEAL, is_whole, sealed
+from localcal.files.seal import is_broken, sealed
 from localcal.run.code_digest import CodeDigest
 
 RUN_FILE = "run.json"
@@ -223,8 +223,8 @@ def record_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _refuse_broken(name: str, content: Mapping[str, Any], remedy: str) -> None:
-    """Refuse what was changed after it was written; what was written without a seal may stand."""
-    if SEAL in content and not is_whole(content):
+    """Refuse what was changed after it was written."""
+    if is_broken(content):
         raise InputError(f"{name} is damaged, it is not what was written; {remedy}")
 
 

@@ -2,19 +2,18 @@
 
 Each file of a run has a record of what it was made with, see `localcal.files.made`. In a storage
 there are too many of them to read at every start, so every start of a run in a storage at which
-something is new adds a line: when, and the digest of the
-parameters of each rule that has others than before. A file that was made while its rule had other
-parameters than now is stale, and so is one of a rule that the record does not know.
+something is new adds a line: when, and the digest of the parameters of each rule that has others
+than before. A file that was made while its rule had other parameters than now is stale, and so is
+one of a rule that the record does not know.
 
 Read while Snakemake parses the workflow, so nothing heavy is imported here.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
@@ -29,11 +28,6 @@ class Entry(NamedTuple):
 
     when: int | None
     rules: dict[str, str | None]
-
-
-def digest(params: Mapping[str, Any]) -> str:
-    """Return the digest of a rule's parameters: 90 is not 90.0, a tuple is a list."""
-    return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()
 
 
 def read_since(folder: str | Path) -> list[Entry]:

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localcal.errors import InputError
-from localcal.files.made import FOLDER, SUFFIX, Made, read_made, record_path, refuse_changed
+from localcal.files.made import (
+    Made,
+    is_outdated,
+    read_made,
+    record_path,
+    record_paths,
+    refuse_changed,
+)
 from localcal.run.provenance import RUN_FILE, products, read_state
 
 WHOLE = "as made"
@@ -38,7 +45,7 @@ def verify(run: str | Path) -> Iterator[tuple[str, str]]:
     read_state(folder)
     yield RUN_FILE, WHOLE
     records = {}
-    for path in sorted((folder / FOLDER).rglob(f"*{SUFFIX}")):
+    for path in record_paths(folder):
         try:
             made = read_made(path)
         except InputError:
@@ -58,10 +65,7 @@ def _verdict(folder: Path, made: Made, records: dict[str, Made]) -> str:
         refuse_changed(path, made)
     except InputError:
         return DAMAGED
-    same = all(
-        records[name].sha256 == digest for name, digest in made.inputs.items() if name in records
-    )
-    return WHOLE if same else OUTDATED
+    return OUTDATED if is_outdated(made, records) else WHOLE
 
 
 def _unknown(folder: Path) -> Iterator[str]:
