@@ -142,6 +142,22 @@ def test_a_state_without_anybody_to_sum_over_is_refused_when_needed(located):
     assert not freeze_values(population, places, ["age"], None, 0, StandIn()).variables
 
 
+def test_a_state_without_anybody_to_sum_over_gets_as_much_per_household_as_the_others(caplog):
+    """Or the first who is enrolled in a later year would get all that the state spends."""
+    population = one_person_per_state(2024, [1, 6, 36])
+    population = population.with_values(
+        "household", {"household_weight": np.array([3.0, 5.0, 4.0], dtype=np.float32)}
+    )
+    income = np.array([0, 1e6, 0], dtype=np.float32)
+    population = population.with_values("person", {"employment_income": income})
+    places = replace(
+        random_places(population, 1, seed=35), state=np.array([1, 6, 36], dtype=np.int32)
+    )
+    frozen = freeze_values(population, places, ["medicaid"], None, 0, StandIn())
+    assert frozen.variables["medicaid_denominator"][[1, 6, 36]].tolist() == [3.0, 5.0, 4.0]
+    assert "nobody in states 6 counts towards medicaid_denominator" in caplog.text
+
+
 def test_columns_that_stand_for_their_state_weigh_as_much_as_all_of_it(monkeypatch):
     """Or a state's Medicaid dollars would be spread over too few enrollees."""
     monkeypatch.setattr(freeze, "COLUMNS_PER_STATE", 7)

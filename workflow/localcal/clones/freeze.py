@@ -217,24 +217,50 @@ def _values_by_state(
     places = take_columns(geography, columns)
     located = locate(population, places, frozen, weight)
     simulation = engine.simulate(located)
+    households = np.bincount(places.state, weights=weight, minlength=STATE_CODES)
     result = {}
     for name in names:
         entity = engine.variables()[name].entity
         state = places.state[located.household_of[entity]]
-        result[name] = _constant_by_state(simulation.calculate(name), state)
+        result[name] = _sum_by_state(name, simulation.calculate(name), state, households)
     simulation.close()
     return result
 
 
-def _constant_by_state(values: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, str]:
+def _sum_by_state(
+    name: str, values: np.ndarray, state: np.ndarray, households: np.ndarray
+) -> tuple[np.ndarray, str]:
+    """Return what every state's units have in common and, where it is unusable, the reason.
+
+    A state where nobody counts, as may happen in a run of few columns, gets as much per household
+    as the others. None of its people has a share in the run's own year; in a later year some may,
+    and the model would give them all that the state spends.
+
+    Args:
+        name: the variable.
+        values: its value, (units,).
+        state: the state of each, (units,).
+        households: how many live in each, (states,).
+    """
     by_state = np.zeros(STATE_CODES, dtype=values.dtype)
-    for code in np.unique(state):
+    present = np.unique(state)
+    for code in present:
         here = values[state == code]
         if (here != here[0]).any():
             return by_state, "it differs between the households of a state"
-        if here[0] == 0:
-            return by_state, f"nobody in state {code} counts towards it"
         by_state[code] = here[0]
+    empty = present[by_state[present] == 0]
+    if not empty.size:
+        return by_state, ""
+    if empty.size == present.size or not households[empty].all():
+        return by_state, f"nobody in state {empty[0]} counts towards it"
+    logger.warning(
+        "nobody in states %s counts towards %s: they get as much per household as the others",
+        ", ".join(map(str, empty)),
+        name,
+    )
+    counted = by_state > 0
+    by_state[empty] = households[empty] * (by_state.sum() / households[counted].sum())
     return by_state, ""
 
 
