@@ -456,8 +456,18 @@ def test_the_model_s_whole_population_variables_are_found(engine):
         }.items()
     )
     assert "medicaid_slcsp_state_denominator" in engine.dependencies("medicaid")
+    ranks = {name for name, kind in wide.items() if kind == "rank"}
     for harmless in ("snap", "income_tax", "aca_ptc", "age", "eitc"):
-        assert not engine.dependencies(harmless) & wide.keys(), harmless
+        assert not engine.dependencies(harmless) & ranks, harmless
+
+
+def test_what_a_formula_names_in_any_way_is_a_dependency(engine):
+    """By what it is defined for, in a list of its module, and in a list of the parameters."""
+    assert "is_medicaid_eligible" in engine.dependencies("medicaid_enrolled")
+    assert {"ny_tanf", "wi_works"} <= engine.dependencies("tanf")
+    assert "dividend_income" in engine.dependencies("irs_gross_income")
+    # Alaska's is one of its own people's: whoever moves away has none.
+    assert "ak_permanent_fund_dividend" in engine.place_variables()
 
 
 def test_formulas_that_look_into_storage_count_as_reading_what_they_name(engine):

@@ -1,7 +1,7 @@
 """What the formulas of policyengine-us may read, found in their code without running them."""
 
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +17,50 @@ STORAGE_ACCESS = frozenset({"get_array", "get_holder", "_get_array_from_storage"
 LIST_READERS = frozenset({"add", "aggr", "and_", "any_", "or_"})
 
 
-def codes_of(function: Any, seen: set[types.CodeType]) -> Iterator[types.CodeType]:
-    """Yield the code of a function and of the model's helpers that it calls."""
+def functions_of(function: Any, seen: set[types.CodeType]) -> Iterator[types.FunctionType]:
+    """Yield a function and the model's helpers that it calls."""
     code = getattr(function, "__code__", None)
     # By file: policyengine-core gives the modules of variables names of its own.
     if code is None or code in seen or PACKAGES.isdisjoint(Path(code.co_filename).parts):
         return
     seen.add(code)
-    codes = [code]
-    while codes:
-        code = codes.pop()
-        yield code
-        codes += [item for item in code.co_consts if isinstance(item, types.CodeType)]
-        for name in code.co_names:
-            yield from codes_of(function.__globals__.get(name), seen)
+    yield function
+    for inner in _nested(code):
+        for name in inner.co_names:
+            yield from functions_of(function.__globals__.get(name), seen)
+
+
+def codes_of(function: Any) -> Iterator[types.CodeType]:
+    """Yield the code of a function and of the model's helpers that it calls."""
+    for each in functions_of(function, set()):
+        yield from _nested(each.__code__)
+
+
+def _nested(code: types.CodeType) -> Iterator[types.CodeType]:
+    """Yield a piece of code and those of the functions and comprehensions in it."""
+    yield code
+    for item in code.co_consts:
+        if isinstance(item, types.CodeType):
+            yield from _nested(item)
 
 
 def texts_of(function: types.FunctionType) -> Iterator[str]:
-    """Yield the text constants of a function and of the model's helpers that it calls."""
-    for code in codes_of(function, set()):
-        for constant in code.co_consts:
-            if isinstance(constant, str):
-                yield constant
-            elif isinstance(constant, tuple | frozenset):
-                yield from (item for item in constant if isinstance(item, str))
+    """Yield the texts in a function, in its module's lists that it names, and in its helpers."""
+    for each in functions_of(function, set()):
+        for code in _nested(each.__code__):
+            named = (each.__globals__.get(name) for name in code.co_names)
+            for constant in (*code.co_consts, *named):
+                yield from _texts(constant)
+
+
+def _texts(constant: object) -> Iterator[str]:
+    if isinstance(constant, str):
+        yield constant
+    elif isinstance(constant, dict):
+        yield from _texts((*constant, *constant.values()))
+    elif isinstance(constant, tuple | list | set | frozenset):
+        for item in constant:
+            yield from _texts(item)
 
 
 def calls_rank(variable: ModelVariable) -> bool:
@@ -51,28 +71,56 @@ def calls_rank(variable: ModelVariable) -> bool:
     )
 
 
+def opens_branches(variable: ModelVariable) -> bool:
+    return any(
+        "get_branch" in name
+        for formula in variable.formulas.values()
+        for code in codes_of(formula)
+        for name in code.co_names
+    )
+
+
 def reads_lists(variable: ModelVariable) -> bool:
     """Say whether a formula adds up a list of variables, which its constants need not show."""
     return any(
         LIST_READERS.intersection(code.co_names)
         for formula in variable.formulas.values()
-        for code in codes_of(formula, set())
+        for code in codes_of(formula)
     )
 
 
-def read_by(variable: ModelVariable, parameters: Any) -> Iterator[str]:
-    """Yield what may be names of the variables that a variable is calculated from."""
+def lists_of(parameters: Any) -> dict[str, frozenset[str]]:
+    """Return the texts that parameters list, which may be names of variables, by their path."""
+    found = {}
+    for parameter in parameters.get_descendants():
+        values = [value.value for value in getattr(parameter, "values_list", ())]
+        if texts := frozenset(_texts([value for value in values if isinstance(value, list)])):
+            found[parameter.name] = texts
+    return found
+
+
+def read_by(variable: ModelVariable, lists: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """Yield what may be names of the variables that a variable is calculated from.
+
+    Args:
+        variable: the variable.
+        lists: what parameters list, by their path.
+    """
     for formula in variable.formulas.values():
         yield from texts_of(formula)
+        yield from _listed(formula, lists)
+    if defined_for := getattr(variable, "defined_for", None):
+        yield defined_for
     for parts in (getattr(variable, "adds", None), getattr(variable, "subtracts", None)):
         if isinstance(parts, str):
-            yield from _parameter_lists(parameters, parts)
+            yield from lists.get(parts, ())
         elif parts:
             yield from parts
 
 
-def _parameter_lists(node: Any, path: str) -> Iterator[str]:
-    for part in path.split("."):
-        node = getattr(node, part)
-    for value in node.values_list:
-        yield from value.value
+def _listed(formula: types.FunctionType, lists: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """Yield what is in the lists all parts of whose path are named in a formula."""
+    named = {name for code in codes_of(formula) for name in code.co_names}
+    for path, texts in lists.items():
+        if named.issuperset(path.split(".")):
+            yield from texts

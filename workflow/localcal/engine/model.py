@@ -41,6 +41,8 @@ class ModelSystem(Protocol):
 
     def get_variable(self, variable_name: str, check_existence: bool = False) -> ModelVariable: ...
 
+    def clone(self) -> "ModelSystem": ...
+
 
 class ModelUnits(Protocol):
     """The units of one entity in a simulation."""

@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from localcal.engine.catalogue import described, place_variables
-from localcal.engine.formulas import STORAGE_ACCESS, calls_rank, codes_of, read_by
+from localcal.engine.formulas import (
+    STORAGE_ACCESS,
+    calls_rank,
+    codes_of,
+    lists_of,
+    opens_branches,
+    read_by,
+)
 from localcal.engine.model import ModelSimulation, ModelSystem
+from localcal.engine.parameters import make_lazy
 from localcal.engine.pins import Pins
 from localcal.engine.positions import unjudged
 from localcal.engine.protocol import CalculationError, UnusableUnit, Variable
@@ -40,6 +48,11 @@ logger = logging.getLogger(__name__)
 
 _NUMBERS = ("float", "int")
 
+# Some states' formulas open a branch, in which they calculate under other rules whatever has not
+# been calculated yet: New York's child tax credit the whole of federal tax, for everybody, at two
+# thirds of what a simulation takes. So that comes first.
+BEFORE_BRANCHES = "income_tax"
+
 # Parameters are cached by date; the year that most runs are about.
 WARM_UP_PERIOD = 2024
 
@@ -49,12 +62,19 @@ class PolicyEngineUS:
 
     def __init__(self) -> None:
         logger.info("loading policyengine-us (half a minute)")
+        make_lazy(importlib.import_module("policyengine_core.parameters.parameter_node"))
         system = importlib.import_module("policyengine_us.system")
         self._refused = importlib.import_module("policyengine_us.spm").REJECTED_DATASET_INPUTS
         self._simulation = type("ReadingSimulation", (_NotesReads, system.Simulation), {})
         self._microsimulation = system.Microsimulation
         self._system: ModelSystem = system.system
-        self.pins = Pins(importlib.import_module("policyengine_us.tools.pinned_tbs"), self._system)
+        self.pins = Pins(
+            module=importlib.import_module("policyengine_us.tools.pinned_tbs"),
+            system=self._system,
+            parameter=importlib.import_module("policyengine_core.parameters").Parameter,
+        )
+        self.branching: set[str] = set()
+        self.open_runs = 0
         self.version = version("policyengine-us")
         logger.info("policyengine-us %s is loaded", self.version)
 
@@ -71,6 +91,7 @@ class PolicyEngineUS:
         simulation = self.simulate(one_person_per_state(WARM_UP_PERIOD, STATES))
         for variable in sorted(set(variables) & self.variables().keys()):
             simulation.calculate(variable)
+        self.branching |= simulation.branching()
         simulation.close()
 
     def variables(self) -> Mapping[str, Variable]:
@@ -152,14 +173,7 @@ class PolicyEngineUS:
 
         Read off the formulas' constants and their helpers', so the answer may be too large.
         """
-        found: set[str] = set()
-        waiting = [variable]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting.extend(self._direct.get(name, ()))
-        return frozenset(found)
+        return frozenset(self._graph.reached_from({variable}))
 
     def place_variables(self) -> frozenset[str]:
         """Return the variables that say where a household lives, or follow from nothing else."""
@@ -176,10 +190,15 @@ class PolicyEngineUS:
     @cached_property
     def _direct(self) -> dict[str, set[str]]:
         names = set(self._system.variables)
+        lists = lists_of(self._system.parameters)
         return {
-            name: (set(read_by(variable, self._system.parameters)) & names) - {name}
+            name: (set(read_by(variable, lists)) & names) - {name}
             for name, variable in self._system.variables.items()
         }
+
+    @cached_property
+    def _graph(self) -> Reads:
+        return Reads(self._direct)
 
     @cached_property
     def _reads_from_storage(self) -> Reads:
@@ -191,7 +210,7 @@ class PolicyEngineUS:
                 if any(
                     STORAGE_ACCESS.intersection(code.co_names)
                     for formula in variable.formulas.values()
-                    for code in codes_of(formula, set())
+                    for code in codes_of(formula)
                 )
             }
         )
@@ -255,6 +274,7 @@ class _Run:
         self._engine = engine
         self._open: ModelSimulation | None = simulation
         self._period = str(period)
+        engine.open_runs += 1
 
     @property
     def _simulation(self) -> ModelSimulation:
@@ -279,7 +299,10 @@ class _Run:
         label = f"policyengine-us {self._engine.version}: '{variable}'"
         try:
             with np.errstate(all="ignore"), self._engine.pins.kept():
-                values = self._calculate(variable, str(year) if year else self._period)
+                period = str(year) if year else self._period
+                if variable in self._engine.branching:
+                    self._simulation.calculate(BEFORE_BRANCHES, period)
+                values = self._calculate(variable, period)
         except ValueError as error:
             raise CalculationError(f"{label} cannot be calculated: {one_line(error)}") from error
         if known.kind in ("text", "enum"):
@@ -300,10 +323,17 @@ class _Run:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Give the memory back; reference cycles inside the model keep it otherwise."""
+        """Give the memory back; reference cycles inside the model keep it otherwise.
+
+        What is left when no simulation is open are the model's rules and caches, a million objects.
+        They stay, and no later collection needs to look at them.
+        """
         self._open = None
         self._engine._system.simulation = None
+        self._engine.open_runs -= 1
         gc.collect()
+        if not self._engine.open_runs:
+            gc.freeze()
 
 
 class FileRun(_Run):
@@ -386,6 +416,14 @@ class PopulationRun(_Run):
             run._simulation.set_input(variable, period, default)
         run._store((name, self._known(name)) for name in sorted(wanted))
         return run
+
+    def branching(self) -> set[str]:
+        """Return what was calculated by opening branches that BEFORE_BRANCHES does not need."""
+        reads = Reads(self._reads.of)
+        within = reads.reached_from({BEFORE_BRANCHES})
+        variables = self._engine._system.variables
+        opening = {name for name in reads.names() - within if opens_branches(variables[name])}
+        return reads.dependents(opening) - within
 
     def _all_reads(self) -> Reads:
         """Return what was read here and, for values handed over, where they come from."""

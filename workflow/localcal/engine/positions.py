@@ -83,7 +83,7 @@ def unjudged(variables: Mapping[str, ModelVariable]) -> dict[str, str]:
 
 def _looks(formula: types.FunctionType) -> Iterator[tuple[str, str]]:
     """Yield the functions that a formula runs and what they use."""
-    for code in codes_of(formula, set()):
+    for code in codes_of(formula):
         function = code.co_qualname.removesuffix(".<lambda>")
         for name in LOOKS.intersection(code.co_names):
             yield function, name

@@ -52,6 +52,17 @@ class Reads:
         """Return what these variables read directly."""
         return set().union(*(self.of.get(name, ()) for name in variables))
 
+    def reached_from(self, variables: Iterable[str]) -> set[str]:
+        """Return what these variables were calculated from, themselves included."""
+        found: set[str] = set()
+        waiting = [*variables]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting.extend(self.of.get(name, ()))
+        return found
+
     def dependents(self, variables: Iterable[str]) -> set[str]:
         """Return what depends on these variables or on an overridden one, themselves included."""
         readers: dict[str, set[str]] = {}
