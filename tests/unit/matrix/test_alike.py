@@ -1,5 +1,7 @@
 """Simulating what repeats once must not show in any value."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -101,17 +103,17 @@ def test_a_representative_is_the_first_of_its_household_and_state(places):
 
 
 @pytest.mark.parametrize("fully", [1, 3, 7, 1_000])
-def test_blocks_are_whole_households_in_order(places, monkeypatch, fully):
+def test_blocks_hold_every_column_once_and_few_states_each(places, monkeypatch, fully):
     monkeypatch.setattr(localcal.matrix.alike, "FULLY_SIMULATED", fully)
     chosen = representatives(places)
-    found = list(blocks(places.household, chosen))
-    assert np.array_equal(np.concatenate(found), np.arange(places.household.size))
+    found = list(blocks(places.state, places.household, chosen))
+    assert np.array_equal(np.sort(np.concatenate(found)), np.arange(places.household.size))
     for block in found:
-        inside = np.isin(places.household, places.household[block])
-        assert inside.sum() == block.size
-        # One household more at most than fits; memory follows from this.
-        assert np.unique(chosen[block]).size <= fully + 4
-    assert len(found) == 1 or fully < 36
+        assert (np.diff(block) > 0).all()
+        assert np.unique(chosen[block]).size <= fully
+        assert np.isin(chosen, chosen[block]).sum() == block.size
+    states = [np.unique(places.state[block]) for block in found]
+    assert all(before.max() <= after.min() for before, after in itertools.pairwise(states))
 
 
 def test_groups_hold_every_column_once_and_few_states_each(places, monkeypatch):
