@@ -13,7 +13,7 @@ from localcal.errors import InputError
 from localcal.files.atomic import sha256_file
 from localcal.files.origins import record
 from localcal.geography.areas import Area
-from localcal.geography.geography import columns_in_area, read_geography
+from localcal.geography.geography import find_columns, read_geography
 from localcal.population.dataset import read_population
 from tests.areas_case import ALABAMA, CITY, FIRST, NATION, area_inputs, written
 
@@ -66,7 +66,7 @@ def test_a_file_says_for_ten_more_years_what_the_model_would_make_up(run, tmp_pa
 def test_the_block_size_of_the_writer_does_not_show(run, tmp_path, monkeypatch):
     whole = written(run, tmp_path, NATION).read_bytes()
     (tmp_path / "US.h5").unlink()
-    monkeypatch.setattr(localcal.areas.write, "BLOCK_COLUMNS", 7)
+    monkeypatch.setattr(localcal.areas.write, "BLOCK_HOUSEHOLDS", 7)
     assert written(run, tmp_path, NATION).read_bytes() == whole
 
 
@@ -95,11 +95,12 @@ def test_an_area_where_nobody_lives_is_refused_with_the_reason(run, tmp_path, ar
 
 def test_an_area_whose_columns_have_no_weight_is_refused_as_such(run, tmp_path):
     weights = np.load(run["weights"])
-    here = columns_in_area(FIRST, read_geography(run["geography"]))
-    np.save(tmp_path / "weights.npy", np.where(here, 0, weights).astype(np.float32))
+    here = find_columns(run["geography"], FIRST, np.ones(weights.size, dtype=bool))
+    weights[here] = 0
+    np.save(tmp_path / "weights.npy", weights)
     inputs = area_inputs(run, weights=tmp_path / "weights.npy", fit=tmp_path / "fit.json")
     inputs.fit.write_text(json.dumps({"digests": record(inputs.fitted())}))
-    reason = f"AL-01: no household has a positive weight there, since all of its {here.sum()} col"
+    reason = f"AL-01: no household has a positive weight there, since all of its {here.size} col"
     with pytest.raises(InputError, match=reason):
         write_area(FIRST, inputs, tmp_path / "AL-01.h5")
 
@@ -125,7 +126,7 @@ def test_weights_of_another_length_are_refused(run, tmp_path):
     np.save(tmp_path / "short.npy", np.ones(100, np.float32))
     inputs = area_inputs(run, weights=tmp_path / "short.npy", fit=tmp_path / "fit.json")
     inputs.fit.write_text(json.dumps({"digests": record(inputs.fitted())}))
-    with pytest.raises(InputError, match=r"short\.npy: has another length"):
+    with pytest.raises(InputError, match="has 240 columns, but the weights are 100;"):
         write_area(NATION, inputs, tmp_path / "US.h5")
 
 
@@ -149,8 +150,10 @@ def test_an_area_file_says_what_it_was_made_from(run, tmp_path):
 
 def test_an_area_knows_its_columns(run):
     places = read_geography(run["geography"])
-    assert np.array_equal(columns_in_area(CITY, places), places.county == b"36001")
-    assert np.array_equal(columns_in_area(FIRST, places), places.district == 101)
+    everywhere = np.ones(len(places), dtype=bool)
+    for area, inside in ((CITY, places.county == b"36001"), (FIRST, places.district == 101)):
+        found = find_columns(run["geography"], area, everywhere)
+        assert np.array_equal(found, np.flatnonzero(inside))
 
 
 def test_a_couple_that_would_be_alone_in_its_file_is_refused(run, tmp_path):

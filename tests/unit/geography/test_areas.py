@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from localcal.errors import InputError
+from localcal.geography import geography as module
 from localcal.geography.areas import read_areas, select
 from localcal.geography.codes import FOLDERS, LEVELS
-from localcal.geography.geography import Geography, columns_in_area
+from localcal.geography.geography import Geography, find_columns, read_columns, write_geography
 
 TABLE = """level\tarea\tname\tcode\tstate_fips\tcounties
 nation\tUS\tUnited States\tUS\t\t
@@ -135,7 +136,11 @@ def test_an_unknown_area_or_level_is_refused_with_a_suggestion(path, wanted, com
         select(read_areas(path), wanted)
 
 
-def test_the_columns_of_an_area_are_those_whose_place_lies_in_it(path):
+@pytest.mark.parametrize("at_a_time", [1, 2, 1_000])
+def test_the_columns_of_an_area_are_those_whose_place_lies_in_it(
+    path, tmp_path, monkeypatch, at_a_time
+):
+    monkeypatch.setattr(module, "READ_COLUMNS", at_a_time)
     county = np.array([b"06037", b"36005", b"36061", b"36001", b"06001"])
     geography = Geography(
         n_households=5,
@@ -148,10 +153,19 @@ def test_the_columns_of_an_area_are_those_whose_place_lies_in_it(path):
         block=np.strings.add(county, b"0000000000"),
         design_weight=np.ones(5),
     )
-    found = {
-        area.area: columns_in_area(area, geography).nonzero()[0].tolist()
-        for area in read_areas(path)
-    }
+    stored = tmp_path / "geography.h5"
+    write_geography(stored, geography, {})
+    all_of_them, most = np.ones(5, dtype=bool), np.array([True, False, True, True, True])
+    found = {area.area: find_columns(stored, area, all_of_them) for area in read_areas(path)}
+    for area in read_areas(path):
+        columns = found[area.area]
+        assert find_columns(stored, area, most).tolist() == [n for n in columns if n != 1]
+        read = read_columns(stored, columns)
+        assert read.block.tolist() == geography.block[columns].tolist()
+        assert read.household.tolist() == columns.tolist()
+    with pytest.raises(InputError, match="has 5 columns, but the weights are 4;"):
+        find_columns(stored, area, most[:4])
+    found = {area: columns.tolist() for area, columns in found.items()}
     assert found == {
         "US": [0, 1, 2, 3, 4],
         "CA": [0, 4],

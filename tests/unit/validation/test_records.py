@@ -94,14 +94,12 @@ def test_ids_that_agree_among_themselves_but_are_not_the_column_s_are_noticed(ru
 
 
 def test_a_household_too_few_is_noticed(run, tmp_path, monkeypatch):
-    places = localcal.areas.write.columns_in_area
+    whole = localcal.areas.write.find_columns
 
-    def fewer(area, geography):
-        inside = places(area, geography)
-        inside[np.flatnonzero(inside)[-9:]] = False
-        return inside
+    def fewer(path, area, among):
+        return whole(path, area, among)[:-9]
 
-    monkeypatch.setattr(localcal.areas.write, "columns_in_area", fewer)
+    monkeypatch.setattr(localcal.areas.write, "find_columns", fewer)
     with pytest.raises(InputError, match=r"AL\.h5: holds \d+ households, but by .* \d+ columns"):
         validate(run, tmp_path, ALABAMA, lambda file: None)
 

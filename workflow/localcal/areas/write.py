@@ -7,7 +7,6 @@ the model.
 """
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +15,14 @@ import numpy as np
 
 from localcal.clones.frozen import read_frozen
 from localcal.clones.locate import locate
-from localcal.errors import REMAKE, InputError
-from localcal.files.arrays import read_array, read_weights
+from localcal.errors import InputError
+from localcal.files.arrays import read_weights
 from localcal.files.atomic import require_space
 from localcal.files.documents import read_json
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import refuse_other_files
 from localcal.geography.areas import Area
-from localcal.geography.geography import Geography, columns_in_area, read_geography, take_columns
+from localcal.geography.geography import find_columns, read_columns, take_columns
 from localcal.geography.vintages import other_vintage
 from localcal.jobs.progress import Progress
 from localcal.population.dataset import entity_of_column, id_columns, keep_ids, read_population
@@ -44,8 +43,8 @@ OF_TWO_FITS = {
     ),
 }
 
-# Columns looked at at a time: some 50 MB of clones with 150 variables.
-BLOCK_COLUMNS = 20_000
+# Households written at a time: some 50 MB of clones with 150 variables.
+BLOCK_HOUSEHOLDS = 20_000
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,15 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     digests = refuse_other_files(inputs.fit, recorded, inputs.fitted())
     population = read_population(inputs.population)
     frozen = read_frozen(inputs.frozen)
-    blocks = list(_count_blocks(area, population, inputs))
-    totals = {entity: sum(counts[entity] for *_, counts in blocks) for entity in ENTITIES}
-    if totals["household"] == 0:
+    weights = read_weights(inputs.weights)
+    columns = find_columns(inputs.geography, area, weights > 0)
+    if not columns.size:
         raise InputError(f"{area.folder}/{area.area}: {_why_empty(area, inputs)}")
+    places = read_columns(inputs.geography, columns)
+    totals = {
+        entity: int(np.diff(population.starts[entity])[places.household].sum())
+        for entity in ENTITIES
+    }
     if totals["marital_unit"] == 1 and totals["person"] > 1:
         raise InputError(
             f"{area.folder}/{area.area}: one couple alone has a positive weight there, and the "
@@ -96,23 +100,22 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     with create_h5(path) as file:
         file.attrs.update(digests | {"level": area.folder, "area": area.area})
         file.attrs.update({"weights_scope": area.scope, "weights_note": OF_TWO_FITS[area.scope]})
-        for start, stop, counts in blocks:
-            if counts["household"] == 0:
-                continue
-            places, weight = _active(area, inputs, start, stop)
-            clones = locate(population, places, frozen, weight)
+        for start in range(0, columns.size, BLOCK_HOUSEHOLDS):
+            block = np.arange(start, min(start + BLOCK_HOUSEHOLDS, columns.size))
+            weight = weights[columns[block]]
+            clones = locate(population, take_columns(places, block), frozen, weight)
             if len(file) == 0:
                 require_space(path, _file_size(clones, totals))
             _append(file, clones, stored, totals)
-            stored = {entity: stored[entity] + counts[entity] for entity in ENTITIES}
-            progress.advance(counts["household"])
+            stored = {entity: stored[entity] + clones.count(entity) for entity in ENTITIES}
+            progress.advance(block.size)
         keep_ids(file, population.period)
 
 
 def _why_empty(area: Area, inputs: AreaInputs) -> str:
     """Return why an area has no column with a weight, and what to do about it."""
-    geography = read_geography(inputs.geography)
-    n_columns = int(np.count_nonzero(columns_in_area(area, geography)))
+    everywhere = np.ones(read_weights(inputs.weights).size, dtype=bool)
+    n_columns = find_columns(inputs.geography, area, everywhere).size
     if n_columns:
         return (
             f"no household has a positive weight there, since all of its {n_columns} columns have "
@@ -143,31 +146,6 @@ def _warn_of_missing_counties(area: Area, inputs: AreaInputs) -> None:
             ", ".join(missing),
             "; ".join(filter(None, map(other_vintage, missing))) or "are their codes right?",
         )
-
-
-def _count_blocks(
-    area: Area, population: Population, inputs: AreaInputs
-) -> Iterator[tuple[int, int, dict[str, int]]]:
-    """Yield ranges of columns with the number of the area's units in each, by entity."""
-    n_columns = read_weights(inputs.weights, mmap_mode="r").size
-    with open_h5(inputs.geography) as file:
-        if file["household"].shape[0] != n_columns:
-            raise InputError(
-                f"{inputs.weights}: has another length than {inputs.geography}; {REMAKE}"
-            )
-    size = {entity: np.diff(population.starts[entity]) for entity in ENTITIES}
-    for start in range(0, n_columns, BLOCK_COLUMNS):
-        stop = min(start + BLOCK_COLUMNS, n_columns)
-        household = _active(area, inputs, start, stop)[0].household
-        yield start, stop, {entity: int(size[entity][household].sum()) for entity in ENTITIES}
-
-
-def _active(area: Area, inputs: AreaInputs, start: int, stop: int) -> tuple[Geography, np.ndarray]:
-    """Return the area's columns with a positive weight in a range, and their weights."""
-    places = read_geography(inputs.geography, start, stop)
-    weight = read_array(inputs.weights, "<f4", mmap_mode="r")[start:stop]
-    chosen = np.flatnonzero((weight > 0) & columns_in_area(area, places))
-    return take_columns(places, chosen), np.asarray(weight[chosen])
 
 
 def _append(

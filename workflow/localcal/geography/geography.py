@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from localcal.errors import InputError
+from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.geography.areas import Area
 from localcal.geography.blocks import county_of, refuse_foreign_states, state_of
@@ -27,6 +27,12 @@ DTYPES = {
     "block": np.dtype(f"S{BLOCK_DIGITS}"),
     "design_weight": np.dtype("<f8"),
 }
+
+# What says whether a column lies in an area of a level.
+PLACE_OF_LEVEL = {"state": "state", "district": "district", "city": "county"}
+
+# Columns read at a time where few of them are wanted: 15 MB of blocks.
+READ_COLUMNS = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +107,60 @@ def read_geography(path: str | Path, start: int = 0, stop: int | None = None) ->
             )
         arrays = {name: file[name][start:stop] for name in DTYPES}
     geography = Geography(n_households, n_clones, **arrays)
-    _check_content(path, geography, start)
+    _check_content(path, geography, np.arange(start, stop))
     return geography
+
+
+def read_columns(path: str | Path, columns: np.ndarray) -> Geography:
+    """Read some columns of a geography.h5, (n,) in ascending order.
+
+    Raises:
+        InputError: not such a file, a truncated one, or places that contradict each other.
+    """
+    with open_h5(path, "make it again, or give another") as file:
+        n_households, n_clones = _checked_layout(path, file)
+        arrays = {name: _read_some(file[name], columns) for name in DTYPES}
+    geography = Geography(n_households, n_clones, **arrays)
+    _check_content(path, geography, columns)
+    return geography
+
+
+def _read_some(dataset: h5py.Dataset, columns: np.ndarray) -> np.ndarray:
+    values = np.empty(columns.size, dtype=dataset.dtype)
+    for start in range(0, dataset.shape[0], READ_COLUMNS):
+        first, last = np.searchsorted(columns, [start, start + READ_COLUMNS])
+        if first < last:
+            part = dataset[start : start + READ_COLUMNS]
+            values[first:last] = part[columns[first:last] - start]
+    return values
+
+
+def find_columns(path: str | Path, area: Area, among: np.ndarray) -> np.ndarray:
+    """Return the columns of a geography.h5 that lie in an area and of which `among` is true.
+
+    Args:
+        path: the geography.
+        area: the area.
+        among: (columns,) bool, whether a column has a weight.
+
+    Raises:
+        InputError: not such a file, or one with another number of columns.
+    """
+    with open_h5(path, "make it again, or give another") as file:
+        n_households, n_clones = _checked_layout(path, file)
+        if n_households * n_clones != among.size:
+            raise InputError(
+                f"{path}: has {n_households * n_clones} columns, but the weights are "
+                f"{among.size}; {REMAKE}"
+            )
+        found = [np.empty(0, dtype=np.int64)]
+        for start in range(0, among.size, READ_COLUMNS):
+            inside = among[start : start + READ_COLUMNS]
+            if area.level != "nation":
+                values = file[PLACE_OF_LEVEL[area.level]][start : start + READ_COLUMNS]
+                inside = inside & lies_in(area, values)
+            found.append(start + np.flatnonzero(inside))
+    return np.concatenate(found)
 
 
 def _checked_layout(path: str | Path, file: h5py.File) -> tuple[int, int]:
@@ -123,13 +181,13 @@ def _checked_layout(path: str | Path, file: h5py.File) -> tuple[int, int]:
     return n_households, n_clones
 
 
-def _check_content(path: str | Path, geography: Geography, start: int) -> None:
+def _check_content(path: str | Path, geography: Geography, columns: np.ndarray) -> None:
     """Refuse columns out of order and derived codes that are not those of the block."""
 
     def row_name(row: int) -> str:
-        return f"{path}: column {start + row}"
+        return f"{path}: column {columns[row]}"
 
-    household, clone = _column_order(geography.n_clones, start, start + len(geography))
+    household, clone = _column_order(geography.n_clones, columns)
     expected = {
         "household": household,
         "clone": clone,
@@ -147,9 +205,9 @@ def _check_content(path: str | Path, geography: Geography, start: int) -> None:
     refuse_foreign_states(geography.block, geography.district, row_name)
 
 
-def _column_order(n_clones: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return household and clone (int32) of columns [start, stop)."""
-    household, clone = np.divmod(np.arange(start, stop), n_clones)
+def _column_order(n_clones: int, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return household and clone (int32) of columns."""
+    household, clone = np.divmod(columns, n_clones)
     return household.astype(np.int32), clone.astype(np.int32)
 
 
@@ -160,7 +218,7 @@ def from_blocks(
     district: np.ndarray,
     design_weight: np.ndarray,
 ) -> Geography:
-    household, clone = _column_order(n_clones, 0, n_households * n_clones)
+    household, clone = _column_order(n_clones, np.arange(n_households * n_clones))
     return Geography(
         n_households=n_households,
         n_clones=n_clones,
@@ -182,15 +240,11 @@ def take_columns(places: Geography, rows: np.ndarray) -> Geography:
     )
 
 
-def columns_in_area(area: Area, geography: Geography) -> np.ndarray:
-    """Return a bool mask (columns,) of the columns that lie in an area.
+def lies_in(area: Area, values: np.ndarray) -> np.ndarray:
+    """Say of each column whether it lies in an area, given what PLACE_OF_LEVEL names of it.
 
     A city is the sum of its counties.
     """
-    if area.level == "nation":
-        return np.ones(len(geography), dtype=bool)
-    if area.level == "state":
-        return geography.state == area.state
-    if area.level == "district":
-        return geography.district == int(area.code)
-    return np.isin(geography.county, np.array(area.counties, dtype="S5"))
+    if area.level == "city":
+        return np.isin(values, np.array(area.counties, dtype="S5"))
+    return values == (area.state if area.level == "state" else int(area.code))

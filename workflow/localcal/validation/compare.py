@@ -18,7 +18,7 @@ from localcal.files.atomic import atomic_path
 from localcal.files.csr import CsrFile, open_csr
 from localcal.files.origins import refuse_other_files
 from localcal.geography.areas import Area
-from localcal.geography.geography import columns_in_area, read_geography, take_columns
+from localcal.geography.geography import find_columns, read_columns
 from localcal.population.dataset import read_population
 from localcal.population.population import ENTITIES, GROUPS, Population
 from localcal.targets.table import read_targets
@@ -94,20 +94,17 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
             f"{inputs.weights}: has {weight.size} weights, the matrix "
             f"{matrix.shape[1]} columns; {REMAKE}"
         )
-    places = read_geography(inputs.geography)
-    if len(places) != weight.size:
-        raise InputError(
-            f"{inputs.geography}: has {len(places)} columns, the matrix {weight.size}; {REMAKE}"
-        )
-    is_inside = columns_in_area(area, places)
     # Against what the places say, so that nobody need take the digest of all of them per area.
-    active = np.flatnonzero(is_inside & (weight > 0))
+    active = find_columns(inputs.geography, area, weight > 0)
     followed = RecordInputs(inputs.population, inputs.geography, inputs.weights)
-    compare_with_run(inputs.area, followed, take_columns(places, active), weight[active])
+    places = read_columns(inputs.geography, active)
+    compare_with_run(inputs.area, followed, places, weight[active])
     if area.level == "district":
         compare_records(area, inputs.area, inputs.parent)
     if area.level == "city":
-        weight = np.where(is_inside, weight, 0).astype(weight.dtype)
+        inside = np.zeros_like(weight)
+        inside[active] = weight[active]
+        weight = inside
     estimate, mass = weighted_rows(matrix, rows, weight)
     # A NaN is off, too.
     off = ~(np.abs(simulated - estimate) <= FLOAT_PRECISION * np.maximum(mass, 1.0))
