@@ -38,10 +38,9 @@ COLUMNS_PER_STATE = 200
 
 # Columns per state by which it is measured how such a sum grows, and after how many years: what is
 # legislated changes within the next few, and then the model but uprates, so the years between lie
-# between (within 1 % for Medicaid's sums). This costs less than twice what the run's own year does.
-# The same households before and after tell growth better than they would tell the sum: within 6 %
-# of what all columns tell.
-COLUMNS_PER_STATE_LATER = 20
+# between (within 1 % for Medicaid's sums). What a year costs is the model's parameters of that
+# year, and hardly the columns.
+COLUMNS_PER_STATE_LATER = 200
 FOLLOWED = (1, 2, 3, LATER_YEARS)
 
 # How much faster or slower than the nation's a state's sum may grow: of so few households, one
@@ -180,7 +179,8 @@ def _followed(
 
 def _growth(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return by how much the sums of some states grew, (states,)."""
-    nation = after.sum(dtype=np.float64) / before.sum(dtype=np.float64)
+    whole = before.sum(dtype=np.float64)
+    nation = after.sum(dtype=np.float64) / whole if whole else 1.0
     known = (before > 0) & (after > 0)
     growth = np.divide(after, before, out=np.full(after.size, nation), where=known)
     return np.clip(growth, nation / LARGEST_DEVIATION, nation * LARGEST_DEVIATION)
@@ -233,8 +233,8 @@ def _sum_by_state(
     """Return what every state's units have in common and, where it is unusable, the reason.
 
     A state where nobody counts, as may happen in a run of few columns, gets as much per household
-    as the others. None of its people has a share in the run's own year; in a later year some may,
-    and the model would give them all that the state spends.
+    as the others, if there are any. None of its people has a share in the run's own year; in a
+    later year some may, and the model would give them all that the state spends.
 
     Args:
         name: the variable.
@@ -250,17 +250,14 @@ def _sum_by_state(
             return by_state, "it differs between the households of a state"
         by_state[code] = here[0]
     empty = present[by_state[present] == 0]
-    if not empty.size:
-        return by_state, ""
-    if empty.size == present.size or not households[empty].all():
-        return by_state, f"nobody in state {empty[0]} counts towards it"
-    logger.warning(
-        "nobody in states %s counts towards %s: they get as much per household as the others",
-        ", ".join(map(str, empty)),
-        name,
-    )
     counted = by_state > 0
-    by_state[empty] = households[empty] * (by_state.sum() / households[counted].sum())
+    if empty.size and counted.any():
+        logger.warning(
+            "nobody in states %s counts towards %s: they get as much per household as the others",
+            ", ".join(map(str, empty)),
+            name,
+        )
+        by_state[empty] = households[empty] * (by_state.sum() / households[counted].sum())
     return by_state, ""
 
 
