@@ -1,6 +1,6 @@
 """What a whole production run would take, from one production-size chunk measured here.
 
-Measured: one chunk of 25,000 columns with four reform targets (CPU, peak memory, shard size), and
+Measured: one chunk of 103,200 columns with four reform targets (CPU, peak memory, shard size), and
 the time to load the model. Everything else follows by the arithmetic that is printed: chunks are
 independent, so their wall time is the number of rounds each worker makes; a worker loads the model
 once. The matrix's assembly, the fit and the area files come after the chunks and are not in it.
@@ -24,7 +24,7 @@ def main() -> None:
     """Measure one chunk, then calculate."""
     parser = common.parser(__doc__)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 8, 50])
-    parser.add_argument("--columns", type=int, default=25_000, help="columns per chunk")
+    parser.add_argument("--columns", type=int, default=103_200, help="columns per chunk")
     parser.add_argument(
         "--core-hour", type=float, default=0.0, help="price of a core for an hour, in any currency"
     )

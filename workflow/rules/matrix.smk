@@ -44,8 +44,8 @@ rule build_chunk:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        # At most 3.3 GB was measured, the loaded model in it: 25,000 columns, state income taxes.
-        mem_mb=memory(4000),
+        # At most 2.0 GB was measured, the loaded model in it: 103,200 columns, state income taxes.
+        mem_mb=memory(3000),
         runtime=60,
     params:
         engine=config["engine"],

@@ -307,7 +307,7 @@ def test_a_district_without_its_state_is_refused():
 
 def test_what_can_be_made_gets_no_hint():
     possible = ["runs/demo/areas/states/CA.h5", "runs/demo/validation/totals/CA.h5", "-n", "all"]
-    possible += ["runs/demo/matrix/chunks/chunk_000007.h5", "runs/demo/run.json"]
+    possible += ["runs/demo/matrix/chunks/chunk_000003.h5", "runs/demo/run.json"]
     assert target_hints(possible, "demo", AREAS, chunk_names(DEFAULT)) == []
 
 

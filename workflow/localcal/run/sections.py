@@ -142,7 +142,7 @@ class Targets(Section):
 class Matrix(Section):
     """The matrix of targets by columns."""
 
-    chunk_columns: Count = 1250
+    chunk_columns: Count = 2500
     """Columns per chunk; changes memory and time, not the matrix."""
 
 
