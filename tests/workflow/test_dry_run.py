@@ -17,7 +17,7 @@ DEMO = {
     "copy_take_up": 1,
     "freeze_values": 1,
     "plan_chunks": 1,
-    "build_chunk": 8,
+    "build_chunk": 4,
     "assemble_matrix": 1,
     "fit_weights": 2,
     "write_area": 9,
@@ -47,7 +47,7 @@ def test_the_production_run_is_listed_exactly(sources, record_property):
     record_property("seconds", seconds)
     simulated = 1 + 51 + 1 + 3
     assert jobs == DEMO | {
-        "build_chunk": 207,
+        "build_chunk": 50,
         "write_area": 489,
         "validate_area": 489,
         "simulate_area": simulated,

@@ -26,7 +26,6 @@ TESTED_ELSEWHERE = {
     "engine/__init__.py": "unit/engine/test_protocol.py",
     "command.py": "unit/run/test_verify.py",
     # They are about policyengine-us itself.
-    "engine/formulas.py": "model/test_policyengine.py",
     "engine/policyengine.py": "model/test_policyengine.py",
     "engine/model.py": "model/test_policyengine.py",
     "geography/codes.py": "unit/geography/test_areas.py",
