@@ -44,7 +44,7 @@ rule build_chunk:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        # At most 2.0 GB was measured, the loaded model in it: 103,200 columns, state income taxes.
+        # At most 1.8 GB was measured, the loaded model in it: 103,200 columns, state income taxes.
         mem_mb=memory(3000),
         runtime=60,
     params:

@@ -81,7 +81,7 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     weights = read_weights(inputs.weights)
     columns = find_columns(inputs.geography, area, weights > 0)
     if not columns.size:
-        raise InputError(f"{area.folder}/{area.area}: {_why_empty(area, inputs)}")
+        raise InputError(f"{area.folder}/{area.area}: {_why_empty(area, inputs, weights.size)}")
     places = read_columns(inputs.geography, columns)
     totals = {
         entity: int(np.diff(population.starts[entity])[places.household].sum())
@@ -112,10 +112,9 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
         keep_ids(file, population.period)
 
 
-def _why_empty(area: Area, inputs: AreaInputs) -> str:
+def _why_empty(area: Area, inputs: AreaInputs, all_columns: int) -> str:
     """Return why an area has no column with a weight, and what to do about it."""
-    everywhere = np.ones(read_weights(inputs.weights).size, dtype=bool)
-    n_columns = find_columns(inputs.geography, area, everywhere).size
+    n_columns = find_columns(inputs.geography, area, np.ones(all_columns, dtype=bool)).size
     if n_columns:
         return (
             f"no household has a positive weight there, since all of its {n_columns} columns have "

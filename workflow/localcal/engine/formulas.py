@@ -71,22 +71,27 @@ def calls_rank(variable: ModelVariable) -> bool:
     )
 
 
-def opens_branches(variable: ModelVariable) -> bool:
-    return any(
-        "get_branch" in name
+def names_in(variable: ModelVariable) -> set[str]:
+    """Return the names that a variable's formulas and their helpers use: functions, attributes."""
+    return {
+        name
         for formula in variable.formulas.values()
         for code in codes_of(formula)
         for name in code.co_names
-    )
+    }
+
+
+def opens_branches(variable: ModelVariable) -> bool:
+    return any("get_branch" in name for name in names_in(variable))
+
+
+def reads_storage(variable: ModelVariable) -> bool:
+    return not STORAGE_ACCESS.isdisjoint(names_in(variable))
 
 
 def reads_lists(variable: ModelVariable) -> bool:
     """Say whether a formula adds up a list of variables, which its constants need not show."""
-    return any(
-        LIST_READERS.intersection(code.co_names)
-        for formula in variable.formulas.values()
-        for code in codes_of(formula)
-    )
+    return not LIST_READERS.isdisjoint(names_in(variable))
 
 
 def lists_of(parameters: Any) -> dict[str, frozenset[str]]:
@@ -94,8 +99,8 @@ def lists_of(parameters: Any) -> dict[str, frozenset[str]]:
     found = {}
     for parameter in parameters.get_descendants():
         values = [value.value for value in getattr(parameter, "values_list", ())]
-        if texts := frozenset(_texts([value for value in values if isinstance(value, list)])):
-            found[parameter.name] = texts
+        if lists := [value for value in values if isinstance(value, list)]:
+            found[parameter.name] = frozenset(_texts(lists))
     return found
 
 
@@ -108,19 +113,14 @@ def read_by(variable: ModelVariable, lists: Mapping[str, Collection[str]]) -> It
     """
     for formula in variable.formulas.values():
         yield from texts_of(formula)
-        yield from _listed(formula, lists)
+    named = names_in(variable)
+    for path, texts in lists.items():
+        if named.issuperset(path.split(".")):
+            yield from texts
     if defined_for := getattr(variable, "defined_for", None):
         yield defined_for
     for parts in (getattr(variable, "adds", None), getattr(variable, "subtracts", None)):
         if isinstance(parts, str):
-            yield from lists.get(parts, ())
+            yield from lists[parts]
         elif parts:
             yield from parts
-
-
-def _listed(formula: types.FunctionType, lists: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """Yield what is in the lists all parts of whose path are named in a formula."""
-    named = {name for code in codes_of(formula) for name in code.co_names}
-    for path, texts in lists.items():
-        if named.issuperset(path.split(".")):
-            yield from texts

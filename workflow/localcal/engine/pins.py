@@ -1,8 +1,8 @@
 """Copies of the model's rules that many simulations share."""
 
-import contextlib
 import copy
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -32,14 +32,9 @@ class Pins:
         self._parameter = parameter
         self._made: dict[str, tuple[ModelSystem, ModelSystem]] = {}
 
-    @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
+    def kept(self) -> AbstractContextManager:
         """Have copies that are asked for inside kept, and used again."""
-        before, self._module._get_pinned_tbs = self._module._get_pinned_tbs, self._get
-        try:
-            yield
-        finally:
-            self._module._get_pinned_tbs = before
+        return patch.object(self._module, "_get_pinned_tbs", self._get)
 
     def _get(self, system: ModelSystem, name: str, pin: Pin) -> ModelSystem:
         if system.parameters is not self._parameters:

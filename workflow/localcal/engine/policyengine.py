@@ -13,19 +13,18 @@ import numpy as np
 
 from localcal.engine.catalogue import described, place_variables
 from localcal.engine.formulas import (
-    STORAGE_ACCESS,
     calls_rank,
-    codes_of,
     lists_of,
     opens_branches,
     read_by,
+    reads_storage,
 )
 from localcal.engine.model import ModelSimulation, ModelSystem
 from localcal.engine.parameters import make_lazy
 from localcal.engine.pins import Pins
 from localcal.engine.positions import unjudged
 from localcal.engine.protocol import CalculationError, UnusableUnit, Variable
-from localcal.engine.reads import Reads
+from localcal.engine.reads import Reads, reached
 from localcal.engine.usable import unknown_counties, unusable_units
 from localcal.errors import InputError, one_line
 from localcal.geography.codes import STATES
@@ -83,15 +82,16 @@ class PolicyEngineUS:
         return described(self._system.variables, self._refused)
 
     def warm_up(self, variables: Collection[str]) -> None:
-        """Fill the model's caches of parameters: ten seconds for the first to ask.
+        """Fill the model's caches of parameters, and read the formulas: seconds for each to ask.
 
-        In every state, for formulas of other states than those present are not run. (New York's
-        income tax even makes the model copy its parameters, see `Pins`.)
+        In every state, for formulas of other states than those present are not run.
         """
         simulation = self.simulate(one_person_per_state(WARM_UP_PERIOD, STATES))
         for variable in sorted(set(variables) & self.variables().keys()):
             simulation.calculate(variable)
         self.branching |= simulation.branching()
+        # What may be read from storage is found in all formulas, which every child would do anew.
+        simulation.share(changed=(), neutralized=())
         simulation.close()
 
     def variables(self) -> Mapping[str, Variable]:
@@ -173,7 +173,7 @@ class PolicyEngineUS:
 
         Read off the formulas' constants and their helpers', so the answer may be too large.
         """
-        return frozenset(self._graph.reached_from({variable}))
+        return frozenset(reached(self._direct, [variable]))
 
     def place_variables(self) -> frozenset[str]:
         """Return the variables that say where a household lives, or follow from nothing else."""
@@ -197,21 +197,13 @@ class PolicyEngineUS:
         }
 
     @cached_property
-    def _graph(self) -> Reads:
-        return Reads(self._direct)
-
-    @cached_property
     def _reads_from_storage(self) -> Reads:
         """What formulas may read that look into the model's storage instead of calculating."""
         return Reads(
             {
                 name: self._direct[name]
                 for name, variable in self._system.variables.items()
-                if any(
-                    STORAGE_ACCESS.intersection(code.co_names)
-                    for formula in variable.formulas.values()
-                    for code in codes_of(formula)
-                )
+                if reads_storage(variable)
             }
         )
 
@@ -420,7 +412,7 @@ class PopulationRun(_Run):
     def branching(self) -> set[str]:
         """Return what was calculated by opening branches that BEFORE_BRANCHES does not need."""
         reads = Reads(self._reads.of)
-        within = reads.reached_from({BEFORE_BRANCHES})
+        within = reached(reads.of, [BEFORE_BRANCHES])
         variables = self._engine._system.variables
         opening = {name for name in reads.names() - within if opens_branches(variables[name])}
         return reads.dependents(opening) - within

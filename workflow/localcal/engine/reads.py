@@ -52,28 +52,22 @@ class Reads:
         """Return what these variables read directly."""
         return set().union(*(self.of.get(name, ()) for name in variables))
 
-    def reached_from(self, variables: Iterable[str]) -> set[str]:
-        """Return what these variables were calculated from, themselves included."""
-        found: set[str] = set()
-        waiting = [*variables]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting.extend(self.of.get(name, ()))
-        return found
-
     def dependents(self, variables: Iterable[str]) -> set[str]:
         """Return what depends on these variables or on an overridden one, themselves included."""
         readers: dict[str, set[str]] = {}
         for name, read in self.of.items():
             for item in read:
                 readers.setdefault(item, set()).add(name)
-        found: set[str] = set()
-        waiting = [*variables, *self.overridden]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting.extend(readers.get(name, ()))
-        return found
+        return reached(readers, [*variables, *self.overridden])
+
+
+def reached(graph: Mapping[str, Collection[str]], start: Iterable[str]) -> set[str]:
+    """Return the nodes that can be reached from some, themselves included."""
+    found: set[str] = set()
+    waiting = [*start]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(graph.get(name, ()))
+    return found
