@@ -4,15 +4,28 @@ import os
 import re
 import shutil
 import socket
+import subprocess
 import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import localcal.engine.client
 from localcal.engine.client import WorkerError, run_with_engine, server_key
+from localcal.engine.server import Server
 from localcal.errors import InputError
-from tests.served_work import ENGINE, REPOSITORY, hoard, open_too_much, refuse, stumble, talk, who
+from tests.served_work import (
+    ENGINE,
+    REPOSITORY,
+    hoard,
+    open_too_much,
+    refuse,
+    servers,
+    stumble,
+    talk,
+    who,
+)
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -125,9 +138,18 @@ def squat(kind, folder, tmp_path):
         folder.symlink_to(tmp_path / ("private" if kind == "link" else "nowhere"))
 
 
-def give_back(folder):
-    """Undo it; tests leave no folder behind."""
-    folder.unlink() if folder.is_symlink() or folder.is_file() else folder.rmdir()
+def test_a_server_may_start_while_another_one_ends(own_folder, monkeypatch):
+    other = Server.__new__(Server)
+    start = subprocess.Popen
+
+    def start_late(command, **options):
+        other._path = Path(command[3]).parent / "other"
+        other._leave()
+        return start(command, **options)
+
+    monkeypatch.setattr(localcal.engine.client.subprocess, "Popen", start_late)
+    assert run_with_engine(ENGINE, who)[2] == "stand-in 1"
+    assert len(servers(own_folder)) == 1
 
 
 @pytest.mark.parametrize("kind", ["open", "file", "link", "dangling link"])
@@ -137,7 +159,6 @@ def test_where_somebody_took_the_folder_another_one_is_used(own_folder, tmp_path
     assert run_with_engine(ENGINE, who)[2] == "stand-in 1"
     assert list((own_folder / f"{name}-1").iterdir())
     assert not (tmp_path / "private").exists() or not list((tmp_path / "private").iterdir())
-    give_back(own_folder / name)
 
 
 def test_a_folder_of_another_user_is_not_used(own_folder, monkeypatch):
@@ -145,7 +166,6 @@ def test_a_folder_of_another_user_is_not_used(own_folder, monkeypatch):
     somebody = os.getuid() + 1
     monkeypatch.setattr(os, "getuid", lambda: somebody)
     assert not localcal.engine.client._is_ours(folder)
-    give_back(folder)
 
 
 def test_where_every_folder_is_taken_one_is_named(own_folder, tmp_path, monkeypatch):
@@ -155,4 +175,3 @@ def test_where_every_folder_is_taken_one_is_named(own_folder, tmp_path, monkeypa
     squat("open", own_folder / f"localcal-{os.getuid()}", tmp_path)
     with pytest.raises(InputError, match="open to somebody else; remove it"):
         localcal.engine.client._folder()
-    give_back(own_folder / f"localcal-{os.getuid()}")

@@ -98,9 +98,8 @@ class Server:
             self._leave()
 
     def _leave(self) -> None:
+        # The folder stays: another client may be about to start a server in it.
         self._path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # another server's socket is in it
-            self._path.parent.rmdir()
 
     def _is_needed(self) -> bool:
         return bool(self._has_coordinator() or self._children)
