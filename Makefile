@@ -5,6 +5,12 @@
 
 VENV ?= .venv
 INSTALLED := $(VENV)/installed
+# uv where there is one: seconds instead of a minute.
+ifneq ($(shell command -v uv),)
+INSTALL := uv pip install --quiet --python $(VENV)/bin/python
+else
+INSTALL := $(VENV)/bin/python -m pip install --no-compile
+endif
 
 .PHONY: run test
 
@@ -21,7 +27,8 @@ test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -m "not network and not modal and not modal_live and not slurm and not l0 and not fuzz and not slow" \
 		--numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# The first that is new enough; python3 is pyenv's choice where pyenv is at work.
+# Of Python the first that is new enough; python3 is pyenv's choice where pyenv is at work. Bytecode
+# is made of the model's thousands of files at once, by all cores; of the rest when it is imported.
 $(INSTALLED): requirements.txt pyproject.toml
 	@for python in python3.12 python3 python3.13 python3.14 "$$(uv python find 3.12 2>/dev/null)"; do \
 		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then \
@@ -31,6 +38,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 	done; \
 	echo "error: no Python 3.12 or newer; install one, for instance: uv python install 3.12" >&2; \
 	exit 1
-	$(VENV)/bin/python -m pip install --requirement requirements.txt
-	$(VENV)/bin/python -m pip install --no-build-isolation --no-deps --editable .
+	$(INSTALL) --requirement requirements.txt
+	$(INSTALL) --no-build-isolation --no-deps --editable .
+	$(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib/python3*/site-packages/policyengine_us
 	@touch $@

@@ -63,6 +63,7 @@ ONCE = [
     "population/geography.h5",
     "population/take_up.csv",
     "population/frozen.h5",
+    "population/later.h5",
     "targets/policy_data.db",
     "targets/targets.parquet",
     "matrix/plan.json",
@@ -80,7 +81,7 @@ ONCE = [
     "report/areas.csv",
     "report/index.html",
 ]
-PER_FIT = ["fit.json", "diagnostics.csv", "areas.csv", "trace.h5", "weights.npy"]
+PER_FIT = ["fit.json", "diagnostics.csv", "areas.csv", "trace.h5", "weights.npy", "estimates.h5"]
 PER_L0_FIT = ["l0_problem.h5", "l0_weights.h5"]
 TOTALS = sorted({PARENTS[area] for _, area in WANTED} | set(SAMPLED))
 

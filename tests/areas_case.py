@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from localcal.areas.write import AreaInputs, write_area
+from localcal.clones.follow import follow_values
 from localcal.clones.freeze import freeze_values
-from localcal.clones.frozen import write_frozen
+from localcal.clones.frozen import write_frozen, write_later
 from localcal.files.origins import record
 from localcal.geography.areas import Area
 from localcal.geography.geography import write_geography
@@ -17,6 +18,7 @@ from localcal.matrix.plan import MatrixInputs, write_plan
 from localcal.population.dataset import write_population
 from localcal.targets.table import write_targets
 from localcal.validation.compare import ValidationInputs, validate_area
+from localcal.validation.estimates import EstimateInputs, estimate_totals
 from localcal.validation.simulate import simulate_area
 from tests.households import random_places, random_population, targets_for
 from tests.standin_engine import StandIn
@@ -25,7 +27,7 @@ RATES = """variable,entity,state,rate,reported,source
 takes_up_snap_if_eligible,spm_unit,,0.7,,test
 """
 # Files of a run that a validation reads.
-VALIDATED = ("matrix", "weights", "targets", "population", "geography")
+VALIDATED = ("estimates", "weights", "targets", "population", "geography")
 NATION = Area("nation", "US", "United States", "US", None, ())
 ALABAMA = Area("state", "AL", "Alabama", "1", 1, ())
 FIRST = Area("district", "AL-01", "Alabama 1", "101", 1, ())
@@ -38,12 +40,14 @@ def make_run(folder):
     population = random_population(40, seed=41)
     places = random_places(population, 6, seed=41)
     frozen = freeze_values(population, places, ["medicaid"], folder / "rates.csv", 0, StandIn())
-    names = ("population", "geography", "frozen", "targets", "weights", "matrix")
+    names = ("population", "geography", "frozen", "targets", "weights", "matrix", "later")
     files = {name: folder / f"{name}.file" for name in names}
     files["weights"] = folder / "weights.npy"
     write_population(files["population"], population)
     write_geography(files["geography"], places, {})
     write_frozen(files["frozen"], frozen)
+    later = follow_values(population, places, frozen, StandIn())
+    write_later(files["later"], later)
     write_targets(targets_for(places), files["targets"])
     planned = MatrixInputs(*(files[name] for name in names[:4]))
     write_plan(folder / "plan.json", planned, 240, 100)
@@ -59,11 +63,18 @@ def make_run(folder):
     np.save(files["weights"], weights)
     run = files | {"fit": folder / "fit.json"}
     run["fit"].write_text(json.dumps({"digests": record(area_inputs(run).fitted())}))
+    run["estimates"] = folder / "estimates.h5"
+    estimate_totals(estimate_inputs(run), [CITY], run["estimates"])
     return run
 
 
+def estimate_inputs(run, **others):
+    names = ("matrix", "weights", "targets", "geography")
+    return EstimateInputs(**{name: run[name] for name in names} | others)
+
+
 def area_inputs(run, **others):
-    names = ("population", "geography", "frozen", "weights", "fit")
+    names = ("population", "geography", "frozen", "later", "weights", "fit")
     return AreaInputs(**{name: run[name] for name in names} | others)
 
 
@@ -80,7 +91,8 @@ def validated(run, folder, area, parent, weights=None):
     inputs = {name: run[name] for name in VALIDATED}
     inputs |= {"totals": totals, "parent": parent_file, "area": file}
     if weights is not None:
-        inputs["weights"] = weights
+        inputs |= {"weights": weights, "estimates": folder / "other_estimates.h5"}
+        estimate_totals(estimate_inputs(run, weights=weights), [CITY], inputs["estimates"])
     table = folder / f"{area.area}.csv"
     validate_area(area, ValidationInputs(**inputs), table)
     return pd.read_csv(table)

@@ -2,7 +2,7 @@
 
 import pytest
 
-import localcal.clones.freeze
+import localcal.clones.follow
 from localcal.engine.policyengine import PolicyEngineUS
 
 
@@ -15,5 +15,5 @@ def engine():
 def _one_later_year():
     """Follow what is frozen into one year: each takes seconds, and few tests are about them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(localcal.clones.freeze, "FOLLOWED", (1,))
+        patch.setattr(localcal.clones.follow, "FOLLOWED", (1,))
         yield

@@ -444,6 +444,18 @@ def test_sharing_changes_no_value_and_neither_does_neutralising(
             assert not np.array_equal(expected, income_tax), name
 
 
+@pytest.mark.parametrize("year", [PERIOD, PERIOD + 2])
+def test_a_file_has_the_bits_of_its_user_s_microsimulation(engine, loaded, year):
+    from policyengine_us import Microsimulation
+
+    theirs = Microsimulation(dataset=str(loaded))
+    ours = engine.load(loaded, PERIOD)
+    for name in [name for name in TARGETED if name in engine.variables()]:
+        expected = np.asarray(theirs.calculate(name, year, use_weights=False))
+        assert np.array_equal(ours.calculate(name, year), expected), name
+    ours.close()
+
+
 def test_the_model_s_whole_population_variables_are_found(engine):
     wide = engine.population_wide()
     assert (

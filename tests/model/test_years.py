@@ -2,12 +2,14 @@
 
 import contextlib
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-import localcal.clones.freeze
-from localcal.clones.freeze import FOLLOWED, freeze_values
+import localcal.clones.follow
+from localcal.clones.follow import FOLLOWED, follow_values
+from localcal.clones.freeze import freeze_values
 from localcal.clones.locate import locate
 from localcal.geography.geography import take_columns
 from localcal.population.dataset import MADE_UP_ID, id_names, later_years, write_population
@@ -43,6 +45,7 @@ def check_years(engine, folder, years):
     people = unusual_households(ADULTS, PERIOD, engine.variables())
     places = places_in([TEXAS, CALIFORNIA])
     frozen = freeze_values(people, places, ["medicaid"], None, 9, engine)
+    frozen = replace(frozen, later=follow_values(people, places, frozen, engine))
     everybody = locate(people, places, frozen, places.design_weight)
     columns = np.flatnonzero(places.state == TEXAS)[::2]
     weight = np.random.default_rng(2).uniform(50, 3_000, columns.size)
@@ -74,7 +77,7 @@ def check_years(engine, folder, years):
 
 @pytest.mark.slow
 def test_a_file_s_households_have_the_same_values_in_the_next_years(engine, tmp_path, monkeypatch):
-    monkeypatch.setattr(localcal.clones.freeze, "FOLLOWED", (1, 2))
+    monkeypatch.setattr(localcal.clones.follow, "FOLLOWED", (1, 2))
     check_years(engine, tmp_path, [2024, 2025, 2026])
 
 
@@ -103,5 +106,5 @@ def test_so_for_every_variable_of_the_model_two_years_later(engine, tmp_path):
 @pytest.mark.slow
 def test_so_to_the_last_year_for_which_files_are_written(engine, tmp_path, monkeypatch):
     assert later_years(PERIOD)[-1] == 2034
-    monkeypatch.setattr(localcal.clones.freeze, "FOLLOWED", FOLLOWED)
+    monkeypatch.setattr(localcal.clones.follow, "FOLLOWED", FOLLOWED)
     check_years(engine, tmp_path, [PERIOD, *later_years(PERIOD)])

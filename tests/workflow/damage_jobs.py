@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from localcal.areas.write import AreaInputs, write_area
+from localcal.clones.follow import follow_from_files
 from localcal.clones.freeze import FreezeInputs, freeze_from_files
 from localcal.database.reader import district_income
 from localcal.geography.areas import read_areas
@@ -31,6 +32,7 @@ from localcal.targets.resolve import resolve_targets
 from localcal.targets.table import read_targets, write_targets
 from localcal.validation.across import Comparisons
 from localcal.validation.compare import ValidationInputs, validate_area
+from localcal.validation.estimates import EstimateInputs, estimate_totals
 from localcal.validation.simulate import simulate_area
 from localcal.validation.summary import SummaryOutputs, summarize_validation
 from localcal.weights import fit as fits
@@ -47,6 +49,7 @@ FILES = {
     "geography": "population/geography.h5",
     "rates": "population/take_up.csv",
     "frozen": "population/frozen.h5",
+    "later": "population/later.h5",
     "households": "population/households.parquet",
     "database": "targets/policy_data.db",
     "targets": "targets/targets.parquet",
@@ -151,6 +154,11 @@ def _freeze(run: Path, new: Path) -> None:
     freeze_from_files(inputs, SEED, StandIn(), new / FILES["frozen"])
 
 
+def _follow(run: Path, new: Path) -> None:
+    inputs = _at(run, "population", "geography", "frozen")
+    follow_from_files(**inputs, engine=StandIn(), path=new / FILES["later"])
+
+
 MATRIX_INPUTS = ("population", "geography", "frozen", "targets")
 
 
@@ -242,6 +250,20 @@ def _fits() -> Iterator[Job]:
     yield Job("fit_l0", _reads("problem"), _run_l0)
 
 
+def _estimates() -> Iterator[Job]:
+    for scope in ("local", "national"):
+        weights = f"weights/{scope}/weights.npy"
+        cities = [area for area in AREAS if area.level == "city" and area.scope == scope]
+
+        def estimate(run, new, scope=scope, weights=weights, cities=cities):
+            given = _at(run, "matrix", "targets", "geography") | {"weights": run / weights}
+            path = new / f"weights/{scope}/estimates.h5"
+            estimate_totals(EstimateInputs(**given), cities, path)
+
+        reads = (*_reads("matrix", "targets", "geography"), weights)
+        yield Job(f"estimate_totals {scope}", reads, estimate)
+
+
 def _areas() -> Iterator[Job]:
     for area in AREAS:
         scope = area.scope
@@ -251,12 +273,13 @@ def _areas() -> Iterator[Job]:
             "area": f"areas/{area.folder}/{area.area}.h5",
             "parent": f"areas/{parent.folder}/{parent.area}.h5",
             "weights": f"weights/{scope}/weights.npy",
-            **{name: FILES[name] for name in ("matrix", "targets", "population", "geography")},
+            "estimates": f"weights/{scope}/estimates.h5",
+            **{name: FILES[name] for name in ("targets", "population", "geography")},
         }
         made_from = {
             "weights": inputs["weights"],
             "fit": f"weights/{scope}/fit.json",
-            **{name: FILES[name] for name in ("population", "geography", "frozen")},
+            **{name: FILES[name] for name in ("population", "geography", "frozen", "later")},
         }
 
         def write(run, new, area=area, files=made_from, path=inputs["area"]):
@@ -332,10 +355,12 @@ JOBS = [
     Job("assign_geography", _reads("households"), _assign_geography),
     Job("resolve_targets", _reads("database"), _resolve_targets),
     Job("freeze_values", _reads("population", "geography", "targets", "rates"), _freeze),
+    Job("follow_values", _reads("population", "geography", "frozen"), _follow),
     Job("plan_chunks", _reads(*MATRIX_INPUTS), _plan),
     Job("build_chunk", _reads("plan", *MATRIX_INPUTS), _build_chunk),
     Job("assemble_matrix", (*_reads("plan", "targets"), *CHUNKS), _assemble),
     *_fits(),
+    *_estimates(),
     *_areas(),
     Job("summarize_validation", (*TABLES, *COMPARED, FILES["targets"]), _summarize),
     Job(

@@ -34,15 +34,22 @@ WITHOUT_FITS = {
 # The local fit, and the areas and the nation's parts that come from it.
 AFTER_THE_LOCAL_FIT = WITHOUT_FITS | {
     "fit_weights": 1,
+    "estimate_totals": 1,
     "write_area": 5,
     "simulate_area": 5,
     "validate_area": 5,
 }
-AFTER_CHUNKS = WITHOUT_FITS | {"fit_weights": 2, "assemble_matrix": 1, "build_chunk": 3}
+AFTER_CHUNKS = WITHOUT_FITS | {
+    "fit_weights": 2,
+    "estimate_totals": 2,
+    "assemble_matrix": 1,
+    "build_chunk": 3,
+}
 AFTER_POPULATION = AFTER_CHUNKS | {
     "build_population": 1,
     "assign_geography": 1,
     "freeze_values": 1,
+    "follow_values": 1,
     "plan_chunks": 1,
 }
 

@@ -16,10 +16,12 @@ DEMO = {
     "assign_geography": 1,
     "copy_take_up": 1,
     "freeze_values": 1,
+    "follow_values": 1,
     "plan_chunks": 1,
-    "build_chunk": 4,
+    "build_chunk": 2,
     "assemble_matrix": 1,
     "fit_weights": 2,
+    "estimate_totals": 2,
     "write_area": 9,
     "simulate_area": 5 + 3,
     "validate_area": 9,
@@ -31,7 +33,15 @@ DEMO = {
 ONE_STATE = {
     rule: DEMO[rule]
     for rule in DEMO
-    if rule not in ("simulate_area", "validate_area", "summarize_validation", "write_report", "all")
+    if rule
+    not in (
+        "estimate_totals",
+        "simulate_area",
+        "validate_area",
+        "summarize_validation",
+        "write_report",
+        "all",
+    )
 } | {"fit_weights": 1, "write_area": 1}
 
 

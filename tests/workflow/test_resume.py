@@ -28,6 +28,7 @@ AFTER_THE_MATRIX = {
     rule: SMALL_JOBS[rule]
     for rule in (
         "fit_weights",
+        "estimate_totals",
         "write_area",
         "simulate_area",
         "validate_area",

@@ -6,6 +6,7 @@ rule write_area:
         population="runs/{run_id}/population/population.h5",
         geography="runs/{run_id}/population/geography.h5",
         frozen="runs/{run_id}/population/frozen.h5",
+        later="runs/{run_id}/population/later.h5",
         weights=weights_of,
         fit=fit_of,
     output:

@@ -64,6 +64,21 @@ def fit_of(wildcards):
     return weights_of(wildcards).replace("weights.npy", "fit.json")
 
 
+def estimates_of(wildcards):
+    """What the matrix comes to with an area's weights."""
+    return weights_of(wildcards).replace("weights.npy", "estimates.h5")
+
+
+def cities_of(wildcards):
+    """The cities of a scope that have a file, as a parameter."""
+    wanted = [AREAS[area] for _, area in WANTED]
+    return [
+        dataclasses.asdict(area)
+        for area in wanted
+        if area.level == "city" and area.scope == wildcards.scope
+    ]
+
+
 def own_file(wildcards):
     """An area's dataset."""
     return f"runs/{wildcards.run_id}/areas/{AREAS[wildcards.area].folder}/{wildcards.area}.h5"

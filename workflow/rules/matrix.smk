@@ -21,7 +21,7 @@ rule plan_chunks:
         runtime=10,
     params:
         columns=configuration.column_count(config),
-        chunk_columns=config["matrix"]["chunk_columns"],
+        chunk_columns=configuration.chunk_columns(config),
         code=code_digest("plan_chunks"),
     script:
         "../../scripts/plan_chunks.py"

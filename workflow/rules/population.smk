@@ -94,7 +94,7 @@ rule freeze_values:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=memory(8000),
+        mem_mb=memory(3000),
         runtime=60,
     params:
         take_up=settings("take_up"),
@@ -104,3 +104,28 @@ rule freeze_values:
         code=code_digest("freeze_values"),
     script:
         "../../scripts/freeze_values.py"
+
+
+# Beside the chunks, which know nothing of later years.
+rule follow_values:
+    input:
+        population="runs/{run_id}/population/population.h5",
+        geography="runs/{run_id}/population/geography.h5",
+        frozen="runs/{run_id}/population/frozen.h5",
+    output:
+        later="runs/{run_id}/population/later.h5",
+    log:
+        "runs/{run_id}/logs/follow_values/follow_values.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/follow_values/follow_values.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=60,
+    params:
+        engine=config["engine"],
+        code=code_digest("follow_values"),
+    script:
+        "../../scripts/follow_values.py"

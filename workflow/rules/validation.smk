@@ -25,12 +25,37 @@ rule simulate_area:
         "../../scripts/simulate_area.py"
 
 
+rule estimate_totals:
+    input:
+        matrix="runs/{run_id}/matrix/matrix.h5",
+        weights="runs/{run_id}/weights/{scope}/weights.npy",
+        targets="runs/{run_id}/targets/targets.parquet",
+        geography="runs/{run_id}/population/geography.h5",
+    output:
+        estimates="runs/{run_id}/weights/{scope}/estimates.h5",
+    log:
+        "runs/{run_id}/logs/estimate_totals/{scope}.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/estimate_totals/{scope}.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=30,
+    params:
+        cities=cities_of,
+        code=code_digest("estimate_totals"),
+    script:
+        "../../scripts/estimate_totals.py"
+
+
 rule validate_area:
     input:
         totals=parent_totals,
         area="runs/{run_id}/areas/{level}/{area}.h5",
         parent=parent_file,
-        matrix="runs/{run_id}/matrix/matrix.h5",
+        estimates=estimates_of,
         weights=weights_of,
         targets="runs/{run_id}/targets/targets.parquet",
         population="runs/{run_id}/population/population.h5",

@@ -45,7 +45,7 @@ def test_a_person_has_the_same_id_in_every_file(run, tmp_path):
 
 
 def test_a_file_says_for_ten_more_years_what_the_model_would_make_up(run, tmp_path):
-    frozen = read_frozen(run["frozen"]).later["medicaid_denominator"]
+    frozen = read_frozen(run["frozen"], run["later"]).later["medicaid_denominator"]
     years = range(2025, 2035)
     assert list(frozen) == list(years)
     with h5py.File(written(run, tmp_path, NATION)) as file:

@@ -5,19 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from localcal.clones import freeze
+from localcal.clones import freeze, sums
+from localcal.clones.follow import follow_values
 from localcal.clones.freeze import freeze_values
-from localcal.clones.frozen import Frozen, read_frozen
+from localcal.clones.frozen import read_frozen
 from localcal.clones.locate import locate
-from localcal.engine.protocol import CalculationError
 from localcal.errors import InputError
-from localcal.geography.codes import STATE_CODES
 from localcal.geography.geography import take_columns, write_geography
 from localcal.population.dataset import write_population
 from localcal.population.population import one_person_per_state
 from localcal.targets.table import write_targets
 from tests.households import RATES_HEADER, random_places, random_population, targets_for
-from tests.standin_engine import StandIn, StandInSimulation
+from tests.standin_engine import StandIn
 
 
 def test_parts_of_a_population_get_the_same_bits_as_the_whole(located):
@@ -64,67 +63,6 @@ def test_a_frozen_sum_is_the_design_weighted_sum_of_the_state(located):
         assert frozen.variables["medicaid_denominator"][state] == pytest.approx(expected, rel=1e-5)
 
 
-def in_year(population, places, year):
-    """Return the sum over everybody by state in a later year."""
-    clones = locate(population, places, Frozen((), {}, {}, 0), places.design_weight)
-    sums = StandIn().simulate(clones).calculate("medicaid_denominator", year)
-    by_state = np.zeros(STATE_CODES)
-    by_state[places.state[clones.household_of["person"]]] = sums
-    return by_state
-
-
-def test_a_frozen_sum_is_followed_into_the_next_years(located):
-    population, places = located
-    frozen = freeze_values(population, places, [], None, 0, StandIn())
-    followed = frozen.later["medicaid_denominator"]
-    assert list(followed) == list(range(2025, 2035))
-    # Some of the columns tell how the sums of all grow.
-    for year, by_state in followed.items():
-        expected = in_year(population, places, year)
-        assert by_state.sum() == pytest.approx(expected.sum(), rel=0.2), year
-        assert np.array_equal(by_state > 0, expected > 0)
-    # Incomes grow, so fewer enroll in the end.
-    assert followed[2034].sum() < 0.95 * frozen.variables["medicaid_denominator"].sum()
-
-
-def test_all_columns_of_a_state_tell_its_growth_exactly(located, monkeypatch):
-    monkeypatch.setattr(freeze, "COLUMNS_PER_STATE_LATER", 1_000)
-    population, places = located
-    frozen = freeze_values(population, places, [], None, 0, StandIn())
-    followed = frozen.later["medicaid_denominator"]
-    for year in (2025, 2026, 2027, 2034):
-        assert followed[year] == pytest.approx(in_year(population, places, year), rel=1e-5)
-    # What is not calculated lies between.
-    assert followed[2029] == pytest.approx(
-        followed[2027] + (followed[2034] - followed[2027]) * 2 / 7, rel=1e-5
-    )
-
-
-def test_a_state_grows_no_more_unlike_the_nation_than_its_columns_can_tell():
-    before = np.array([100.0, 100.0, 100.0, 0.0], dtype=np.float32)
-    after = np.array([110.0, 300.0, 0.0, 20.0], dtype=np.float32)
-    nation = 430 / 300
-    assert freeze._growth(before, after) == pytest.approx(
-        [1.1, 1.5 * nation, nation, nation], rel=1e-6
-    )
-
-
-def test_a_year_that_the_model_cannot_calculate_ends_what_files_hold_for(located, caplog):
-    class ShortSighted(StandInSimulation):
-        def calculate(self, variable, year=None):
-            if year and year > 2026:
-                raise CalculationError("no values beyond 2026")
-            return super().calculate(variable, year)
-
-    class Engine(StandIn):
-        def simulate(self, population, common=None, units=None):
-            return ShortSighted(self, population)
-
-    frozen = freeze_values(*located, [], None, 0, Engine())
-    assert list(frozen.later["medicaid_denominator"]) == [2025, 2026]
-    assert "hold for the years to 2026 only: no values beyond 2026" in caplog.text
-
-
 def test_a_target_on_a_rank_is_refused_and_one_beside_it_is_not(located):
     population, places = located
     with pytest.raises(InputError, match="'income_rank'.*cannot be frozen"):
@@ -139,7 +77,8 @@ def test_where_nobody_at_all_counts_a_sum_is_nothing_as_it_is_for_all_together(l
     population = population.with_values("person", {"employment_income": rich})
     frozen = freeze_values(population, places, ["medicaid"], None, 0, StandIn())
     assert not frozen.variables["medicaid_denominator"].any()
-    assert not any(sums.any() for sums in frozen.later["medicaid_denominator"].values())
+    later = follow_values(population, places, frozen, StandIn())
+    assert not any(by_state.any() for by_state in later["medicaid_denominator"].values())
 
 
 def test_a_state_without_anybody_to_sum_over_gets_as_much_per_household_as_the_others(caplog):
@@ -160,7 +99,7 @@ def test_a_state_without_anybody_to_sum_over_gets_as_much_per_household_as_the_o
 
 def test_columns_that_stand_for_their_state_weigh_as_much_as_all_of_it(monkeypatch):
     """Or a state's Medicaid dollars would be spread over too few enrollees."""
-    monkeypatch.setattr(freeze, "COLUMNS_PER_STATE", 7)
+    monkeypatch.setattr(sums, "COLUMNS_PER_STATE", 7)
     weight = np.random.default_rng(3).gamma(1.0, 900.0, 60).astype(np.float32)
     population = one_person_per_state(2024, [1] * 60)
     population = population.with_values("household", {"household_weight": weight})

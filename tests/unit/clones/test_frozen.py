@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from localcal.clones.follow import follow_values
 from localcal.clones.freeze import freeze_values
-from localcal.clones.frozen import read_frozen, write_frozen
+from localcal.clones.frozen import read_frozen, write_frozen, write_later
 from localcal.errors import InputError
 from tests.households import RATES_HEADER
 from tests.standin_engine import StandIn
@@ -28,10 +29,20 @@ def test_frozen_values_survive_their_file(tmp_path, located):
     assert np.array_equal(
         again.variables["medicaid_denominator"], frozen.variables["medicaid_denominator"]
     )
-    later = again.later["medicaid_denominator"]
-    assert list(later) == list(range(2025, 2035))
-    for year, by_state in frozen.later["medicaid_denominator"].items():
-        assert np.array_equal(later[year], by_state)
+    assert again.later == {}
+
+
+def test_later_years_survive_their_file(tmp_path, located):
+    population, places = located
+    frozen = freeze_values(population, places, [], None, 5, StandIn())
+    write_frozen(tmp_path / "frozen.h5", frozen)
+    later = follow_values(population, places, frozen, StandIn())
+    write_later(tmp_path / "later.h5", later)
+    again = read_frozen(tmp_path / "frozen.h5", tmp_path / "later.h5").later
+    assert list(again) == ["medicaid_denominator"]
+    assert list(again["medicaid_denominator"]) == list(range(2025, 2035))
+    for year, by_state in later["medicaid_denominator"].items():
+        assert np.array_equal(again["medicaid_denominator"][year], by_state)
 
 
 def test_something_else_is_not_taken_for_frozen_values(tmp_path):

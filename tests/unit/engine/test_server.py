@@ -2,14 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from multiprocessing.connection import Connection
 
 import psutil
 import pytest
 
-from localcal.engine.client import WorkerError, run_with_engine
+from localcal.engine.client import WorkerError, keeper, run_with_engine
 from tests.served_work import (
     ENGINE,
     REPOSITORY,
@@ -86,3 +88,17 @@ def test_the_server_warms_up_once_for_every_variable():
     assert run_with_engine(engine, warmed_up, calculated=["tax", "snap"]) == [["snap", "tax"]]
     twice = run_with_engine(engine, warmed_up, calculated=["tax", "ssi"])
     assert twice == [["snap", "tax"], ["ssi"]]
+
+
+def test_a_client_that_is_gone_before_its_work_begins_leaves_the_server_alone(own_folder):
+    server = run_with_engine(ENGINE, who)[1]
+    (socket_path,) = (path for path in own_folder.rglob("*") if path.is_socket())
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(str(socket_path))
+    connection = Connection(client.detach())
+    job = (str(REPOSITORY), who, {})
+    connection.send((socket_path.name, keeper(os.getpid()), frozenset(), job))
+    connection.close()
+    assert run_with_engine(ENGINE, who)[1] == server
+    assert socket_path.is_socket()
+    assert run_with_engine(ENGINE, who)[1] == server

@@ -56,6 +56,18 @@ def test_rows_are_read_in_the_order_asked_for(tmp_path):
     assert (open_csr(tmp_path / "m.h5").rows(rows) != matrix[rows]).nnz == 0
 
 
+@pytest.mark.parametrize("column", [50, -1])
+def test_rows_with_a_column_outside_of_the_matrix_are_refused(tmp_path, column):
+    matrix = random_matrix()
+    write_csr(tmp_path / "m.h5", matrix, {})
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        file["matrix/indices"][matrix.indptr[3]] = column
+    opened = open_csr(tmp_path / "m.h5")
+    assert (opened.rows(np.array([2, 4])) != matrix[[2, 4]]).nnz == 0
+    with pytest.raises(InputError, match=r"m\.h5: damaged, a column lies outside"):
+        opened.rows(np.array([2, 3]))
+
+
 def test_index_width_grows_only_when_it_must():
     assert index_dtype(2**31) == np.int32
     assert index_dtype(2**31 + 1) == np.int64
@@ -85,6 +97,15 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, kept):
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(InputError, match=r"m\.h5"):
         open_csr(path)
+
+
+def test_rows_that_end_before_they_begin_are_refused(tmp_path):
+    matrix = random_matrix()
+    write_csr(tmp_path / "m.h5", matrix, {})
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        file["matrix/indptr"][3] = matrix.nnz
+    with pytest.raises(InputError, match="disagree"):
+        open_csr(tmp_path / "m.h5")
 
 
 def test_a_changed_entry_fails_the_checksum(tmp_path):

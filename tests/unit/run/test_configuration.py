@@ -14,6 +14,8 @@ from localcal.run.configuration import (
     canonical,
     check_command_line,
     check_config,
+    chunk_columns,
+    chunk_count,
     chunk_names,
     parents,
     target_hints,
@@ -202,7 +204,7 @@ def test_a_renamed_key_is_told_its_new_name():
 
 
 def test_a_key_that_is_no_text_is_unknown():
-    assert "matrix.1: unknown key; allowed: chunk_columns" in complaint({"matrix": {1: 2}})
+    assert "matrix.1: unknown key; allowed: workers, chunk_columns" in complaint({"matrix": {1: 2}})
     assert "1: unknown key; allowed: run_id" in complaint({"1": 2})
 
 
@@ -275,6 +277,30 @@ def test_chunks_cover_all_columns(columns, chunks):
     assert names[-1] == f"{chunks - 1:06d}"
 
 
+@pytest.mark.parametrize(
+    ("households", "clones", "workers", "columns", "chunks"),
+    [
+        (12_000, 430, 50, 103_200, 50),
+        (12_000, 430, 20, 86_000, 60),
+        (12_000, 430, 1, 107_500, 48),
+        (1_000, 10, 2, 5_000, 2),
+        (1_001, 10, 2, 5_010, 2),
+        (3, 10, 8, 10, 3),
+        (2, 200_000, 2, 200_000, 2),
+    ],
+)
+def test_chunks_are_of_whole_households_for_the_workers_there_are(
+    households, clones, workers, columns, chunks
+):
+    config = {
+        "population": {"households": households},
+        "geography": {"clones": clones},
+        "matrix": {"workers": workers, "chunk_columns": None},
+    }
+    assert chunk_columns(config) == columns
+    assert chunk_count(config) == chunks
+
+
 def test_more_chunks_than_names_are_refused():
     text = complaint({"matrix.chunk_columns": 1, "population.households": 100_000})
     assert "matrix.chunk_columns: makes 1,000,000 chunks" in text
@@ -307,7 +333,7 @@ def test_a_district_without_its_state_is_refused():
 
 def test_what_can_be_made_gets_no_hint():
     possible = ["runs/demo/areas/states/CA.h5", "runs/demo/validation/totals/CA.h5", "-n", "all"]
-    possible += ["runs/demo/matrix/chunks/chunk_000003.h5", "runs/demo/run.json"]
+    possible += ["runs/demo/matrix/chunks/chunk_000001.h5", "runs/demo/run.json"]
     assert target_hints(possible, "demo", AREAS, chunk_names(DEFAULT)) == []
 
 
@@ -398,7 +424,7 @@ def test_a_run_id_that_is_no_folders_name_is_refused_in_one_short_line(run_id):
     [(1000.0, "; write 1000"), ("1.0e3", "; write 1000"), ("1000", "; write it without quotes")],
 )
 def test_a_count_that_is_no_integer_is_told_how_to_write_it(value, advice):
-    with pytest.raises(InputError, match=f"an integer, at least 1{advice}$"):
+    with pytest.raises(InputError, match=f"an integer, at least 1, or null{advice}$"):
         check_config(changed({"matrix.chunk_columns": value}), [("config.yaml", {})])
 
 

@@ -54,13 +54,15 @@ class AreaInputs:
     population: Path
     geography: Path
     frozen: Path
+    later: Path
     weights: Path
     fit: Path
     """The report of the fit, which says what the weights were fitted to."""
 
     def fitted(self) -> dict[str, Path]:
-        """Return all but the report, by name."""
-        return {name: path for name, path in vars(self).items() if name != "fit"}
+        """Return what the weights were fitted to, and they, by name."""
+        others = ("fit", "later")
+        return {name: path for name, path in vars(self).items() if name not in others}
 
 
 def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
@@ -77,7 +79,7 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
     recorded = read_json(inputs.fit, ["digests"])["digests"]
     digests = refuse_other_files(inputs.fit, recorded, inputs.fitted())
     population = read_population(inputs.population)
-    frozen = read_frozen(inputs.frozen)
+    frozen = read_frozen(inputs.frozen, inputs.later)
     weights = read_weights(inputs.weights)
     columns = find_columns(inputs.geography, area, weights > 0)
     if not columns.size:

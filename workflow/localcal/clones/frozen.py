@@ -9,6 +9,9 @@ import numpy as np
 from localcal.clones.take_up import TakeUpRate
 from localcal.files.hdf5 import create_h5, open_h5
 
+# Model variable to its values by state, (STATE_CODES,), in each of the years after the run's.
+Later = Mapping[str, Mapping[int, np.ndarray]]
+
 
 @dataclass(frozen=True)
 class Frozen:
@@ -20,14 +23,14 @@ class Frozen:
             states without columns.
         entity: model variable to its entity.
         seed: the key of the take-up draws.
-        later: model variable to its values by state in each of the years after the run's.
+        later: what the variables come to in later years; only area files are given these.
     """
 
     take_up: tuple[TakeUpRate, ...]
     variables: Mapping[str, np.ndarray]
     entity: Mapping[str, str]
     seed: int
-    later: Mapping[str, Mapping[int, np.ndarray]] = field(default_factory=dict)
+    later: Later = field(default_factory=dict)
 
 
 def write_frozen(path: str | Path, frozen: Frozen) -> None:
@@ -42,17 +45,25 @@ def write_frozen(path: str | Path, frozen: Frozen) -> None:
         variables = file.create_group("variables")
         for name, by_state in sorted(frozen.variables.items()):
             variables.create_dataset(name, data=by_state).attrs["entity"] = frozen.entity[name]
-        later = file.create_group("later")
-        for name, by_year in sorted(frozen.later.items()):
+
+
+def write_later(path: str | Path, later: Later) -> None:
+    """Write what frozen variables come to in later years to an HDF5 file."""
+    with create_h5(path) as file:
+        for name, by_year in sorted(later.items()):
             for year, by_state in by_year.items():
-                later.create_dataset(f"{name}/{year}", data=by_state)
+                file.create_dataset(f"{name}/{year}", data=by_state)
 
 
-def read_frozen(path: str | Path) -> Frozen:
+def read_frozen(path: str | Path, later: str | Path | None = None) -> Frozen:
     """Read what `write_frozen` wrote.
 
+    Args:
+        path: its file.
+        later: that of `write_later`, if later years are wanted.
+
     Raises:
-        InputError: the file is missing, truncated or something else.
+        InputError: a file is missing, truncated or something else.
     """
     with open_h5(path) as file:
         variables = file["variables"]
@@ -64,8 +75,13 @@ def read_frozen(path: str | Path) -> Frozen:
             variables={name: values[:] for name, values in variables.items()},
             entity={name: values.attrs["entity"] for name, values in variables.items()},
             seed=int(file.attrs["seed"]),
-            later={
-                name: {int(year): by_state[:] for year, by_state in by_year.items()}
-                for name, by_year in file["later"].items()
-            },
+            later={} if later is None else _read_later(later),
         )
+
+
+def _read_later(path: str | Path) -> Later:
+    with open_h5(path) as file:
+        return {
+            name: {int(year): by_state[:] for year, by_state in by_year.items()}
+            for name, by_year in file.items()
+        }

@@ -65,7 +65,7 @@ class PolicyEngineUS:
         system = importlib.import_module("policyengine_us.system")
         self._refused = importlib.import_module("policyengine_us.spm").REJECTED_DATASET_INPUTS
         self._simulation = type("ReadingSimulation", (_NotesReads, system.Simulation), {})
-        self._microsimulation = system.Microsimulation
+        self._file_simulation = system.Simulation
         self._system: ModelSystem = system.system
         self.pins = Pins(
             module=importlib.import_module("policyengine_us.tools.pinned_tbs"),
@@ -329,20 +329,21 @@ class _Run:
 
 
 class FileRun(_Run):
-    """A dataset file inside policyengine-us, the way the file's users put it there."""
+    """A dataset file inside policyengine-us, which reads it as it does for the file's users.
+
+    `Simulation` gives the bits of their `Microsimulation` in a third of the time: the latter wraps
+    every yearly sum over months in a pandas Series with weights.
+    """
 
     def __init__(self, engine: PolicyEngineUS, path: Path, period: int) -> None:
-        super().__init__(engine, engine._microsimulation(dataset=str(path)), period)
+        super().__init__(engine, engine._file_simulation(dataset=str(path)), period)
 
     def _calculate(self, variable: str, period: str) -> np.ndarray:
-        return np.asarray(self._simulation.calculate(variable, period, use_weights=False))
+        return np.asarray(self._simulation.calculate(variable, period, decode_enums=True))
 
 
 class PopulationRun(_Run):
     """A population inside policyengine-us.
-
-    `Simulation` gives the bits of `Microsimulation` in a third of the time for small populations:
-    the latter wraps every yearly sum over months in a pandas Series with weights.
 
     A couple that is simulated alone is simulated with a copy of itself: where there is but one
     marital unit the model takes it for one that it made up, and a spouse for a child.

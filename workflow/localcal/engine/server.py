@@ -125,7 +125,11 @@ class Server:
             self._listener.close()
             for other in self._children.values():
                 other.close()
-            _work(connection, self._engine, self._failure, *job)
+            try:
+                _work(connection, self._engine, self._failure, *job)
+            finally:
+                # Its client may be gone by now; what a server does at its end is not the child's.
+                os._exit(1)
         self._children[child] = connection
 
     def _reap(self) -> None:

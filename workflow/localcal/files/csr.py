@@ -170,14 +170,20 @@ class CsrFile:
     attributes: dict[str, object]
 
     def rows(self, selection: np.ndarray) -> scipy.sparse.csr_array:
-        """Return the chosen rows as a matrix in memory."""
+        """Return the chosen rows as a matrix in memory.
+
+        Raises:
+            InputError: a column lies outside of the matrix.
+        """
         starts, stops = self.indptr[selection], self.indptr[selection + 1]
         pieces = [slice(start, stop) for start, stop in zip(starts, stops, strict=True)]
         data = [self.data[piece] for piece in pieces] or [self.data[:0]]
-        indices = [self.indices[piece] for piece in pieces] or [self.indices[:0]]
+        indices = np.concatenate([self.indices[piece] for piece in pieces] or [self.indices[:0]])
+        if indices.size and not 0 <= indices.min() <= indices.max() < self.shape[1]:
+            raise InputError(f"{self.path}: damaged, a column lies outside of it; {REMAKE}")
         indptr = np.concatenate([[0], np.cumsum(stops - starts)])
         return scipy.sparse.csr_array(
-            (np.concatenate(data), np.concatenate(indices), indptr),
+            (np.concatenate(data), indices, indptr),
             shape=(len(selection), self.shape[1]),
         )
 
@@ -248,6 +254,8 @@ def _read(path: Path, file: h5py.File) -> CsrFile:
     if (
         len(shape) != 2
         or indptr.size != shape[0] + 1
+        or indptr[0] != 0
+        or (np.diff(indptr) < 0).any()
         or not data.size == indices.size == indptr[-1]
     ):
         raise InputError(f"{path}: the lengths of data, indices and indptr disagree; {REMAKE}")

@@ -178,6 +178,18 @@ def take_units(population: Population, rows: Mapping[str, np.ndarray]) -> Popula
     )
 
 
+def take_households(population: Population, households: np.ndarray) -> Population:
+    """Return some households with their ids.
+
+    Args:
+        population: all of them.
+        households: positions in ascending order, without repeats.
+    """
+    chosen = np.isin(np.arange(population.count("household")), households)
+    rows = {entity: np.flatnonzero(chosen[of]) for entity, of in population.household_of.items()}
+    return take_units(population, rows)
+
+
 def beside_a_copy(population: Population) -> Population:
     """Return the same households with ids of their own, and then copies of them without weight."""
     count = population.count("household")

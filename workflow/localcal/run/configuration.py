@@ -14,7 +14,7 @@ from localcal.errors import InputError, without_secrets
 from localcal.geography.areas import Area, select
 from localcal.geography.codes import FOLDERS
 from localcal.run.complaints import Problem, did_you_mean, problems
-from localcal.run.sections import Config, chunks_of
+from localcal.run.sections import Config, Matrix, chunks_of
 from localcal.run.values import plain
 
 # What Linux allows for a path.
@@ -26,6 +26,7 @@ __all__ = [
     "canonical",
     "check_command_line",
     "check_config",
+    "chunk_columns",
     "chunk_count",
     "chunk_names",
     "column_count",
@@ -128,9 +129,15 @@ def column_count(config: Mapping[str, Any]) -> int:
     return columns
 
 
+def chunk_columns(config: Mapping[str, Any]) -> int:
+    """Return how many columns every chunk has but the last, which may have fewer."""
+    households, clones = config["population"]["households"], config["geography"]["clones"]
+    return Matrix.model_validate(config["matrix"]).columns_per_chunk(households, clones)
+
+
 def chunk_count(config: Mapping[str, Any]) -> int:
     """Return the number of chunks of the matrix, which is known before anything is built."""
-    return chunks_of(column_count(config), config["matrix"]["chunk_columns"])
+    return chunks_of(column_count(config), chunk_columns(config))
 
 
 def chunk_names(config: Mapping[str, Any]) -> list[str]:

@@ -33,6 +33,8 @@ from localcal.run.values import (
 TARGET_KEYS = tuple(TargetRule.__annotations__)
 # The number of a chunk has six digits in file names.
 MOST_CHUNKS = 10**6
+# A job with production's targets then takes less than 2 GB; the more, the cheaper each column.
+MOST_CHUNK_COLUMNS = 110_000
 
 RunId = Annotated[
     str,
@@ -142,8 +144,21 @@ class Targets(Section):
 class Matrix(Section):
     """The matrix of targets by columns."""
 
-    chunk_columns: Count = 2500
-    """Columns per chunk; changes memory and time, not the matrix."""
+    workers: Count = 2
+    """Chunks that can be built at a time, on the cores of one machine or in containers."""
+    chunk_columns: Annotated[
+        int | None, Field(ge=1), allowing("an integer, at least 1, or null")
+    ] = None
+    """Columns per chunk; null for whole households in as many chunks as there are workers, or in
+    a multiple of that where one would not fit into memory. It changes no byte of the matrix."""
+
+    def columns_per_chunk(self, households: int, clones: int) -> int:
+        """Return how many columns every chunk has but the last, which may have fewer."""
+        if self.chunk_columns is not None:
+            return self.chunk_columns
+        at_most = max(1, MOST_CHUNK_COLUMNS // clones)
+        rounds = -(-households // (self.workers * at_most))
+        return -(-households // (rounds * self.workers)) * clones
 
 
 class Weights(Section):
@@ -203,7 +218,8 @@ class Config(Section):
         """Refuse what only sections together can get wrong."""
         problems: list[tuple[tuple[str, ...], str]] = []
         columns = self.population.households * self.geography.clones
-        chunks = chunks_of(columns, self.matrix.chunk_columns)
+        per_chunk = self.matrix.columns_per_chunk(self.population.households, self.geography.clones)
+        chunks = chunks_of(columns, per_chunk)
         if chunks >= MOST_CHUNKS:
             words = f"makes {chunks:,} chunks; allowed: fewer than {MOST_CHUNKS:,}"
             problems.append((("matrix", "chunk_columns"), words))

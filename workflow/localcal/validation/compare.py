@@ -15,13 +15,12 @@ import pandas as pd
 from localcal.errors import REMAKE, InputError
 from localcal.files.arrays import read_weights
 from localcal.files.atomic import atomic_path
-from localcal.files.csr import CsrFile, open_csr
-from localcal.files.origins import refuse_other_files
 from localcal.geography.areas import Area
 from localcal.geography.geography import find_columns, read_columns
 from localcal.population.dataset import read_population
 from localcal.population.population import ENTITIES, GROUPS, Population
 from localcal.targets.table import read_targets
+from localcal.validation.estimates import read_estimates
 from localcal.validation.records import RecordInputs, compare_with_run
 from localcal.validation.totals import read_totals, rows_of_area
 
@@ -64,7 +63,8 @@ class ValidationInputs:
     """That of the area whose simulation contains it: a district's state, else itself."""
     totals: Path
     """What the parent's dataset comes to in the model."""
-    matrix: Path
+    estimates: Path
+    """What the rows of the matrix come to with the weights."""
     weights: Path
     targets: Path
     population: Path
@@ -86,14 +86,9 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
     targets = read_targets(inputs.targets)
     rows = rows_of_area(area, targets)
     simulated = _simulated(inputs, rows)
-    matrix = open_csr(inputs.matrix)
-    refuse_other_files(inputs.matrix, matrix.attributes, {"targets": inputs.targets})
     weight = read_weights(inputs.weights)
-    if weight.size != matrix.shape[1]:
-        raise InputError(
-            f"{inputs.weights}: has {weight.size} weights, the matrix "
-            f"{matrix.shape[1]} columns; {REMAKE}"
-        )
+    made_from = {"targets": inputs.targets, "weights": inputs.weights}
+    estimates = read_estimates(inputs.estimates, area, rows, made_from)
     # Against what the places say, so that nobody need take the digest of all of them per area.
     active = find_columns(inputs.geography, area, weight > 0)
     followed = RecordInputs(inputs.population, inputs.geography, inputs.weights)
@@ -101,13 +96,9 @@ def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
     compare_with_run(inputs.area, followed, places, weight[active])
     if area.level == "district":
         compare_records(area, inputs.area, inputs.parent)
-    if area.level == "city":
-        inside = np.zeros_like(weight)
-        inside[active] = weight[active]
-        weight = inside
-    estimate, mass = weighted_rows(matrix, rows, weight)
     # A NaN is off, too.
-    off = ~(np.abs(simulated - estimate) <= FLOAT_PRECISION * np.maximum(mass, 1.0))
+    estimate, precision = estimates.estimate, FLOAT_PRECISION * np.maximum(estimates.mass, 1.0)
+    off = ~(np.abs(simulated - estimate) <= precision)
     if off.any():
         first = int(np.flatnonzero(off)[0])
         raise InputError(
@@ -127,19 +118,6 @@ def _simulated(inputs: ValidationInputs, rows: np.ndarray) -> np.ndarray:
     if missing.size:
         raise InputError(f"{inputs.totals}: lacks {missing.size} of {rows.size} targets; {REMAKE}")
     return totals.loc[rows].to_numpy()
-
-
-def weighted_rows(
-    matrix: CsrFile, rows: np.ndarray, weight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows x weights and the sum of the absolute contributions, both (n,) float64."""
-    selected = matrix.rows(rows)
-    products = selected.data.astype(np.float64) * weight.astype(np.float64)[selected.indices]
-    row = np.repeat(np.arange(rows.size), np.diff(selected.indptr))
-    return (
-        np.bincount(row, weights=products, minlength=rows.size),
-        np.bincount(row, weights=np.abs(products), minlength=rows.size),
-    )
 
 
 def _table(

@@ -3,24 +3,33 @@
 The file of the nation, of a state and of a city is loaded into the model as its users would load
 it, once; the totals of every area inside it are read off that one simulation. So are those of a
 sample of districts, to be compared with what their states' simulations say of them.
+
+A large file is cut into files of some of its households, which bounds memory. Nothing depends on
+who else is in a file, since all that looks at the population as a whole is stored in it.
 """
 
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from localcal.engine.protocol import Engine
+from localcal.engine.protocol import Engine, Simulation
 from localcal.files.arrays import refuse_bad_weights
 from localcal.files.origins import record
 from localcal.geography.areas import Area
 from localcal.jobs.progress import Progress
-from localcal.population.dataset import read_population
-from localcal.population.population import PERSON
+from localcal.population.dataset import read_population, write_population
+from localcal.population.population import PERSON, Population, take_households
 from localcal.targets.evaluate import Evaluation
-from localcal.targets.measures import distinct_measures
+from localcal.targets.measures import Measure, distinct_measures
 from localcal.targets.table import read_targets
 from localcal.validation.totals import Totals, rows_of_area, write_totals
+
+# Households put into the model at a time, at some 120 kB each.
+HOUSEHOLDS_TOGETHER = 2_500
 
 # Codes of districts are larger.
 LARGEST_STATE = 99
@@ -51,22 +60,18 @@ def simulate_area(
     inside = _inside(area, targets, np.unique(district))
     rows = np.array(sorted({*own, *inner, *(row for row, _ in inside)}), dtype=np.int64)
     measures, of_target = distinct_measures(targets.iloc[rows])
-    evaluation = Evaluation(
-        engine.load(area_path, population.period), population, engine.variables()
-    )
+    by_household = _by_household(area, area_path, population, measures, engine)
     wanted = [(row, None) for row in own] + [*inner.items(), *inside]
     lies_in = {place: _lies_in(district, place) for _, place in wanted}
     places_of: dict[int, list[int | None]] = {row: [] for row in rows.tolist()}
     for row, place in wanted:
         places_of[row].append(place)
     found: dict[tuple[int, int | None], float] = {}
-    progress = Progress(f"{area.area}: targets", len(measures))
-    for number, values in evaluation.measure(measures):
+    for number, values in enumerate(by_household):
         weighted = values * weight
         for row in rows[of_target == number].tolist():
             for place in places_of[row]:
                 found[row, place] = float(weighted[lies_in[place]].sum())
-        progress.advance()
     of_row = {row: found[row, None] for row in own}
     of_row |= {row: found[row, place] for row, place in inner.items()}
     totals = Totals(
@@ -81,6 +86,42 @@ def simulate_area(
     )
     origins = record({"area": area_path, "targets": targets_path}) | {"engine": engine.version}
     write_totals(path, totals, origins)
+
+
+def _by_household(
+    area: Area, path: Path, population: Population, measures: Sequence[Measure], engine: Engine
+) -> np.ndarray:
+    """Return what every measure comes to in every household, (measures, households) float64."""
+    result = np.zeros((len(measures), population.count("household")))
+    progress = Progress(f"{area.area}: households", result.shape[1])
+    for households in _parts(population.values["state_fips"]):
+        with _loaded(path, population, households, engine) as (some, simulation):
+            evaluation = Evaluation(simulation, some, engine.variables())
+            for number, values in evaluation.measure(measures):
+                result[number, households] = values
+        progress.advance(households.size)
+    return result
+
+
+def _parts(state: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the households of a few states at a time, in ascending order."""
+    by_state = np.argsort(state, kind="stable")
+    for part in np.array_split(by_state, -(-state.size // HOUSEHOLDS_TOGETHER)):
+        yield np.sort(part)
+
+
+@contextmanager
+def _loaded(
+    path: Path, population: Population, households: np.ndarray, engine: Engine
+) -> Iterator[tuple[Population, Simulation]]:
+    """Have some of a file's households in the model: from that file, or from one of them alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        if households.size < population.count("household"):
+            path = Path(folder) / path.name
+            population = take_households(population, households)
+            write_population(path, population)
+        with closing(engine.load(path, population.period)) as simulation:
+            yield population, simulation
 
 
 def _rows_of_districts(area: Area, targets: pd.DataFrame) -> dict[int, int]:
