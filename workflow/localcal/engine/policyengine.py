@@ -235,12 +235,18 @@ class _NotesReads(_ModelSimulation):
         super().__init__(*args, **kwargs)
 
     def calculate(self, variable_name: str, *args: object, **kwargs: object) -> np.ndarray:
-        with self._localcal_reads.reading(variable_name):
+        self._localcal_reads.enter(variable_name)
+        try:
             return super().calculate(variable_name, *args, **kwargs)
+        finally:
+            self._localcal_reads.leave()
 
     def get_array(self, variable_name: str, period: object) -> np.ndarray | None:
-        with self._localcal_reads.reading(variable_name):
+        self._localcal_reads.enter(variable_name)
+        try:
             return super().get_array(variable_name, period)
+        finally:
+            self._localcal_reads.leave()
 
     def set_input(self, variable_name: str, *args: object, **kwargs: object) -> None:
         self._localcal_reads.override(variable_name)

@@ -18,16 +18,32 @@ class Reads:
         self.overridden: set[str] = set()
         self._running: list[set[str]] = []
 
+    def enter(self, variable: str) -> None:
+        """Note that the variable being calculated reads this one, which is until `leave`.
+
+        Two plain calls: this is done for every look at a value, most of which are calculated
+        already, and a context manager would take longer than the look.
+        """
+        running = self._running
+        if running:
+            running[-1].add(variable)
+        read = self.of.get(variable)
+        if read is None:
+            read = self.of[variable] = set()
+        running.append(read)
+
+    def leave(self) -> None:
+        """Go back to the variable that read this one."""
+        self._running.pop()
+
     @contextmanager
     def reading(self, variable: str) -> Iterator[None]:
         """Note that the variable being calculated reads this one, which is calculated within."""
-        if self._running:
-            self._running[-1].add(variable)
-        self._running.append(self.of.setdefault(variable, set()))
+        self.enter(variable)
         try:
             yield
         finally:
-            self._running.pop()
+            self.leave()
 
     def override(self, variable: str) -> None:
         """Note that the formula being calculated gives this variable another value."""
