@@ -10,11 +10,16 @@ if __name__ == "__main__":
 
         from localcal.clones.freeze import FreezeInputs
         from localcal.engine.client import run_with_engine
+        from localcal.targets.measures import distinct_measures, needed_variables
+        from localcal.targets.table import read_targets
 
         inputs = FreezeInputs(**paths(snakemake.input))
+        measures, _ = distinct_measures(read_targets(inputs.targets))
         run_with_engine(
             snakemake.params.engine,
             "localcal.clones.freeze:freeze_from_files",
+            # The chunks' variables: no core would have anything else to do then.
+            calculated=needed_variables(measures),
             inputs=inputs if snakemake.params.take_up["enabled"] else replace(inputs, rates=None),
             seed=snakemake.params.seed,
             path=Path(snakemake.output.frozen),
