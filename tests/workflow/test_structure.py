@@ -140,7 +140,14 @@ def test_every_module_that_does_something_has_its_test_file():
 
 def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
     parsed = ["run.configuration", "run.code_digest", "run.provenance", "jobs.job"]
-    parsed += ["jobs.processes", "geography.areas", "geography.codes", "errors", "files.atomic"]
+    parsed += [
+        "jobs.processes",
+        "jobs.usage",
+        "geography.areas",
+        "geography.codes",
+        "errors",
+        "files.atomic",
+    ]
     parsed += ["files.rows", "files.limits", "run.lock", "run.since", "run.start"]
     parsed += ["files.documents", "files.made", "files.origins", "files.seal"]
     parsed += ["run.complaints", "run.fit_section", "run.sections", "run.values"]
