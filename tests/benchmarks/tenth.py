@@ -11,7 +11,7 @@ CPU seconds, wall seconds and memory are what the jobs say themselves (`localcal
 kernel says what all processes of the run took; what of it no job took is listed, too: loading and
 warming the model, and Snakemake with the shells that it starts scripts by.
 
-From this, what the whole run would take (WHOLE_RUN, below, says how each rule grows), by giving its
+From this, what the whole run would take (GROWTH, below, says how each rule grows), by giving its
 jobs in the order in which they could begin to workers with one core each. A worker loads the model
 before its first job that needs it, and each job waits for its files (--mb-per-second). Snakemake
 itself is beside the workers and starts one job after the other.
@@ -66,7 +66,7 @@ def reads_more(job: Job, times: float, reading: float) -> float:
 
 
 # How the CPU seconds of one job grow with the households.
-WHOLE_RUN: dict[str, Callable[[Job, float, float], float]] = {
+GROWTH: dict[str, Callable[[Job, float, float], float]] = {
     "freeze_run": unchanged,
     "copy_take_up": unchanged,
     "build_database": unchanged,
@@ -125,11 +125,11 @@ def main() -> None:
         jobs = jobs_of(run_folder)
         reading = {
             rule: cpu_seconds_to_read(checkout, run_folder, rule)
-            for rule, grows in WHOLE_RUN.items()
+            for rule, grows in GROWTH.items()
             if grows is reads_more
         }
     overhead = overhead_of(commands, jobs)
-    planned = whole_run(jobs, given.times, reading, given.mb_per_second)
+    planned = plan(jobs, given.times, reading, given.mb_per_second)
     snakemake = overhead.snakemake * len(planned) / len(jobs)
     per_start = snakemake / len(planned)
     workers = {}
@@ -137,7 +137,7 @@ def main() -> None:
         seconds, loads = schedule(planned, number, overhead.loading, per_start)
         cpu = snakemake + loads * overhead.loading + sum(j.cpu_seconds for j in planned.values())
         workers[number] = {"minutes": seconds / 60, "cpu_hours": cpu / 3600, "loads": loads}
-    rules = {rule: row_of(rule, jobs, planned) for rule in WHOLE_RUN if _of_rule(jobs, rule)}
+    rules = {rule: row_of(rule, jobs, planned) for rule in GROWTH if _of_rule(jobs, rule)}
     rules["loading the model"] = _without_jobs(overhead.loading, overhead.loading)
     rules["Snakemake and starts"] = _without_jobs(overhead.snakemake, snakemake)
     figures = {
@@ -227,7 +227,7 @@ def overhead_of(commands: Sequence[Command], jobs: dict[str, Job]) -> Overhead:
     return Overhead(snakemake * len(jobs) / measured, loading)
 
 
-def whole_run(
+def plan(
     jobs: dict[str, Job], times: float, reading: dict[str, float], mb_per_second: float
 ) -> dict[str, Planned]:
     """Return the jobs of a run with so many times the households, by name."""
@@ -239,7 +239,7 @@ def whole_run(
     }
     planned = {}
     for name, job in jobs.items():
-        cpu_seconds = WHOLE_RUN[job.rule](job, times, reading.get(job.rule, 0.0))
+        cpu_seconds = GROWTH[job.rule](job, times, reading.get(job.rule, 0.0))
         after = [copy for before in sorted(job.after) for copy in copies[before]]
         mb = sum(_moved(job, copies, times)) / 1e6
         for copy in copies[name]:

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from localcal.database.reader import read_targets_table
 from localcal.jobs.usage import Usage
 from localcal.population.dataset import write_population
 from tests.households import random_population
@@ -179,10 +181,31 @@ def test_tenth(figures, tmp_path):
 
 
 @pytest.fixture
-def tenth(monkeypatch):
-    """Return the module of the benchmark."""
+def module(monkeypatch):
+    """Return a function that returns the module of a benchmark."""
     monkeypatch.syspath_prepend(REPOSITORY / "tests/benchmarks")
-    return importlib.import_module("tenth")
+    return importlib.import_module
+
+
+@pytest.fixture
+def tenth(module):
+    return module("tenth")
+
+
+def test_levels_of_the_crossed_database_add_up(module, tmp_path):
+    path = tmp_path / "policy_data.db"
+    count = module("crossed").write_crossed_database(REPOSITORY / "config", path, seed=0)
+    table = read_targets_table(path)
+    assert len(table) == count == 17_362
+    assert (table["reform_id"] > 0).sum() == 4
+    table = table[table["reform_id"] == 0].assign(constraints=table["constraints"].map(str))
+    totals = table.groupby(["variable", "constraints", "geo_level"])["value"].sum().unstack()
+    assert totals.notna().sum().to_dict() == {"district": 35, "nation": 58, "state": 40}
+    for level in ("district", "state"):
+        np.testing.assert_allclose(totals[level].dropna(), totals["nation"][totals[level].notna()])
+    everybody = totals.loc[("person_count", "()"), "nation"]
+    by_age = totals.loc["person_count"].filter(like="age", axis=0)["nation"]
+    assert everybody == pytest.approx(by_age.sum()) == pytest.approx(340_110_990)
 
 
 def test_jobs_are_given_to_the_worker_that_ends_them_first(tenth):
@@ -209,7 +232,7 @@ def test_files_are_waited_for(tenth):
     plan.writes["matrix/plan.json"] = 10**8
     chunk = tenth.Job("build_chunk/000000", "build_chunk", usage, after={plan.name})
     chunk.reads = {"matrix/plan.json": 10**8, "population/population.h5": 10**8}
-    planned = tenth.whole_run({job.name: job for job in (plan, chunk)}, 10.0, {}, 100.0)
+    planned = tenth.plan({job.name: job for job in (plan, chunk)}, 10.0, {}, 100.0)
     assert planned[plan.name].seconds == 20.0 + 1.0
     copies = {name: job for name, job in planned.items() if job.rule == "build_chunk"}
     assert len(copies) == 10
@@ -218,3 +241,27 @@ def test_files_are_waited_for(tenth):
         # The population is ten times as large by then.
         assert job.seconds == 2.0 + 1.0 + 10.0
         assert job.after == [plan.name]
+
+
+def test_a_file_is_made_by_the_job_with_its_wildcards(module):
+    maker_of = module("whole_run").maker_of
+    simulated = ["simulate_area/CA", "simulate_area/CA-12", "simulate_area/US"]
+    assert maker_of("validation/totals/CA-12.h5", simulated) == "simulate_area/CA-12"
+    assert maker_of("validation/totals/CA.h5", simulated) == "simulate_area/CA"
+    written = ["write_area/districts/CA-12", "write_area/states/CA"]
+    assert maker_of("areas/states/CA.h5", written) == "write_area/states/CA"
+    assert maker_of("matrix/summary.json", ["assemble_matrix/assemble_matrix"]) == (
+        "assemble_matrix/assemble_matrix"
+    )
+
+
+def test_what_no_job_took_is_told_apart(tenth, module):
+    command = module("whole_run").Command
+    usage = Usage(wall_seconds=3.0, cpu_seconds=5.0, warm_cpu_seconds=4.0, peak_mb=1)
+    jobs = {name: tenth.Job(name, "build_chunk", usage) for name in "abcd"}
+    one = command(9.0, 7.0, 18.0, finished=False, jobs=["a", "b"])
+    two = command(9.0, 5.0, 14.0, finished=True, jobs=["c"])
+    # Of the fourth job's command nothing is known: it was interrupted.
+    found = tenth.overhead_of([one, two], jobs)
+    assert found.snakemake == pytest.approx(((7.0 - 2 * 1.0) + (5.0 - 1.0)) * 4 / 3)
+    assert found.loading == max(18.0 - 2 * 4.0, 14.0 - 4.0)

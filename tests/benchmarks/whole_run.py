@@ -135,7 +135,7 @@ def jobs_of(run_folder: Path) -> dict[str, Job]:
     for job in jobs.values():
         names[job.rule].append(job.name)
     records = read_records(run_folder)
-    maker = {path: _maker(path, names[made.rule]) for path, made in records.items()}
+    maker = {path: maker_of(path, names[made.rule]) for path, made in records.items()}
     for path, made in records.items():
         job = jobs[maker[path]]
         job.writes[path] = made.size
@@ -145,7 +145,7 @@ def jobs_of(run_folder: Path) -> dict[str, Job]:
     return jobs
 
 
-def _maker(path: str, names: list[str]) -> str:
+def maker_of(path: str, names: list[str]) -> str:
     """Return which of a rule's jobs made a file: they are named by its wildcards."""
     if len(names) == 1:
         return names[0]
