@@ -103,3 +103,11 @@ class Remembering(StandIn):
 
 def warmed_up(engine):
     return engine.warmed_up
+
+
+def toil(engine, seconds, megabytes):
+    """Use that much of the processor and of memory."""
+    held = b"x" * (megabytes * 10**6)
+    while time.process_time() < seconds:
+        pass
+    return len(held)

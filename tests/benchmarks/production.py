@@ -10,6 +10,7 @@ from pathlib import Path
 
 import common
 import pandas as pd
+from crossed import DISTRICT, NATION, PERIOD, REFORMS, STATE
 
 from localcal.clones.freeze import FreezeInputs, freeze_from_files
 from localcal.database.demo import write_demo_database
@@ -21,71 +22,9 @@ from localcal.matrix.plan import MatrixInputs, write_plan
 from localcal.microdata.sources import build_population
 from localcal.targets.table import write_targets
 
-PERIOD = 2024
 HOUSEHOLDS = 12_000
 CLONES = 430
 SECTION = {"source": "synthetic", "households": HOUSEHOLDS, "path": None, "drop": []}
-
-REFORMS = (
-    "salt_deduction",
-    "charitable_deduction",
-    "deductible_mortgage_interest",
-    "qualified_business_income_deduction",
-)
-FILER = ("tax_unit_is_filer", "==", "1")
-AGI = "adjusted_gross_income"
-# Brackets of years and of thousand dollars, as the Census Bureau and the IRS publish them.
-AGES = [(low, low + 5) for low in range(0, 85, 5)] + [(85, 999)]
-INCOMES = [(1, 10), (10, 25), (25, 50), (50, 75), (75, 100), (100, 200), (200, 500)]
-
-# What is counted or added up in every district, in every state besides, and in the nation.
-DISTRICT = [
-    ("person_count", []),
-    ("household_count", []),
-    (AGI, [FILER]),
-    ("eitc", [("eitc", ">", "0")]),
-    ("tax_unit_count", [("eitc", ">", "0")]),
-    ("aca_ptc", [("aca_ptc", ">", "0")]),
-    ("household_count", [("snap", ">", "0")]),
-    ("person_count", [("medicaid_enrolled", "==", "True")]),
-    ("salt_deduction", [("salt_deduction", ">", "0")]),
-    ("tax_unit_count", [("salt_deduction", ">", "0")]),
-    *[("person_count", [("age", ">=", str(low)), ("age", "<", str(high))]) for low, high in AGES],
-    *[
-        ("tax_unit_count", [FILER, (AGI, ">=", f"{low}000"), (AGI, "<", f"{high}000")])
-        for low, high in INCOMES
-    ],
-]
-STATE = [
-    ("snap", []),
-    ("medicaid", []),
-    ("person_count", [("used_aca_ptc", ">", "0")]),
-    ("state_income_tax", []),
-    ("real_estate_taxes", []),
-]
-NATION = [
-    (variable, [])
-    for variable in [
-        "child_support_expense",
-        "child_support_received",
-        "employment_income",
-        "income_tax",
-        "medical_expense_deduction",
-        "non_refundable_ctc",
-        "qualified_dividend_income",
-        "refundable_ctc",
-        "rent",
-        "rental_income",
-        "self_employment_income",
-        "social_security",
-        "ssi",
-        "tanf",
-        "taxable_interest_income",
-        "taxable_pension_income",
-        "tip_income",
-        "unemployment_compensation",
-    ]
-]
 
 
 def load_engine() -> PolicyEngineUS:

@@ -1,15 +1,27 @@
 """The benchmarks at tiny sizes: they run, and their figures hang together."""
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
+
+from localcal.database.reader import read_targets_table
+from localcal.jobs.usage import Usage
+from localcal.population.dataset import write_population
+from tests.households import random_population
 
 REPOSITORY = Path(__file__).parents[2]
 COST = ("cpu_seconds", "wall_seconds")
+# Rules of which a run has one job, and those that wait for each other.
+IN_A_ROW = ("assign_geography", "freeze_values", "plan_chunks", "assemble_matrix", "write_report")
+ONCE = (*IN_A_ROW, "freeze_run", "copy_take_up", "build_database", "resolve_targets")
+ONCE += ("build_population", "summarize_validation")
 PEAKS = ("peak_rss_over_start_mb", "peak_private_over_start_mb")
 
 
@@ -122,3 +134,134 @@ def test_fit(figures):
         assert 0 <= mine["error_within_5_percent"] <= 1 <= mine["design_effect"]
         assert mine["rms_gap"] >= 0
     assert not [name for name in found if "l0" in name or "ratio" in name]
+
+
+def test_tenth(figures, tmp_path):
+    write_population(tmp_path / "population.h5", random_population(60, seed=1))
+    config = {
+        "engine": "tests.standin_engine:StandIn",
+        "population": {"source": "file", "path": str(tmp_path / "population.h5")},
+        "take_up": {"enabled": False},
+        "targets": {"include": [{"variable": "person_count", "domain_variable": "age"}]},
+        "matrix": {"chunk_columns": 900},
+        "weights": {"local": {"records": 1500}, "national": {"records": 300}},
+        "areas": {"states": ["VT"], "districts": ["VT-01"], "cities": []},
+        "validation": {"simulated_districts": 0},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    found = figures(
+        "tenth",
+        *("--households", "60", "--clones", "40", "--times", "2"),
+        *("--config", str(tmp_path / "config.yaml")),
+    )
+    assert set(found) == {"cpu_hours", "peak_mb", "minutes_on_50", "table"}
+    rules, workers = found["table"]["rules"], found["table"]["workers"]
+    assert {rule: row["jobs"] for rule, row in rules.items() if "jobs" in row} == {
+        **dict.fromkeys(ONCE, 1),
+        "build_chunk": 3,
+        "fit_weights": 2,
+        **dict.fromkeys(("write_area", "validate_area"), 3),
+        "simulate_area": 2,
+    }
+    assert rules["build_chunk"]["whole_jobs"] == 2 * 3
+    assert rules["fit_weights"]["whole_cpu_seconds"] == pytest.approx(
+        2 * rules["fit_weights"]["cpu_seconds"]
+    )
+    for row in rules.values():
+        assert 0 < row["cpu_seconds"] <= row["whole_cpu_seconds"] * (1 + 1e-9)
+    of_all = sum(row["whole_cpu_seconds"] for row in rules.values())
+    assert found["cpu_hours"] == pytest.approx(of_all / 3600)
+    assert found["peak_mb"] == max(row["peak_mb"] for row in rules.values() if "jobs" in row)
+    assert found["minutes_on_50"] == workers["50"]["minutes"] <= workers["1"]["minutes"]
+    # What waits for each other cannot be done at once, and one worker does one job at a time.
+    once = sum(rules[rule]["whole_cpu_seconds"] for rule in IN_A_ROW)
+    assert workers["50"]["minutes"] > once / 60
+    of_jobs = sum(row["whole_cpu_seconds"] for row in rules.values() if "jobs" in row)
+    assert workers["1"]["minutes"] > of_jobs / 60
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Return a function that returns the module of a benchmark."""
+    monkeypatch.syspath_prepend(REPOSITORY / "tests/benchmarks")
+    return importlib.import_module
+
+
+@pytest.fixture
+def tenth(module):
+    return module("tenth")
+
+
+def test_levels_of_the_crossed_database_add_up(module, tmp_path):
+    path = tmp_path / "policy_data.db"
+    count = module("crossed").write_crossed_database(REPOSITORY / "config", path, seed=0)
+    table = read_targets_table(path)
+    assert len(table) == count == 17_362
+    assert (table["reform_id"] > 0).sum() == 4
+    table = table[table["reform_id"] == 0].assign(constraints=table["constraints"].map(str))
+    totals = table.groupby(["variable", "constraints", "geo_level"])["value"].sum().unstack()
+    assert totals.notna().sum().to_dict() == {"district": 35, "nation": 58, "state": 40}
+    for level in ("district", "state"):
+        np.testing.assert_allclose(totals[level].dropna(), totals["nation"][totals[level].notna()])
+    everybody = totals.loc[("person_count", "()"), "nation"]
+    by_age = totals.loc["person_count"].filter(like="age", axis=0)["nation"]
+    assert everybody == pytest.approx(by_age.sum()) == pytest.approx(340_110_990)
+
+
+def test_jobs_are_given_to_the_worker_that_ends_them_first(tenth):
+    def job(seconds, *after, needs_model=False):
+        return tenth.Planned("a_rule", seconds, seconds, needs_model, after)
+
+    alike = {str(number): job(3.0) for number in range(5)}
+    assert tenth.schedule(alike, 1, 10.0, 0.0) == (15.0, 0)
+    assert tenth.schedule(alike, 2, 10.0, 0.0) == (9.0, 0)
+    assert tenth.schedule(alike, 50, 10.0, 0.0) == (3.0, 0)
+    # One start after the other.
+    assert tenth.schedule(alike, 50, 10.0, 1.0) == (5.0 + 3.0, 0)
+    row = {"a": job(3.0), "b": job(3.0, "a"), "c": job(3.0, "b")}
+    assert tenth.schedule(row, 50, 10.0, 0.0) == (9.0, 0)
+    # To wait for a worker that has the model is better than to load it again, or worse.
+    warm = {name: job(3.0, needs_model=True) for name in "abcde"}
+    assert tenth.schedule(warm, 50, 10.0, 0.0) == (13.0, 5)
+    assert tenth.schedule({"a": warm["a"], "b": job(1.0, "a")}, 2, 10.0, 0.0) == (14.0, 1)
+
+
+def test_files_are_waited_for(tenth):
+    usage = Usage(wall_seconds=3.0, cpu_seconds=2.0, warm_cpu_seconds=1.0, peak_mb=1)
+    plan = tenth.Job("plan_chunks/plan_chunks", "plan_chunks", usage)
+    plan.writes["matrix/plan.json"] = 10**8
+    chunk = tenth.Job("build_chunk/000000", "build_chunk", usage, after={plan.name})
+    chunk.reads = {"matrix/plan.json": 10**8, "population/population.h5": 10**8}
+    planned = tenth.plan({job.name: job for job in (plan, chunk)}, 10.0, {}, 100.0)
+    assert planned[plan.name].seconds == 20.0 + 1.0
+    copies = {name: job for name, job in planned.items() if job.rule == "build_chunk"}
+    assert len(copies) == 10
+    for job in copies.values():
+        assert job.cpu_seconds == 2.0
+        # The population is ten times as large by then.
+        assert job.seconds == 2.0 + 1.0 + 10.0
+        assert job.after == [plan.name]
+
+
+def test_a_file_is_made_by_the_job_with_its_wildcards(module):
+    maker_of = module("whole_run").maker_of
+    simulated = ["simulate_area/CA", "simulate_area/CA-12", "simulate_area/US"]
+    assert maker_of("validation/totals/CA-12.h5", simulated) == "simulate_area/CA-12"
+    assert maker_of("validation/totals/CA.h5", simulated) == "simulate_area/CA"
+    written = ["write_area/districts/CA-12", "write_area/states/CA"]
+    assert maker_of("areas/states/CA.h5", written) == "write_area/states/CA"
+    assert maker_of("matrix/summary.json", ["assemble_matrix/assemble_matrix"]) == (
+        "assemble_matrix/assemble_matrix"
+    )
+
+
+def test_what_no_job_took_is_told_apart(tenth, module):
+    command = module("whole_run").Command
+    usage = Usage(wall_seconds=3.0, cpu_seconds=5.0, warm_cpu_seconds=4.0, peak_mb=1)
+    jobs = {name: tenth.Job(name, "build_chunk", usage) for name in "abcd"}
+    one = command(9.0, 7.0, 18.0, finished=False, jobs=["a", "b"])
+    two = command(9.0, 5.0, 14.0, finished=True, jobs=["c"])
+    # Of the fourth job's command nothing is known: it was interrupted.
+    found = tenth.overhead_of([one, two], jobs)
+    assert found.snakemake == pytest.approx(((7.0 - 2 * 1.0) + (5.0 - 1.0)) * 4 / 3)
+    assert found.loading == max(18.0 - 2 * 4.0, 14.0 - 4.0)

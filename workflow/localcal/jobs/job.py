@@ -16,6 +16,7 @@ from localcal.files.limits import limit_of
 from localcal.files.made import record_outputs, refuse_changed_inputs
 from localcal.files.origins import compared
 from localcal.jobs.processes import die_with_parent, is_alive
+from localcal.jobs.usage import UsageCounter
 
 logger = logging.getLogger(__name__)
 
@@ -97,13 +98,16 @@ def logged(log_path: str | Path) -> Iterator[None]:
 
     Raises:
         SystemExit: the work failed. The log ends with one line that starts with `error:`, or with
-            a traceback where the reason is not one the user can act on.
+            a traceback where the reason is not one the user can act on. Else it ends with what the
+            job took (`localcal.jobs.usage`).
     """
+    usage = UsageCounter()
     _die_with_coordinator()
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    with _logging_to(Path(log_path)):
+    with _logging_to(Path(log_path), usage):
         try:
             yield
+            usage.log()
         except InputError as error:
             _fail(str(error), error)
         except MemoryError as error:
@@ -169,9 +173,9 @@ def _new_log(path: Path) -> logging.FileHandler:
 
 
 @contextlib.contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    """Send log lines and warnings to a file and to stderr."""
-    handlers: list[logging.Handler] = [_new_log(path), logging.StreamHandler()]
+def _logging_to(path: Path, usage: UsageCounter) -> Iterator[None]:
+    """Send log lines and warnings to a file and to stderr, and have usage counted."""
+    handlers: list[logging.Handler] = [_new_log(path), logging.StreamHandler(), usage]
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.INFO)
