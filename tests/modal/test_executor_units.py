@@ -14,51 +14,31 @@ from snakemake_executor_plugin_modal.classes import Class, Needs, choose, parse_
 from snakemake_executor_plugin_modal.errors import ModalPluginError
 
 
-def test_classes_without_a_number_share_what_is_left():
-    classes = parse_classes(["16000x4:4", "2000", "4000"], 50)
-    assert classes == [
-        Class(2000, containers=23),
-        Class(4000, containers=23),
+def test_classes_come_smallest_first_with_the_bound_that_they_were_given():
+    assert parse_classes(["16000x4:4", "16000@T4:1", "2000", "4000"]) == [
+        Class(2000),
+        Class(4000),
         Class(16000, 4, containers=4),
+        Class(16000, gpu="T4", containers=1),
     ]
-    assert sum(one.containers for one in classes) == 50
 
 
 @pytest.mark.parametrize(
-    ("texts", "most", "says"),
+    ("texts", "says"),
     [
-        (["much"], 5, "not of the form"),
-        (["400000"], 5, "outside of what Modal sells"),
-        (["1000x65"], 5, "outside of what Modal sells"),
-        (["1000:3", "2000:3"], 1, "more than the 1 containers"),
-        (["1000", "2000"], 1, "more than the 1 containers"),
-        (["1000:2", "1000:3"], 5, "twice"),
+        (["much"], "not of the form"),
+        (["400000"], "outside of what Modal sells"),
+        (["1000x65"], "outside of what Modal sells"),
+        (["1000:2", "1000:3"], "twice"),
     ],
 )
-def test_wrong_classes_are_refused(texts, most, says):
+def test_wrong_classes_are_refused(texts, says):
     with pytest.raises(ModalPluginError, match=says):
-        parse_classes(texts, most)
-
-
-@pytest.mark.parametrize(
-    ("texts", "most", "containers"),
-    [
-        (["1000:38", "2000:12"], 50, [38, 12]),
-        (["1000:38", "2000:12"], 60, [38, 12]),
-        (["1000:38", "2000:12"], 3, [2, 1]),
-        (["1000:38", "2000:12"], 2, [1, 1]),
-        (["1000:40", "2000"], 5, [4, 1]),
-        (["1000:9", "2000:9", "3000:2"], 10, [4, 4, 2]),
-    ],
-)
-def test_numbers_of_containers_are_lowered_in_proportion(texts, most, containers):
-    found = [one.containers for one in parse_classes(texts, most)]
-    assert found == containers
-    assert sum(found) <= most
+        parse_classes(texts)
 
 
 def test_a_job_goes_to_the_smallest_class_that_has_what_it_needs():
-    classes = parse_classes(["2000", "8000x4", "16000@A10G"], 9)
+    classes = parse_classes(["2000", "8000x4", "16000@A10G"])
     assert choose(classes, Needs(None, 1)).memory_mb == 2000
     assert choose(classes, Needs(2001, 1)).memory_mb == 8000
     assert choose(classes, Needs(100, 2)).cpus == 4

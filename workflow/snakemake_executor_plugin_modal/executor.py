@@ -21,19 +21,20 @@ from snakemake_executor_plugin_modal.api import (
     Patience,
     environment_values,
 )
-from snakemake_executor_plugin_modal.classes import choose, parse_classes
+from snakemake_executor_plugin_modal.classes import Class, choose, parse_classes
 from snakemake_executor_plugin_modal.deployment import STORAGE_PLUGIN, Deployment
 from snakemake_executor_plugin_modal.errors import ModalPluginError
 from snakemake_executor_plugin_modal.records import Record, short_hash
 from snakemake_executor_plugin_modal.settings import ExecutorSettings
+from snakemake_executor_plugin_modal.shares import Shares, counts
 
 DEFAULT_CLASSES = ["4000", "16000"]
 
 LONG_POLL = 50
 """Seconds that Modal holds the question for a result before it answers that there is none."""
 
-ROUND = 0.5
-"""Seconds until a newly sent job is asked about too."""
+ROUND = 0.2
+"""Seconds until a new job is looked at too."""
 
 CANCEL_PATIENCE = 20
 """Seconds without an answer after which cancelling is given up."""
@@ -41,11 +42,12 @@ CANCEL_PATIENCE = 20
 
 @dataclass
 class Sent:
-    """A job that was sent: the call, and the task that waits for its result."""
+    """A job that was sent: its call, and the task that waits for its result."""
 
     key: str
     call: modal.FunctionCall
-    inherited: bool
+    one: Class
+    inherited: bool = False
     result: asyncio.Task[dict] | None = None
 
 
@@ -57,10 +59,11 @@ class ModalExecutor(Executor):
         self.settings = settings
         self.next_seconds_between_status_checks = 0.1
         self.sent: dict[str, Sent] = {}
+        self.ending = False
         self.patience = Patience(settings.patience, self.logger)
         self.env = environment_values(settings.env)
-        most = settings.max_containers or self.workflow.resource_settings.nodes
-        self.classes = parse_classes(settings.memory_classes or DEFAULT_CLASSES[:most], most)
+        self.most = settings.max_containers or self.workflow.resource_settings.nodes
+        self.classes = parse_classes(settings.memory_classes or DEFAULT_CLASSES)
         planned = [job for job in self.workflow.dag.needrun_jobs() if not job.is_local]
         jobs.refuse_impossible(planned, lambda asked: choose(self.classes, asked))
         self.deployment = Deployment(settings, self.classes)
@@ -87,6 +90,7 @@ class ModalExecutor(Executor):
             self.functions = await self.patience.ask(
                 lambda: self.deployment.functions(self.logger), "the deployment"
             )
+            self.shares = Shares(self.most, self.functions, self.patience)
             await self._check_image(names)
         except BaseException:
             await self.record.release()
@@ -108,6 +112,7 @@ class ModalExecutor(Executor):
             "hard_limit_mb": one.hard_limit_mb,
             "seconds": self.settings.start_timeout,
         }
+        await self._first_room(one)
         call = await self.patience.ask(lambda: function.spawn.aio(request), "the start-up check")
         limit = self.settings.start_timeout
         app = f"the app {self.deployment.app_name}"
@@ -135,6 +140,15 @@ class ModalExecutor(Executor):
             )
         await self.record.mark(checked)
 
+    async def _first_room(self, one: Class) -> None:
+        """Wait until there may be a container of this class, beside those of earlier runs."""
+        nothing = counts(self.classes, [], self.most)
+        wanted = nothing | {one: 1}
+        await self.shares.move(wanted, nothing)
+        while not self.shares.room(wanted, nothing)[one]:
+            await asyncio.sleep(ROUND)
+            await self.shares.move(wanted, nothing)
+
     # Sending
 
     def get_job_args(self, job: jobs.Job, **kwargs: Any) -> str:
@@ -142,39 +156,58 @@ class ModalExecutor(Executor):
         return RealExecutor.get_job_args(self, job, cores=max(job.threads, 1))
 
     def run_job(self, job: jobs.Job) -> None:
-        self.run_jobs([job])
+        """Take a job; it is sent, by `_send`, once there may be a container for it."""
+        one = choose(self.classes, jobs.needs(job))
+        aux = {"class": one, "key": self._key(job)}
+        self.report_job_submission(SubmittedJobInfo(job, aux=aux))
 
-    def run_jobs(self, jobs_to_run: list[jobs.Job]) -> None:
-        for job in jobs_to_run:
-            self.run_job_pre(job)
-        infos = asyncio.run(self._send_all(jobs_to_run))
+    async def _send(self, infos: list[SubmittedJobInfo]) -> None:
+        """Send those jobs for which there may be containers; the others stay without a call."""
+        if self.ending:
+            return
         for info in infos:
-            self.report_job_submission(info)
+            if info.external_jobid is None:
+                self._take_up(info)
+        held = [info for info in infos if info.external_jobid is None]
+        under_way = [sent.one for sent in self.sent.values()]
+        asked = [*under_way, *(info.aux["class"] for info in held)]
+        wanted = counts(self.classes, asked, self.most)
+        sent = counts(self.classes, under_way, self.most)
+        await self.shares.move(wanted, sent)
+        room = self.shares.room(wanted, sent)
+        chosen = []
+        for info in held:
+            if room[info.aux["class"]]:
+                room[info.aux["class"]] -= 1
+                chosen.append(info)
+        await asyncio.gather(*(self._spawn(info) for info in chosen))
 
-    async def _send_all(self, jobs_to_run: list[jobs.Job]) -> list[SubmittedJobInfo]:
-        return await asyncio.gather(*(self._send(job) for job in jobs_to_run))
-
-    async def _send(self, job: jobs.Job) -> SubmittedJobInfo:
-        key = self._key(job)
+    def _take_up(self, info: SubmittedJobInfo) -> None:
+        """Wait for the call of an earlier run, if there is one for this job."""
+        key = info.aux["key"]
         call_id = self.record.inherited.get(key)
         if call_id is None:
-            return SubmittedJobInfo(job, external_jobid=await self._spawn(job, key))
-        self.logger.info(f"Waiting for the call {call_id} of an earlier run: {job.name}.")
+            return
+        self.logger.info(f"Waiting for the call {call_id} of an earlier run: {info.job.name}.")
+        call = modal.FunctionCall.from_id(call_id)
+        self.sent[call_id] = Sent(key, call, info.aux["class"], inherited=True)
         self.record.note(key, call_id)
-        self.sent[call_id] = Sent(key, modal.FunctionCall.from_id(call_id), inherited=True)
-        return SubmittedJobInfo(job, external_jobid=call_id)
+        info.external_jobid = call_id
 
-    async def _spawn(self, job: jobs.Job, key: str) -> str:
-        """Send a job in a new call, whose id is given."""
-        one = choose(self.classes, jobs.needs(job))
+    async def _spawn(self, info: SubmittedJobInfo) -> None:
+        """Send a job in a new call."""
+        one, key = info.aux["class"], info.aux["key"]
         env = {**self.env, **self.envvars()}
-        command = self.format_job_exec(job)
-        request = jobs.payload(job, command, env, one, self.settings, self.outside)
+        command = self.format_job_exec(info.job)
+        request = jobs.payload(info.job, command, env, one, self.settings, self.outside)
         function = self.functions[one]
         call = await self.patience.ask(lambda: function.spawn.aio(request), "a call")
         self.record.note(key, call.object_id)
-        self.sent[call.object_id] = Sent(key, call, inherited=False)
-        return call.object_id
+        self.sent[call.object_id] = Sent(key, call, one)
+        info.external_jobid = call.object_id
+        if self.ending:
+            # Cancelled meanwhile, by another thread that did not see this call.
+            await self._cancel([call])
 
     def _key(self, job: jobs.Job) -> str:
         """The same for the same job of the same workflow, whatever the attempt."""
@@ -205,10 +238,13 @@ class ModalExecutor(Executor):
             if getattr(self, "record", None):
                 await self.record.beat()
             return
-        waiting = {self._result(info): info for info in active_jobs}
-        await asyncio.wait(waiting, timeout=ROUND, return_when=asyncio.FIRST_COMPLETED)
-        for task, info in waiting.items():
-            if not task.done() or not await self._finished(info, task):
+        await self._send(active_jobs)
+        waiting = {self._result(info): info for info in active_jobs if info.external_jobid}
+        if waiting:
+            await asyncio.wait(waiting, timeout=ROUND, return_when=asyncio.FIRST_COMPLETED)
+        done = {info.external_jobid for task, info in waiting.items() if task.done()}
+        for info in active_jobs:
+            if info.external_jobid not in done or not self._finished(info):
                 yield info
         await self.record.beat()
 
@@ -229,10 +265,11 @@ class ModalExecutor(Executor):
                 text = f"Modal ended the call: {type(error).__name__}: {error}"
                 return {"ok": False, "failure": "call", "log": text, "stored": []}
 
-    async def _finished(self, info: SubmittedJobInfo, task: asyncio.Task[dict]) -> bool:
-        """Report a job whose call ended; False if it was sent again instead."""
-        result = task.result()
+    def _finished(self, info: SubmittedJobInfo) -> bool:
+        """Report a job whose call ended; False if it shall be sent again instead."""
         sent = self.sent.pop(info.external_jobid)
+        assert sent.result is not None
+        result = sent.result.result()
         self.record.forget(sent.key)
         # After a failure outputs may also have been removed: then it has to look again.
         note_stored(self.settings.volume_name, result["stored"] if result["ok"] else None)
@@ -240,7 +277,7 @@ class ModalExecutor(Executor):
             self.report_job_success(info)
         elif sent.inherited:
             # The call of an earlier run failed; this run has not tried yet.
-            info.external_jobid = await self._spawn(info.job, sent.key)
+            info.external_jobid = None
             return False
         else:
             self.report_job_error(info, msg=jobs.explain(result, info.job) + "\n")
@@ -249,6 +286,7 @@ class ModalExecutor(Executor):
     # The end
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
+        self.ending = True
         calls = [sent.call for sent in list(self.sent.values())]
         calls += [modal.FunctionCall.from_id(one) for one in self.record.inherited.values()]
         if not calls or self.patience.lost:
