@@ -9,7 +9,7 @@ import sys
 import modal.exception
 import pytest
 
-from snakemake_executor_plugin_modal import api, jobs, records
+from snakemake_executor_plugin_modal import api, batches, jobs, records
 from snakemake_executor_plugin_modal.classes import Class, Needs, choose, parse_classes
 from snakemake_executor_plugin_modal.errors import ModalPluginError
 
@@ -139,3 +139,28 @@ def test_a_coordinator_is_dead_if_its_process_is_gone_or_it_is_silent(change, de
 def test_importing_the_plugin_does_not_import_modal():
     code = "import sys, snakemake_executor_plugin_modal; assert 'modal' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_sizes_of_batches_are_read_and_other_forms_refused():
+    assert batches.parse_sizes(["part=3", "other=1"]) == {"part": 3, "other": 1}
+    for text in ("part", "part=", "=3", "part=0", "part=many"):
+        with pytest.raises(ModalPluginError, match="not of the form RULE=JOBS"):
+            batches.parse_sizes([text])
+
+
+def test_commands_that_differ_only_in_their_target_become_one():
+    def one(target, *more):
+        last = ["snakemake", "--target-jobs", target, "--cores", "1", *more]
+        return [["snakemake", "--deploy-sources"], last]
+
+    assert batches.merged([one("part:i=0"), one("part:i=1")]) == [
+        ["snakemake", "--deploy-sources"],
+        *[["snakemake", "--target-jobs", "part:i=0", "part:i=1", "--cores", "1", "--keep-going"]],
+    ]
+    assert batches.merged([one("part:i=0"), one("part:i=1", "--unneeded-temp-files", "t")]) is None
+
+
+def test_a_job_is_done_if_all_its_files_and_folders_came():
+    stored = [["out/0.txt", 2, 1], ["out/folder/a", 2, 1]]
+    assert batches.made(["out/0.txt", "out/folder"], stored)
+    assert not batches.made(["out/0.txt", "out/0"], stored)

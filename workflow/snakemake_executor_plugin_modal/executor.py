@@ -21,6 +21,7 @@ from snakemake_executor_plugin_modal.api import (
     Patience,
     environment_values,
 )
+from snakemake_executor_plugin_modal.batches import made, merged, parse_sizes, split
 from snakemake_executor_plugin_modal.classes import Class, choose, parse_classes
 from snakemake_executor_plugin_modal.deployment import STORAGE_PLUGIN, Deployment
 from snakemake_executor_plugin_modal.errors import ModalPluginError
@@ -42,11 +43,12 @@ CANCEL_PATIENCE = 20
 
 @dataclass
 class Sent:
-    """A job that was sent: its call, and the task that waits for its result."""
+    """A call: its jobs that are not reported yet, and the task that waits for its result."""
 
-    key: str
+    keys: set[str]
     call: modal.FunctionCall
     one: Class
+    together: bool = False
     inherited: bool = False
     result: asyncio.Task[dict] | None = None
 
@@ -64,6 +66,7 @@ class ModalExecutor(Executor):
         self.env = environment_values(settings.env)
         self.most = settings.max_containers or self.workflow.resource_settings.nodes
         self.classes = parse_classes(settings.memory_classes or DEFAULT_CLASSES)
+        self.sizes = parse_sizes(settings.batches)
         planned = [job for job in self.workflow.dag.needrun_jobs() if not job.is_local]
         jobs.refuse_impossible(planned, lambda asked: choose(self.classes, asked))
         self.deployment = Deployment(settings, self.classes)
@@ -156,10 +159,32 @@ class ModalExecutor(Executor):
         return RealExecutor.get_job_args(self, job, cores=max(job.threads, 1))
 
     def run_job(self, job: jobs.Job) -> None:
-        """Take a job; it is sent, by `_send`, once there may be a container for it."""
+        self.run_jobs([job])
+
+    def run_jobs(self, jobs_to_run: list[jobs.Job]) -> None:
+        """Take jobs; they are sent, by `_send`, once there may be containers for them."""
+        infos = [self._info(job) for job in jobs_to_run]
+        alike: dict[Any, list[SubmittedJobInfo]] = {}
+        for info in infos:
+            alike.setdefault(self._alike(info), []).append(info)
+        for those in alike.values():
+            for batch in split(those, self.sizes.get(those[0].job.name, 1)):
+                for info in batch:
+                    info.aux["batch"] = batch
+        for info in infos:
+            self.run_job_pre(info.job)
+            self.report_job_submission(info)
+
+    def _info(self, job: jobs.Job) -> SubmittedJobInfo:
         one = choose(self.classes, jobs.needs(job))
-        aux = {"class": one, "key": self._key(job)}
-        self.report_job_submission(SubmittedJobInfo(job, aux=aux))
+        return SubmittedJobInfo(job, aux={"class": one, "key": self._key(job)})
+
+    def _alike(self, info: SubmittedJobInfo) -> object:
+        """Equal for jobs that may go into one call; those that failed before go alone."""
+        job = info.job
+        if job.is_group() or job.attempt > 1:
+            return info.aux["key"]
+        return job.name, job.threads, info.aux["class"]
 
     async def _send(self, infos: list[SubmittedJobInfo]) -> None:
         """Send those jobs for which there may be containers; the others stay without a call."""
@@ -168,19 +193,29 @@ class ModalExecutor(Executor):
         for info in infos:
             if info.external_jobid is None:
                 self._take_up(info)
-        held = [info for info in infos if info.external_jobid is None]
+        held = self._batches([info for info in infos if info.external_jobid is None])
         under_way = [sent.one for sent in self.sent.values()]
-        asked = [*under_way, *(info.aux["class"] for info in held)]
+        asked = [*under_way, *(batch[0].aux["class"] for batch in held)]
         wanted = counts(self.classes, asked, self.most)
         sent = counts(self.classes, under_way, self.most)
         await self.shares.move(wanted, sent)
         room = self.shares.room(wanted, sent)
         chosen = []
+        for batch in held:
+            if room[batch[0].aux["class"]]:
+                room[batch[0].aux["class"]] -= 1
+                chosen.append(batch)
+        await asyncio.gather(*(self._spawn(batch) for batch in chosen))
+
+    def _batches(self, held: list[SubmittedJobInfo]) -> list[list[SubmittedJobInfo]]:
+        """Jobs that go into one call each, once all of a batch have been handed over."""
+        here = {info.aux["key"] for info in held}
+        found = {}
         for info in held:
-            if room[info.aux["class"]]:
-                room[info.aux["class"]] -= 1
-                chosen.append(info)
-        await asyncio.gather(*(self._spawn(info) for info in chosen))
+            batch = [one for one in info.aux["batch"] if one.external_jobid is None]
+            if here.issuperset(one.aux["key"] for one in batch):
+                found[batch[0].aux["key"]] = batch
+        return list(found.values())
 
     def _take_up(self, info: SubmittedJobInfo) -> None:
         """Wait for the call of an earlier run, if there is one for this job."""
@@ -189,22 +224,32 @@ class ModalExecutor(Executor):
         if call_id is None:
             return
         self.logger.info(f"Waiting for the call {call_id} of an earlier run: {info.job.name}.")
-        call = modal.FunctionCall.from_id(call_id)
-        self.sent[call_id] = Sent(key, call, info.aux["class"], inherited=True)
+        if call_id not in self.sent:
+            call = modal.FunctionCall.from_id(call_id)
+            self.sent[call_id] = Sent(set(), call, info.aux["class"], inherited=True)
+        self.sent[call_id].keys.add(key)
         self.record.note(key, call_id)
         info.external_jobid = call_id
 
-    async def _spawn(self, info: SubmittedJobInfo) -> None:
-        """Send a job in a new call."""
-        one, key = info.aux["class"], info.aux["key"]
+    async def _spawn(self, batch: list[SubmittedJobInfo]) -> None:
+        """Send jobs in a new call; each by itself later if their commands cannot be one."""
+        one = batch[0].aux["class"]
+        job_commands = [jobs.commands(self.format_job_exec(info.job)) for info in batch]
+        command = job_commands[0] if len(batch) == 1 else merged(job_commands)
+        if command is None:
+            for info in batch:
+                info.aux["batch"] = [info]
+            return
         env = {**self.env, **self.envvars()}
-        command = self.format_job_exec(info.job)
-        request = jobs.payload(info.job, command, env, one, self.settings, self.outside)
+        together = [info.job for info in batch]
+        request = jobs.payload(together, command, env, one, self.settings, self.outside)
         function = self.functions[one]
         call = await self.patience.ask(lambda: function.spawn.aio(request), "a call")
-        self.record.note(key, call.object_id)
-        self.sent[call.object_id] = Sent(key, call, one)
-        info.external_jobid = call.object_id
+        keys = {info.aux["key"] for info in batch}
+        self.sent[call.object_id] = Sent(keys, call, one, together=len(batch) > 1)
+        for info in batch:
+            self.record.note(info.aux["key"], call.object_id)
+            info.external_jobid = call.object_id
         if self.ending:
             # Cancelled meanwhile, by another thread that did not see this call.
             await self._cancel([call])
@@ -239,12 +284,12 @@ class ModalExecutor(Executor):
                 await self.record.beat()
             return
         await self._send(active_jobs)
-        waiting = {self._result(info): info for info in active_jobs if info.external_jobid}
+        waiting = {self._result(info) for info in active_jobs if info.external_jobid}
         if waiting:
             await asyncio.wait(waiting, timeout=ROUND, return_when=asyncio.FIRST_COMPLETED)
-        done = {info.external_jobid for task, info in waiting.items() if task.done()}
         for info in active_jobs:
-            if info.external_jobid not in done or not self._finished(info):
+            done = info.external_jobid and self._result(info).done()
+            if not done or not self._finished(info):
                 yield info
         await self.record.beat()
 
@@ -267,20 +312,26 @@ class ModalExecutor(Executor):
 
     def _finished(self, info: SubmittedJobInfo) -> bool:
         """Report a job whose call ended; False if it shall be sent again instead."""
-        sent = self.sent.pop(info.external_jobid)
-        assert sent.result is not None
-        result = sent.result.result()
-        self.record.forget(sent.key)
+        sent, key = self.sent[info.external_jobid], info.aux["key"]
+        result = self._result(info).result()
+        sent.keys.discard(key)
+        if not sent.keys:
+            del self.sent[info.external_jobid]
+        self.record.forget(key)
         # After a failure outputs may also have been removed: then it has to look again.
         note_stored(self.settings.volume_name, result["stored"] if result["ok"] else None)
-        if result["ok"]:
+        files = jobs.files(info.job, self.settings.volume_name)
+        if result["ok"] or (result.get("anew") and files and made(files, result["stored"])):
             self.report_job_success(info)
-        elif sent.inherited:
-            # The call of an earlier run failed; this run has not tried yet.
+            return True
+        if sent.inherited or sent.together:
+            # Only a call of this run, and of this job alone, tells that the job has failed.
+            if sent.together:
+                self.logger.info(f"Sending {', '.join(files)} again by itself: its call failed.")
             info.external_jobid = None
+            info.aux["batch"] = [info]
             return False
-        else:
-            self.report_job_error(info, msg=jobs.explain(result, info.job) + "\n")
+        self.report_job_error(info, msg=jobs.explain(result, info.job) + "\n")
         return True
 
     # The end

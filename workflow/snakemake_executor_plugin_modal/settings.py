@@ -69,6 +69,11 @@ class ExecutorSettings(ExecutorSettingsBase):
         "--modal-max-containers. Default: 4000 and 16000.",
         [],
     )
+    batches: list[str] = _setting(
+        "Rules of short jobs, each RULE=JOBS: so many jobs of the rule that are ready at a time go "
+        "into one call, which runs one after the other. One that fails is sent again by itself.",
+        [],
+    )
     scaledown_window: int = _setting(
         "Seconds that an idle container is kept, and paid, in case another job comes (2 to 3600).",
         60,
