@@ -12,6 +12,7 @@ from snakemake_executor_plugin_modal.api import Patience
 from snakemake_executor_plugin_modal.classes import Class
 from snakemake_executor_plugin_modal.shares import Shares, Use, counts, fair, next_step
 
+WINDOW = 60
 SMALL, LARGE, GPU = Class(4000), Class(16000), Class(16000, gpu="T4", containers=1)
 
 
@@ -25,6 +26,7 @@ class Pool:
     def __init__(self, cloud: "Cloud", maximum: int = 1, alive: int = 0) -> None:
         self.cloud, self.maximum, self.alive = cloud, maximum, alive
         self.calls = 0
+        self.window = WINDOW
         self.autoscaler = SimpleNamespace(
             settings=SimpleNamespace(aio=self._settings), update=SimpleNamespace(aio=self._update)
         )
@@ -41,7 +43,7 @@ class Pool:
 
     async def _settings(self) -> SimpleNamespace:
         self.cloud.asked += 1
-        return SimpleNamespace(max_containers=self.maximum or None)
+        return SimpleNamespace(max_containers=self.maximum or None, scaledown_window=self.window)
 
     async def _stats(self) -> SimpleNamespace:
         self.cloud.asked += 1
@@ -51,10 +53,11 @@ class Pool:
             backlog=self.calls - self.running,
         )
 
-    async def _update(self, max_containers: int) -> None:
+    async def _update(self, max_containers: int = 0, scaledown_window: int = 0) -> None:
         self.cloud.told += 1
-        assert self.cloud.lower_first(self, max_containers)
-        self.maximum = max_containers
+        assert self.cloud.lower_first(self, max_containers or self.maximum)
+        self.maximum = max_containers or self.maximum
+        self.window = scaledown_window or self.window
         if not self.cloud.outlive:
             self.alive = max(min(self.alive, self.maximum), self.running)
         self.settle()
@@ -71,7 +74,7 @@ class Cloud:
         self.held = dict.fromkeys(classes, 0)
 
     def coordinator(self) -> Shares:
-        return Shares(self.most, self.pools, Patience(60, logging.getLogger("test")))
+        return Shares(self.most, WINDOW, self.pools, Patience(60, logging.getLogger("test")))
 
     def lower_first(self, pool: Pool, maximum: int) -> bool:
         """Whether all containers that may be alive after this are as many as there may be."""
@@ -169,6 +172,24 @@ def test_idle_containers_count_until_they_are_gone(outlive):
     for _ in range(2):
         cloud.round()
     assert cloud.alive() == [0, 50]
+
+
+def test_the_last_idle_container_is_made_to_leave_and_later_ones_stay_as_long_as_ever():
+    cloud = Cloud(1, SMALL, LARGE)
+    cloud.held[SMALL] = 1
+    cloud.round()
+    cloud.pools[SMALL].calls, cloud.held[LARGE] = 0, 1
+    cloud.round()
+    assert [pool.window for pool in cloud.pools.values()] == [2, WINDOW]
+    cloud.pools[SMALL].settle(idle_end=True)
+    cloud.round()
+    assert cloud.alive() == [0, 1]
+    cloud.pools[LARGE].calls, cloud.held[SMALL] = 0, 1
+    cloud.round()
+    cloud.pools[LARGE].settle(idle_end=True)
+    cloud.round()
+    assert cloud.alive() == [1, 0]
+    assert [pool.window for pool in cloud.pools.values()] == [WINDOW, 2]
 
 
 def test_warm_containers_that_nobody_needs_are_kept():

@@ -84,6 +84,21 @@ def test_warm_containers_give_way_to_another_class_and_count_until_they_are_gone
     assert project.emulator.most_containers == 2
 
 
+def test_with_fewer_containers_than_classes_these_take_turns_without_waiting_for_idle_ones(project):
+    project.write("Snakefile", SMALL_THEN_LARGE)
+    project.options |= {
+        "--modal-memory-classes": "500 1000",
+        "--modal-max-containers": "1",
+        "--modal-scaledown-window": "200",
+    }
+
+    result = project.run(seconds=100)
+
+    assert result.code == 0, result.output
+    assert project.emulator.most_containers == 1
+    assert per_class(project) == {"500x1": 1, "1000x1": 1}
+
+
 ONE_CLASS = """
 rule all:
     input: expand("out/NAME-{i}.txt", i=range(6))

@@ -269,9 +269,13 @@ class Containers:
         container.ready = True
         container.call = None
         self.retire_surplus(container.function_id)
-        idle = container.definition.autoscaler_settings.scaledown_window or DEFAULT_SCALEDOWN
         call = await self.calls.take(
-            container.function_id, container.task_id, idle, lambda: not container.retired
+            container.function_id,
+            container.task_id,
+            lambda: (
+                self.apps.autoscaler(container.function_id).scaledown_window or DEFAULT_SCALEDOWN
+            ),
+            lambda: not container.retired,
         )
         if call is None:
             container.retired = True

@@ -93,7 +93,9 @@ class ModalExecutor(Executor):
             self.functions = await self.patience.ask(
                 lambda: self.deployment.functions(self.logger), "the deployment"
             )
-            self.shares = Shares(self.most, self.functions, self.patience)
+            self.shares = Shares(
+                self.most, self.settings.scaledown_window, self.functions, self.patience
+            )
             await self._check_image(names)
         except BaseException:
             await self.record.release()

@@ -20,18 +20,25 @@ SHORTEST_PAUSE = 0.5
 LONGEST_PAUSE = 5.0
 """Seconds between two steps while a class lacks containers; twice as long after an idle one."""
 
+LEAVING_WINDOW = 2
+"""Seconds an idle container is kept where all of its class are to leave; the least Modal allows."""
+
 LOOK_EVERY = 60
 """Seconds after which Modal is asked even if nothing lacks: another coordinator may have moved."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """What Modal says of a class: its maximum, its containers, calls that run and that wait."""
+    """What Modal says of a class: its maximum, its containers, calls that run and that wait.
+
+    `leaving`: whether its idle containers are kept for the least time only.
+    """
 
     maximum: int
     alive: int = 0
     running: int = 0
     waiting: int = 0
+    leaving: bool = False
 
     @property
     def empty(self) -> bool:
@@ -40,20 +47,30 @@ class Use:
 
 @dataclass(frozen=True)
 class Step:
-    """What is to be told to Modal, in this order, and what each class may use after it."""
+    """What is to be told to Modal, in this order, and what each class may use after it.
+
+    `leave` and `stay` are classes whose idle containers shall end soon, or as late as usual.
+    """
 
     lower: dict[Class, int]
     higher: dict[Class, int]
     held: dict[Class, int]
+    leave: frozenset[Class] = frozenset()
+    stay: frozenset[Class] = frozenset()
 
 
 class Shares:
     """Keeps what each class holds of the cap; nothing until Modal was asked for the first time."""
 
     def __init__(
-        self, most: int, functions: Mapping[Class, modal.Function], patience: Patience
+        self,
+        most: int,
+        window: int,
+        functions: Mapping[Class, modal.Function],
+        patience: Patience,
     ) -> None:
-        self._most, self._functions, self._patience = most, functions, patience
+        self._most, self._window = most, window
+        self._functions, self._patience = functions, patience
         self._held = dict.fromkeys(functions, 0)
         self._lacking: set[Class] = set()
         self._pause, self._looked = SHORTEST_PAUSE, 0.0
@@ -79,8 +96,8 @@ class Shares:
         # More than all: with another cap before, or two coordinators took the same free ones.
         if self._lack(wanted) or sum(self._held.values()) > self._most:
             step = next_step(self._most, wanted, sent, uses)
-            await self._tell(step.lower)
-            await self._tell(step.higher)
+            await self._tell(step.lower, dict.fromkeys(step.leave, LEAVING_WINDOW))
+            await self._tell(step.higher, dict.fromkeys(step.stay, self._window))
             self._held = step.held
             self._lacking = self._lack(wanted)
         moved = self._held != held
@@ -109,14 +126,20 @@ class Shares:
             stats.num_total_runners,
             stats.num_running_inputs,
             stats.backlog,
+            settings.scaledown_window == LEAVING_WINDOW != self._window,
         )
 
-    async def _tell(self, maxima: Mapping[Class, int]) -> None:
-        await asyncio.gather(*(self._set(one, number) for one, number in maxima.items()))
+    async def _tell(self, maxima: Mapping[Class, int], windows: Mapping[Class, int]) -> None:
+        changes: dict[Class, dict[str, int]] = {one: {} for one in [*maxima, *windows]}
+        for one, maximum in maxima.items():
+            changes[one]["max_containers"] = maximum
+        for one, window in windows.items():
+            changes[one]["scaledown_window"] = window
+        await asyncio.gather(*(self._set(one, change) for one, change in changes.items()))
 
-    async def _set(self, one: Class, maximum: int) -> None:
+    async def _set(self, one: Class, change: dict[str, int]) -> None:
         update = self._functions[one].autoscaler.update
-        await self._patience.ask(lambda: update.aio(max_containers=maximum), "another maximum")
+        await self._patience.ask(lambda: update.aio(**change), "another maximum")
 
 
 def fair(
@@ -163,7 +186,11 @@ def next_step(
         maxima[one] = max(maxima[one], held[one])
     lower = {one: number for one, number in maxima.items() if number < uses[one].maximum}
     higher = {one: number for one, number in maxima.items() if number > uses[one].maximum}
-    return Step(lower, higher, held)
+    # Modal's least maximum is 1, so that the last idle one has to leave by its time.
+    gone = {one for one, use in uses.items() if not (goals[one] or use.running or use.waiting)}
+    leave = {one for one in gone if uses[one].alive and not (sent[one] or uses[one].leaving)}
+    stay = {one for one in uses if uses[one].leaving and wanted[one] and held[one]}
+    return Step(lower, higher, held, frozenset(leave), frozenset(stay))
 
 
 def _goals(most: int, wanted: Mapping[Class, int], uses: Mapping[Class, Use]) -> dict[Class, int]:
