@@ -192,6 +192,16 @@ def test_the_last_idle_container_is_made_to_leave_and_later_ones_stay_as_long_as
     assert [pool.window for pool in cloud.pools.values()] == [WINDOW, 2]
 
 
+def test_containers_that_an_earlier_run_wanted_to_leave_stay_for_this_one():
+    cloud = Cloud(5, SMALL, LARGE)
+    cloud.pools[SMALL] = Pool(cloud, maximum=5, alive=1)
+    cloud.pools[SMALL].window = 2
+    cloud.shares = cloud.coordinator()
+    cloud.held[SMALL] = 1
+    cloud.round()
+    assert cloud.pools[SMALL].window == WINDOW
+
+
 def test_warm_containers_that_nobody_needs_are_kept():
     cloud = Cloud(50, SMALL, LARGE)
     cloud.held[SMALL] = 20

@@ -94,7 +94,9 @@ class Shares:
         held = self._held
         uses = await self._look(sent)
         # More than all: with another cap before, or two coordinators took the same free ones.
-        if self._lack(wanted) or sum(self._held.values()) > self._most:
+        too_many = sum(self._held.values()) > self._most
+        back = any(use.leaving and wanted[one] for one, use in uses.items())
+        if self._lack(wanted) or too_many or back:
             step = next_step(self._most, wanted, sent, uses)
             await self._tell(step.lower, dict.fromkeys(step.leave, LEAVING_WINDOW))
             await self._tell(step.higher, dict.fromkeys(step.stay, self._window))
