@@ -6,7 +6,8 @@ On the emulator of Modal's server (tests/modal_emulator), with and without a lat
 each call from outside of a container:
 
 - `dry_run`: `snakemake -n --profile modal` of the whole production run, everything being there;
-- `per_job`: a workflow of trivial jobs, 4 containers: the difference between 60 and 20 jobs by 40.
+- `per_job`: a workflow of trivial jobs, 4 containers: the difference between 60 and 20 jobs by 40;
+- `per_job_of_ten`: the same with ten jobs in a call.
 """
 
 import os
@@ -40,6 +41,8 @@ OPTIONS = [
     *("--storage-modal-create", "trivial"),
     *("--modal-max-containers", "4", "--modal-memory-classes", "500"),
 ]
+TEN = ["--modal-batches", "part=10"]
+WORDS = {"per_job": "a finished job", "per_job_of_ten": "one of ten jobs in a call"}
 
 
 def main() -> None:
@@ -61,12 +64,13 @@ def main() -> None:
                 rows.append(["no-op dry-run", name, sum(calls.values()), f"{seconds:.1f}"])
                 figures |= {f"dry_run_{name}_calls": sum(calls.values())}
                 figures |= {f"dry_run_{name}_seconds": seconds}
-                few, many = (trivial(folder, emulator, jobs) for jobs in given.jobs)
-                difference = given.jobs[1] - given.jobs[0]
-                per_job = [(b - a) / difference for a, b in zip(few, many, strict=True)]
-                rows.append(["a finished job", name, f"{per_job[0]:.1f}", f"{per_job[1]:.2f}"])
-                figures |= {f"per_job_{name}_calls": per_job[0]}
-                figures |= {f"per_job_{name}_seconds": per_job[1]}
+                for what, words in (("per_job", []), ("per_job_of_ten", TEN)):
+                    few, many = (trivial(folder, emulator, jobs, words) for jobs in given.jobs)
+                    difference = given.jobs[1] - given.jobs[0]
+                    per_job = [(b - a) / difference for a, b in zip(few, many, strict=True)]
+                    rows.append([WORDS[what], name, f"{per_job[0]:.1f}", f"{per_job[1]:.2f}"])
+                    figures |= {f"{what}_{name}_calls": per_job[0]}
+                    figures |= {f"{what}_{name}_seconds": per_job[1]}
     report(given.json, figures, ["what", "latency", "API calls", "wall s"], rows, [])
 
 
@@ -86,9 +90,9 @@ def dry_run(checkout: Checkout, emulator: Emulator, configfile: str) -> tuple[di
     return dict(emulator.calls), seconds
 
 
-def trivial(folder: Path, emulator: Emulator, jobs: int) -> tuple[int, float]:
+def trivial(folder: Path, emulator: Emulator, jobs: int, words: list[str]) -> tuple[int, float]:
     """Return the calls and the seconds of a run of so many jobs, all containers being warm."""
-    arguments = ["--forceall", "--nolock", "--config", f"jobs={jobs}"]
+    arguments = [*words, "--forceall", "--nolock", "--config", f"jobs={jobs}"]
     call(folder, emulator, *OPTIONS, *arguments)
     emulator.calls.clear()
     start = time.perf_counter()

@@ -122,14 +122,23 @@ class Project:
         return found
 
     def _calls(self) -> list[tuple[str, int]]:
-        from modal._serialization import deserialize
+        calls = list(self.emulator.inputs.by_id.values())
+        sent = [(payload(call), call.deliveries) for call in calls]
+        return [(one["files"][0], count) for one, count in sent if one["kind"] == "job"]
 
-        found = []
-        for call in list(self.emulator.inputs.by_id.values()):
-            ((payload,), _) = deserialize(call.input.args, None)
-            if payload["kind"] == "job":
-                found.append((payload["files"][0], call.deliveries))
-        return found
+
+def payloads(emulator) -> list[dict]:
+    """What was sent to run jobs, in order."""
+    sent = [payload(call) for call in list(emulator.inputs.by_id.values())]
+    return [one for one in sent if one["kind"] == "job"]
+
+
+def payload(call) -> dict:
+    """What a call was made with."""
+    from modal._serialization import deserialize
+
+    ((found,), _) = deserialize(call.input.args, None)
+    return found
 
 
 def begin(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen:

@@ -112,6 +112,27 @@ def test_containers_are_reused_capped_and_ended_when_idle(deploy, emulator):
     wait_until(lambda: not emulator.containers(), 6)
 
 
+def test_a_lowered_maximum_ends_idle_containers_at_once_and_busy_ones_after_their_call(
+    deploy, emulator
+):
+    function = deploy(TOYS.wait, max_containers=1, scaledown_window=60)
+    function.autoscaler.update(max_containers=3)
+    calls = [function.spawn(seconds) for seconds in (0.5, 3, 3)]
+    wait_until(lambda: function.get_current_stats().num_running_inputs == 3)
+    assert function.get_current_stats().num_total_runners == 3
+    calls[0].get()
+    assert function.autoscaler.update(max_containers=1).max_containers == 1
+    wait_until(lambda: len(emulator.containers()) == 2, 2)
+    assert [call.get() for call in calls[1:]] == [3, 3]
+    wait_until(lambda: len(emulator.containers()) == 1, 2)
+    assert emulator.most_containers == 3
+
+
+def test_a_deployment_forgets_what_was_changed_of_the_autoscaler(deploy):
+    deploy(TOYS.wait, max_containers=1).autoscaler.update(max_containers=3)
+    assert deploy(TOYS.wait, max_containers=1).autoscaler.settings().max_containers == 1
+
+
 def test_variants_have_containers_of_their_own(deploy, emulator):
     function = deploy(TOYS.wait, max_containers=1)
     other = function.with_options(memory=300, max_containers=2)

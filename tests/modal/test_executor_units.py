@@ -9,56 +9,36 @@ import sys
 import modal.exception
 import pytest
 
-from snakemake_executor_plugin_modal import api, jobs, records
+from snakemake_executor_plugin_modal import api, batches, jobs, records
 from snakemake_executor_plugin_modal.classes import Class, Needs, choose, parse_classes
 from snakemake_executor_plugin_modal.errors import ModalPluginError
 
 
-def test_classes_without_a_number_share_what_is_left():
-    classes = parse_classes(["16000x4:4", "2000", "4000"], 50)
-    assert classes == [
-        Class(2000, containers=23),
-        Class(4000, containers=23),
+def test_classes_come_smallest_first_with_the_bound_that_they_were_given():
+    assert parse_classes(["16000x4:4", "16000@T4:1", "2000", "4000"]) == [
+        Class(2000),
+        Class(4000),
         Class(16000, 4, containers=4),
+        Class(16000, gpu="T4", containers=1),
     ]
-    assert sum(one.containers for one in classes) == 50
 
 
 @pytest.mark.parametrize(
-    ("texts", "most", "says"),
+    ("texts", "says"),
     [
-        (["much"], 5, "not of the form"),
-        (["400000"], 5, "outside of what Modal sells"),
-        (["1000x65"], 5, "outside of what Modal sells"),
-        (["1000:3", "2000:3"], 1, "more than the 1 containers"),
-        (["1000", "2000"], 1, "more than the 1 containers"),
-        (["1000:2", "1000:3"], 5, "twice"),
+        (["much"], "not of the form"),
+        (["400000"], "outside of what Modal sells"),
+        (["1000x65"], "outside of what Modal sells"),
+        (["1000:2", "1000:3"], "twice"),
     ],
 )
-def test_wrong_classes_are_refused(texts, most, says):
+def test_wrong_classes_are_refused(texts, says):
     with pytest.raises(ModalPluginError, match=says):
-        parse_classes(texts, most)
-
-
-@pytest.mark.parametrize(
-    ("texts", "most", "containers"),
-    [
-        (["1000:38", "2000:12"], 50, [38, 12]),
-        (["1000:38", "2000:12"], 60, [38, 12]),
-        (["1000:38", "2000:12"], 3, [2, 1]),
-        (["1000:38", "2000:12"], 2, [1, 1]),
-        (["1000:40", "2000"], 5, [4, 1]),
-        (["1000:9", "2000:9", "3000:2"], 10, [4, 4, 2]),
-    ],
-)
-def test_numbers_of_containers_are_lowered_in_proportion(texts, most, containers):
-    found = [one.containers for one in parse_classes(texts, most)]
-    assert found == containers
-    assert sum(found) <= most
+        parse_classes(texts)
 
 
 def test_a_job_goes_to_the_smallest_class_that_has_what_it_needs():
-    classes = parse_classes(["2000", "8000x4", "16000@A10G"], 9)
+    classes = parse_classes(["2000", "8000x4", "16000@A10G"])
     assert choose(classes, Needs(None, 1)).memory_mb == 2000
     assert choose(classes, Needs(2001, 1)).memory_mb == 8000
     assert choose(classes, Needs(100, 2)).cpus == 4
@@ -159,3 +139,28 @@ def test_a_coordinator_is_dead_if_its_process_is_gone_or_it_is_silent(change, de
 def test_importing_the_plugin_does_not_import_modal():
     code = "import sys, snakemake_executor_plugin_modal; assert 'modal' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_sizes_of_batches_are_read_and_other_forms_refused():
+    assert batches.parse_sizes(["part=3", "other=1"]) == {"part": 3, "other": 1}
+    for text in ("part", "part=", "=3", "part=0", "part=many"):
+        with pytest.raises(ModalPluginError, match="not of the form RULE=JOBS"):
+            batches.parse_sizes([text])
+
+
+def test_commands_that_differ_only_in_their_target_become_one():
+    def one(target, *more):
+        last = ["snakemake", "--target-jobs", target, "--cores", "1", *more]
+        return [["snakemake", "--deploy-sources"], last]
+
+    assert batches.merged([one("part:i=0"), one("part:i=1")]) == [
+        ["snakemake", "--deploy-sources"],
+        *[["snakemake", "--target-jobs", "part:i=0", "part:i=1", "--cores", "1", "--keep-going"]],
+    ]
+    assert batches.merged([one("part:i=0"), one("part:i=1", "--unneeded-temp-files", "t")]) is None
+
+
+def test_a_job_is_done_if_all_its_files_and_folders_came():
+    stored = [["out/0.txt", 2, 1], ["out/folder/a", 2, 1]]
+    assert batches.made(["out/0.txt", "out/folder"], stored)
+    assert not batches.made(["out/0.txt", "out/0"], stored)

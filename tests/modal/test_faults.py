@@ -212,7 +212,7 @@ def test_after_kill_9_the_same_command_takes_up_the_running_calls(four, finding)
     assert four.content() == FOUR_MADE
     assert sum(four.sent().values()) == 4
     assert sum(four.deliveries().values()) == 4
-    finding("2 running and 2 waiting calls taken up again: 0 jobs run again")
+    finding("2 running calls taken up again: 0 jobs run again")
 
 
 def test_after_kill_9_another_machine_takes_up_the_calls_once_the_record_is_stale(four, finding):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.modal.conftest import Result, begin, finish, wait_until
+from tests.modal.conftest import Result, begin, finish, payloads, wait_until
 from tests.workflow.conftest import SMALL_JOBS, Checkout, copy_sources, give_inputs, listed_jobs
 
 VOLUME = "localcal"
@@ -43,6 +43,11 @@ class Modal:
     def files(self) -> Path:
         return self.emulator.volumes.committed(VOLUME)
 
+    def calls(self, start: str) -> list[list[str]]:
+        """The files of each call whose first file's path starts so."""
+        found = [payload["files"] for payload in payloads(self.emulator)]
+        return [files for files in found if files[0].startswith(start)]
+
     def container_logs(self) -> list[str]:
         return [path.read_text() for path in (self.emulator.root / "logs").glob("*.log")]
 
@@ -72,6 +77,8 @@ def test_a_run_on_modal_has_the_bytes_of_a_local_one(remote, finished, finding):
     assert len(local) == 15
     assert digests(remote.files / "runs/small") == local
     assert remote.emulator.most_containers <= 3
+    # All in one call but the nation's, which has a fit of its own.
+    assert len(remote.calls("runs/small/areas/")) <= 2
     loaded = [log.count("starting a process that loads") for log in remote.container_logs()]
     assert max(loaded) == 1
     finding(f"{result.seconds:.0f} s, {len(loaded)} containers, model loaded {loaded} times")

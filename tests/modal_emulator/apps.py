@@ -26,7 +26,8 @@ class App:
 class Function:
     """A deployed function, or a variant of one made by `with_options`.
 
-    `definition` is the published one; `draft` becomes it when the app is published.
+    `definition` is the published one; `draft` becomes it when the app is published. `override` has
+    what was changed of its autoscaler's settings since then.
     """
 
     function_id: str
@@ -36,6 +37,7 @@ class Function:
     draft: api_pb2.Function | None = None
     base_id: str = ""
     options: api_pb2.FunctionOptions | None = None
+    override: api_pb2.AutoscalerSettings = field(default_factory=api_pb2.AutoscalerSettings)
 
 
 class Apps:
@@ -62,6 +64,13 @@ class Apps:
         if not function.base_id:
             return function.definition or function.draft
         return with_options(self.definition(function.base_id), function.options)
+
+    def autoscaler(self, function_id: str) -> api_pb2.AutoscalerSettings:
+        """The settings in effect."""
+        settings = api_pb2.AutoscalerSettings()
+        settings.CopyFrom(self.definition(function_id).autoscaler_settings)
+        settings.MergeFrom(self.functions[function_id].override)
+        return settings
 
     def named(self, name: str, environment: str) -> App | None:
         matching = (
@@ -168,6 +177,7 @@ class Apps:
             function = self.functions[function_id]
             function.definition = function.draft or function.definition
             function.draft = None
+            function.override.Clear()
         self.deployments += 1
         self._retire_containers(app.app_id)
         return api_pb2.AppPublishResponse(

@@ -65,14 +65,20 @@ class Calls:
     def waiting(self, function_id: str) -> list[Call]:
         return self.queues.setdefault(function_id, [])
 
-    async def take(self, function_id: str, task_id: str, timeout: float, may_take) -> Call | None:
-        """The next input for a container, None after `timeout` or when it may take no more."""
+    async def take(self, function_id: str, task_id: str, patience, may_take) -> Call | None:
+        """The next input for a container, None when it may take no more.
+
+        That is, too, after `patience()` seconds, which may become fewer meanwhile.
+        """
+        since = time.monotonic()
         async with self.changed:
-            try:
-                async with asyncio.timeout(timeout):
-                    await self.changed.wait_for(lambda: self.waiting(function_id) or not may_take())
-            except TimeoutError:
-                return None
+            while not self.waiting(function_id) and may_take():
+                left = since + patience() - time.monotonic()
+                try:
+                    async with asyncio.timeout(max(left, 0)):
+                        await self.changed.wait()
+                except TimeoutError:
+                    return None
             if not may_take():
                 return None
             call = self.waiting(function_id).pop(0)

@@ -1,6 +1,7 @@
 """Containers: processes running Modal's own entrypoint, and when they are started and ended."""
 
 import asyncio
+import collections
 import os
 import re
 import shutil
@@ -87,6 +88,8 @@ class Containers:
         self.root, self.sockets, self._serve = root, sockets, serve
         self.live: dict[str, Container] = {}
         self.most = 0
+        self.most_of: collections.Counter[str] = collections.Counter()
+        self.idle_outlive_a_lower_maximum = False
         self.started = 0
         self.ended: list[tuple[str, int]] = []
         self.start_failures: dict[str, int] = {}
@@ -99,14 +102,27 @@ class Containers:
     def wake(self, function_id: str) -> None:
         """Start as many containers as the waiting inputs need and the function's cap allows."""
         definition = self.apps.definition(function_id)
-        limit = definition.autoscaler_settings.max_containers or sys.maxsize
+        limit = self.apps.autoscaler(function_id).max_containers or sys.maxsize
         if self._closing:
             return
-        mine = [one for one in self.live.values() if one.function_id == function_id]
+        mine = self._of_function(function_id)
         free = sum(1 for one in mine if one.call is None and not one.retired)
         wanted = len(self.calls.waiting(function_id)) - free
         for _ in range(min(wanted, limit - len(mine))):
             self._start(function_id, definition)
+
+    def retire_surplus(self, function_id: str) -> None:
+        """After a maximum was lowered: idle containers above it end, busy ones after their call.
+
+        Modal does not say what becomes of them; that no call is ended is an assumption.
+        """
+        limit = self.apps.autoscaler(function_id).max_containers or sys.maxsize
+        staying = [one for one in self._of_function(function_id) if not one.retired]
+        idle = [one for one in staying if one.call is None]
+        if not self.idle_outlive_a_lower_maximum:
+            for container in idle[: max(len(staying) - limit, 0)]:
+                container.retired = True
+        self.spawn(self.calls.notify())
 
     def retire_app(self, app_id: str) -> None:
         """After a deployment: containers of the earlier one end as soon as they are idle."""
@@ -131,6 +147,8 @@ class Containers:
         container = Container(task_id, function_id, definition, self.root / "tasks" / task_id)
         self.live[task_id] = container
         self.most = max(self.most, len(self.live))
+        alive = len(self._of_function(function_id))
+        self.most_of[function_id] = max(self.most_of[function_id], alive)
         self.spawn(self._run(container))
 
     async def _run(self, container: Container) -> None:
@@ -250,9 +268,14 @@ class Containers:
     async def next_input(self, container: Container) -> api_pb2.FunctionGetInputsResponse:
         container.ready = True
         container.call = None
-        idle = container.definition.autoscaler_settings.scaledown_window or DEFAULT_SCALEDOWN
+        self.retire_surplus(container.function_id)
         call = await self.calls.take(
-            container.function_id, container.task_id, idle, lambda: not container.retired
+            container.function_id,
+            container.task_id,
+            lambda: (
+                self.apps.autoscaler(container.function_id).scaledown_window or DEFAULT_SCALEDOWN
+            ),
+            lambda: not container.retired,
         )
         if call is None:
             container.retired = True
@@ -304,6 +327,30 @@ class Containers:
             for one in self._of_app(request.app_id)
         ]
         return api_pb2.TaskListResponse(tasks=tasks)
+
+    async def FunctionGetSchedulingParams(self, request):
+        settings = self.apps.autoscaler(request.function_id)
+        return api_pb2.FunctionGetSchedulingParamsResponse(
+            autoscaler_configuration=api_pb2.AutoscalerConfiguration(settings=settings)
+        )
+
+    async def FunctionUpdateSchedulingParams(self, request):
+        self.apps.functions[request.function_id].override.MergeFrom(request.settings)
+        self.retire_surplus(request.function_id)
+        self.wake(request.function_id)
+        settings = self.apps.autoscaler(request.function_id)
+        return api_pb2.FunctionUpdateSchedulingParamsResponse(current_settings=settings)
+
+    async def FunctionGetCurrentStats(self, request):
+        mine = self._of_function(request.function_id)
+        return api_pb2.FunctionStats(
+            backlog=len(self.calls.waiting(request.function_id)),
+            num_total_tasks=len(mine),
+            num_running_inputs=sum(one.call is not None for one in mine),
+        )
+
+    def _of_function(self, function_id: str) -> list[Container]:
+        return [one for one in self.live.values() if one.function_id == function_id]
 
     def _of_app(self, app_id: str) -> list[Container]:
         functions = self.apps.functions

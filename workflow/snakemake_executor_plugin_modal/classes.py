@@ -1,7 +1,7 @@
-"""Classes of containers: what each offers, how many there may be, and which one a job goes to."""
+"""Classes of containers: what each offers, and which one a job goes to."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from snakemake_executor_plugin_modal.errors import ModalPluginError
 
@@ -19,7 +19,10 @@ FORM = re.compile(r"(?P<memory>\d+)(x(?P<cpus>\d+))?(@(?P<gpu>[\w-]+))?(:(?P<con
 
 @dataclass(frozen=True)
 class Class:
-    """Containers of one size; memory in MiB, cpus in physical cores, 0 containers = not said."""
+    """Containers of one size; memory in MiB, cpus in physical cores, at most `containers` of them.
+
+    0 containers: no bound but that over all classes.
+    """
 
     memory_mb: int
     cpus: int = 1
@@ -46,30 +49,17 @@ class Needs:
     seconds: int = MOST_SECONDS
 
 
-def parse_classes(texts: list[str], most_containers: int) -> list[Class]:
-    """The classes, smallest first, with at most `most_containers` containers in all.
-
-    A text is MEMORY[xCPUS][@GPU][:CONTAINERS]; classes without a number share what is left, and
-    numbers that are too many in all are lowered in proportion, to no less than one each.
+def parse_classes(texts: list[str]) -> list[Class]:
+    """The classes, smallest first; a text is MEMORY[xCPUS][@GPU][:CONTAINERS].
 
     Raises:
-        ModalPluginError: a text has another form, asks for more than there is, or nothing is left.
+        ModalPluginError: a text has another form, asks for more than there is, or comes twice.
     """
-    classes = _lowered([_parse(text) for text in texts], most_containers)
+    classes = [_parse(text) for text in texts]
     names = [one.name for one in classes]
     if len(set(names)) < len(names):
         raise ModalPluginError(f"--modal-memory-classes names a class twice: {' '.join(texts)}")
-    open_ended = [one for one in classes if not one.containers]
-    left = most_containers - sum(one.containers for one in classes)
-    if left < len(open_ended):
-        raise ModalPluginError(
-            f"--modal-memory-classes {' '.join(texts)} needs more than the {most_containers} "
-            "containers that --modal-max-containers (or --jobs) allows; name fewer classes, "
-            "give them fewer containers, or allow more"
-        )
-    shares = dict(zip(open_ended, _split(left, len(open_ended)), strict=True))
-    shared = [replace(one, containers=one.containers or shares[one]) for one in classes]
-    return sorted(shared, key=lambda one: (bool(one.gpu), one.memory_mb, one.cpus))
+    return sorted(classes, key=lambda one: (bool(one.gpu), one.memory_mb, one.cpus))
 
 
 def choose(classes: list[Class], needs: Needs) -> Class:
@@ -110,26 +100,6 @@ def _parse(text: str) -> Class:
             f"(at most {MOST_MEMORY_MB} MB and {MOST_CPUS} cores)"
         )
     return Class(memory, cpus, match["gpu"] or "", int(match["containers"] or 0))
-
-
-def _lowered(classes: list[Class], most: int) -> list[Class]:
-    """The classes with numbers of containers that leave each class at least one of `most`."""
-    named = [one for one in classes if one.containers]
-    left = most - (len(classes) - len(named))
-    asked = sum(one.containers for one in named)
-    if asked <= left or left < len(named):
-        return classes
-    # One each, and the rest in proportion to what was asked for beyond that.
-    beyond = {one: (one.containers - 1) * (left - len(named)) for one in named}
-    numbers = {one: 1 + beyond[one] // (asked - len(named)) for one in named}
-    remainder = sorted(named, key=lambda one: -(beyond[one] % (asked - len(named))))
-    for one in remainder[: left - sum(numbers.values())]:
-        numbers[one] += 1
-    return [replace(one, containers=numbers.get(one, 0)) for one in classes]
-
-
-def _split(total: int, parts: int) -> list[int]:
-    return [total // parts + (index < total % parts) for index in range(parts)]
 
 
 def _describe(needs: Needs) -> str:

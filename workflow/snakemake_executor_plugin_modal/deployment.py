@@ -72,7 +72,8 @@ class Deployment:
                 gpu=one.gpu or None,
                 timeout=MOST_SECONDS,
                 startup_timeout=settings.start_timeout,
-                max_containers=one.containers,
+                # More only once jobs want them, see snakemake_executor_plugin_modal.shares.
+                max_containers=1,
                 scaledown_window=settings.scaledown_window,
                 volumes={settings.mount: volume},
                 include_source=False,
@@ -104,7 +105,9 @@ class Deployment:
             settings.base_image,
             settings.scaledown_window,
         ]
-        facts += [self.python, self.classes, settings.start_timeout, modal.__version__]
+        # How many containers a class may have is not deployed: it changes while jobs run.
+        facts += [[(one.name, one.hard_limit_mb) for one in self.classes]]
+        facts += [self.python, settings.start_timeout, modal.__version__]
         digest.update(repr(facts).encode())
         if settings.requirements:
             digest.update(read_requirements(settings.requirements))

@@ -21,19 +21,21 @@ from snakemake_executor_plugin_modal.api import (
     Patience,
     environment_values,
 )
-from snakemake_executor_plugin_modal.classes import choose, parse_classes
+from snakemake_executor_plugin_modal.batches import made, merged, parse_sizes, split
+from snakemake_executor_plugin_modal.classes import Class, choose, parse_classes
 from snakemake_executor_plugin_modal.deployment import STORAGE_PLUGIN, Deployment
 from snakemake_executor_plugin_modal.errors import ModalPluginError
 from snakemake_executor_plugin_modal.records import Record, short_hash
 from snakemake_executor_plugin_modal.settings import ExecutorSettings
+from snakemake_executor_plugin_modal.shares import Shares, counts
 
 DEFAULT_CLASSES = ["4000", "16000"]
 
 LONG_POLL = 50
 """Seconds that Modal holds the question for a result before it answers that there is none."""
 
-ROUND = 0.5
-"""Seconds until a newly sent job is asked about too."""
+ROUND = 0.2
+"""Seconds until a new job is looked at too."""
 
 CANCEL_PATIENCE = 20
 """Seconds without an answer after which cancelling is given up."""
@@ -41,11 +43,13 @@ CANCEL_PATIENCE = 20
 
 @dataclass
 class Sent:
-    """A job that was sent: the call, and the task that waits for its result."""
+    """A call: its jobs that are not reported yet, and the task that waits for its result."""
 
-    key: str
+    keys: set[str]
     call: modal.FunctionCall
-    inherited: bool
+    one: Class
+    together: bool = False
+    inherited: bool = False
     result: asyncio.Task[dict] | None = None
 
 
@@ -57,10 +61,12 @@ class ModalExecutor(Executor):
         self.settings = settings
         self.next_seconds_between_status_checks = 0.1
         self.sent: dict[str, Sent] = {}
+        self.ending = False
         self.patience = Patience(settings.patience, self.logger)
         self.env = environment_values(settings.env)
-        most = settings.max_containers or self.workflow.resource_settings.nodes
-        self.classes = parse_classes(settings.memory_classes or DEFAULT_CLASSES[:most], most)
+        self.most = settings.max_containers or self.workflow.resource_settings.nodes
+        self.classes = parse_classes(settings.memory_classes or DEFAULT_CLASSES)
+        self.sizes = parse_sizes(settings.batches)
         planned = [job for job in self.workflow.dag.needrun_jobs() if not job.is_local]
         jobs.refuse_impossible(planned, lambda asked: choose(self.classes, asked))
         self.deployment = Deployment(settings, self.classes)
@@ -87,6 +93,9 @@ class ModalExecutor(Executor):
             self.functions = await self.patience.ask(
                 lambda: self.deployment.functions(self.logger), "the deployment"
             )
+            self.shares = Shares(
+                self.most, self.settings.scaledown_window, self.functions, self.patience
+            )
             await self._check_image(names)
         except BaseException:
             await self.record.release()
@@ -108,6 +117,7 @@ class ModalExecutor(Executor):
             "hard_limit_mb": one.hard_limit_mb,
             "seconds": self.settings.start_timeout,
         }
+        await self._first_room(one)
         call = await self.patience.ask(lambda: function.spawn.aio(request), "the start-up check")
         limit = self.settings.start_timeout
         app = f"the app {self.deployment.app_name}"
@@ -135,6 +145,15 @@ class ModalExecutor(Executor):
             )
         await self.record.mark(checked)
 
+    async def _first_room(self, one: Class) -> None:
+        """Wait until there may be a container of this class, beside those of earlier runs."""
+        nothing = counts(self.classes, [], self.most)
+        wanted = nothing | {one: 1}
+        await self.shares.move(wanted, nothing)
+        while not self.shares.room(wanted, nothing)[one]:
+            await asyncio.sleep(ROUND)
+            await self.shares.move(wanted, nothing)
+
     # Sending
 
     def get_job_args(self, job: jobs.Job, **kwargs: Any) -> str:
@@ -145,36 +164,97 @@ class ModalExecutor(Executor):
         self.run_jobs([job])
 
     def run_jobs(self, jobs_to_run: list[jobs.Job]) -> None:
-        for job in jobs_to_run:
-            self.run_job_pre(job)
-        infos = asyncio.run(self._send_all(jobs_to_run))
+        """Take jobs; they are sent, by `_send`, once there may be containers for them."""
+        infos = [self._info(job) for job in jobs_to_run]
+        alike: dict[Any, list[SubmittedJobInfo]] = {}
         for info in infos:
+            alike.setdefault(self._alike(info), []).append(info)
+        for those in alike.values():
+            for batch in split(those, self.sizes.get(those[0].job.name, 1)):
+                for info in batch:
+                    info.aux["batch"] = batch
+        for info in infos:
+            self.run_job_pre(info.job)
             self.report_job_submission(info)
 
-    async def _send_all(self, jobs_to_run: list[jobs.Job]) -> list[SubmittedJobInfo]:
-        return await asyncio.gather(*(self._send(job) for job in jobs_to_run))
+    def _info(self, job: jobs.Job) -> SubmittedJobInfo:
+        one = choose(self.classes, jobs.needs(job))
+        return SubmittedJobInfo(job, aux={"class": one, "key": self._key(job)})
 
-    async def _send(self, job: jobs.Job) -> SubmittedJobInfo:
-        key = self._key(job)
+    def _alike(self, info: SubmittedJobInfo) -> object:
+        """Equal for jobs that may go into one call; those that failed before go alone."""
+        job = info.job
+        if job.is_group() or job.attempt > 1:
+            return info.aux["key"]
+        return job.name, job.threads, info.aux["class"]
+
+    async def _send(self, infos: list[SubmittedJobInfo]) -> None:
+        """Send those jobs for which there may be containers; the others stay without a call."""
+        if self.ending:
+            return
+        for info in infos:
+            if info.external_jobid is None:
+                self._take_up(info)
+        held = self._batches([info for info in infos if info.external_jobid is None])
+        under_way = [sent.one for sent in self.sent.values()]
+        asked = [*under_way, *(batch[0].aux["class"] for batch in held)]
+        wanted = counts(self.classes, asked, self.most)
+        sent = counts(self.classes, under_way, self.most)
+        await self.shares.move(wanted, sent)
+        room = self.shares.room(wanted, sent)
+        chosen = []
+        for batch in held:
+            if room[batch[0].aux["class"]]:
+                room[batch[0].aux["class"]] -= 1
+                chosen.append(batch)
+        await asyncio.gather(*(self._spawn(batch) for batch in chosen))
+
+    def _batches(self, held: list[SubmittedJobInfo]) -> list[list[SubmittedJobInfo]]:
+        """Jobs that go into one call each, once all of a batch have been handed over."""
+        here = {info.aux["key"] for info in held}
+        found = {}
+        for info in held:
+            batch = [one for one in info.aux["batch"] if one.external_jobid is None]
+            if here.issuperset(one.aux["key"] for one in batch):
+                found[batch[0].aux["key"]] = batch
+        return list(found.values())
+
+    def _take_up(self, info: SubmittedJobInfo) -> None:
+        """Wait for the call of an earlier run, if there is one for this job."""
+        key = info.aux["key"]
         call_id = self.record.inherited.get(key)
         if call_id is None:
-            return SubmittedJobInfo(job, external_jobid=await self._spawn(job, key))
-        self.logger.info(f"Waiting for the call {call_id} of an earlier run: {job.name}.")
+            return
+        self.logger.info(f"Waiting for the call {call_id} of an earlier run: {info.job.name}.")
+        if call_id not in self.sent:
+            call = modal.FunctionCall.from_id(call_id)
+            self.sent[call_id] = Sent(set(), call, info.aux["class"], inherited=True)
+        self.sent[call_id].keys.add(key)
         self.record.note(key, call_id)
-        self.sent[call_id] = Sent(key, modal.FunctionCall.from_id(call_id), inherited=True)
-        return SubmittedJobInfo(job, external_jobid=call_id)
+        info.external_jobid = call_id
 
-    async def _spawn(self, job: jobs.Job, key: str) -> str:
-        """Send a job in a new call, whose id is given."""
-        one = choose(self.classes, jobs.needs(job))
+    async def _spawn(self, batch: list[SubmittedJobInfo]) -> None:
+        """Send jobs in a new call; each by itself later if their commands cannot be one."""
+        one = batch[0].aux["class"]
+        job_commands = [jobs.commands(self.format_job_exec(info.job)) for info in batch]
+        command = job_commands[0] if len(batch) == 1 else merged(job_commands)
+        if command is None:
+            for info in batch:
+                info.aux["batch"] = [info]
+            return
         env = {**self.env, **self.envvars()}
-        command = self.format_job_exec(job)
-        request = jobs.payload(job, command, env, one, self.settings, self.outside)
+        together = [info.job for info in batch]
+        request = jobs.payload(together, command, env, one, self.settings, self.outside)
         function = self.functions[one]
         call = await self.patience.ask(lambda: function.spawn.aio(request), "a call")
-        self.record.note(key, call.object_id)
-        self.sent[call.object_id] = Sent(key, call, inherited=False)
-        return call.object_id
+        keys = {info.aux["key"] for info in batch}
+        self.sent[call.object_id] = Sent(keys, call, one, together=len(batch) > 1)
+        for info in batch:
+            self.record.note(info.aux["key"], call.object_id)
+            info.external_jobid = call.object_id
+        if self.ending:
+            # Cancelled meanwhile, by another thread that did not see this call.
+            await self._cancel([call])
 
     def _key(self, job: jobs.Job) -> str:
         """The same for the same job of the same workflow, whatever the attempt."""
@@ -205,10 +285,13 @@ class ModalExecutor(Executor):
             if getattr(self, "record", None):
                 await self.record.beat()
             return
-        waiting = {self._result(info): info for info in active_jobs}
-        await asyncio.wait(waiting, timeout=ROUND, return_when=asyncio.FIRST_COMPLETED)
-        for task, info in waiting.items():
-            if not task.done() or not await self._finished(info, task):
+        await self._send(active_jobs)
+        waiting = {self._result(info) for info in active_jobs if info.external_jobid}
+        if waiting:
+            await asyncio.wait(waiting, timeout=ROUND, return_when=asyncio.FIRST_COMPLETED)
+        for info in active_jobs:
+            done = info.external_jobid and self._result(info).done()
+            if not done or not self._finished(info):
                 yield info
         await self.record.beat()
 
@@ -229,26 +312,34 @@ class ModalExecutor(Executor):
                 text = f"Modal ended the call: {type(error).__name__}: {error}"
                 return {"ok": False, "failure": "call", "log": text, "stored": []}
 
-    async def _finished(self, info: SubmittedJobInfo, task: asyncio.Task[dict]) -> bool:
-        """Report a job whose call ended; False if it was sent again instead."""
-        result = task.result()
-        sent = self.sent.pop(info.external_jobid)
-        self.record.forget(sent.key)
+    def _finished(self, info: SubmittedJobInfo) -> bool:
+        """Report a job whose call ended; False if it shall be sent again instead."""
+        sent, key = self.sent[info.external_jobid], info.aux["key"]
+        result = self._result(info).result()
+        sent.keys.discard(key)
+        if not sent.keys:
+            del self.sent[info.external_jobid]
+        self.record.forget(key)
         # After a failure outputs may also have been removed: then it has to look again.
         note_stored(self.settings.volume_name, result["stored"] if result["ok"] else None)
-        if result["ok"]:
+        files = jobs.files(info.job, self.settings.volume_name)
+        if result["ok"] or (result.get("anew") and files and made(files, result["stored"])):
             self.report_job_success(info)
-        elif sent.inherited:
-            # The call of an earlier run failed; this run has not tried yet.
-            info.external_jobid = await self._spawn(info.job, sent.key)
+            return True
+        if sent.inherited or sent.together:
+            # Only a call of this run, and of this job alone, tells that the job has failed.
+            if sent.together:
+                self.logger.info(f"Sending {', '.join(files)} again by itself: its call failed.")
+            info.external_jobid = None
+            info.aux["batch"] = [info]
             return False
-        else:
-            self.report_job_error(info, msg=jobs.explain(result, info.job) + "\n")
+        self.report_job_error(info, msg=jobs.explain(result, info.job) + "\n")
         return True
 
     # The end
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
+        self.ending = True
         calls = [sent.call for sent in list(self.sent.values())]
         calls += [modal.FunctionCall.from_id(one) for one in self.record.inherited.values()]
         if not calls or self.patience.lost:

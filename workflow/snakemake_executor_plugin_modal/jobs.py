@@ -17,6 +17,7 @@ class Job(Protocol):
 
     name: str
     threads: int
+    attempt: int
     resources: Mapping[str, Any]
     output: Iterable[Any]
     log: Iterable[Any]
@@ -94,33 +95,40 @@ def outputs(job: Job, volume: str) -> list[str]:
     return [path for one in single_jobs(job) for path in volume_paths(one.output, volume)]
 
 
+def files(job: Job, volume: str) -> list[str]:
+    """Paths on the volume of what a job makes, benchmarks included."""
+    benchmarks = [one.benchmark for one in single_jobs(job) if one.benchmark]
+    return outputs(job, volume) + volume_paths(benchmarks, volume)
+
+
 def payload(
-    job: Job,
-    shell_command: str,
+    together: list[Job],
+    job_commands: list[list[str]],
     env: dict[str, str],
     one: Class,
     settings: ExecutorSettings,
     outside: dict[str, str],
 ) -> dict:
     """What the function in the container gets, see snakemake_modal_worker.main."""
-    asked = needs(job)
-    parts = single_jobs(job)
-    benchmarks = [part.benchmark for part in parts if part.benchmark]
+    asked = [needs(job) for job in together]
+    volume = settings.volume_name
+    logs = [log for job in together for part in single_jobs(job) for log in part.log]
     return {
         "kind": "job",
         "volume": settings.volume,
         "environment": settings.environment,
         "mount": settings.mount,
         "preload": settings.preload,
-        "commands": commands(shell_command),
+        "commands": job_commands,
         "outside": outside,
         "env": env | {"SMK_MODAL_MOUNTS": f"{settings.volume}={settings.mount}"},
-        "memory_mb": asked.memory_mb or one.memory_mb,
+        "memory_mb": max(each.memory_mb or one.memory_mb for each in asked),
         "hard_limit_mb": one.hard_limit_mb,
-        "seconds": asked.seconds,
-        "files": outputs(job, settings.volume_name)
-        + volume_paths(benchmarks, settings.volume_name),
-        "logs": [path for part in parts for path in volume_paths(part.log, settings.volume_name)],
+        "seconds": min(sum(each.seconds for each in asked), MOST_SECONDS),
+        "files": [path for job in together for path in files(job, volume)],
+        "logs": volume_paths(logs, volume),
+        # One job removes by itself what it is to make; of several it must be seen which came to it.
+        "anew": len(together) > 1,
     }
 
 

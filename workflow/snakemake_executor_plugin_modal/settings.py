@@ -58,13 +58,20 @@ class ExecutorSettings(ExecutorSettingsBase):
         type=str,
     )
     max_containers: int = _setting(
-        "Most containers alive at any time, over all classes. 0: as many as --jobs.", 0
+        "Most containers alive at any time, over all classes; each may use all of them. "
+        "0: as many as --jobs.",
+        0,
     )
     memory_classes: list[str] = _setting(
         "Sizes of containers, each MEMORY[xCPUS][@GPU][:CONTAINERS], memory in MB: '4000:40', "
         "'16000x4:10', '16000@A10G'. A job runs in the smallest that has its mem_mb, threads and "
-        "gpu. Classes without a number of containers share what --modal-max-containers leaves; "
-        "numbers that are more than it in all are lowered in proportion. Default: 4000 and 16000.",
+        "gpu. A number of containers is the most of that class; together they may be more than "
+        "--modal-max-containers. Default: 4000 and 16000.",
+        [],
+    )
+    batches: list[str] = _setting(
+        "Rules of short jobs, each RULE=JOBS: so many jobs of the rule that are ready at a time go "
+        "into one call, which runs one after the other. One that fails is sent again by itself.",
         [],
     )
     scaledown_window: int = _setting(

@@ -6,6 +6,7 @@ import platform
 import shutil
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import modal
@@ -85,9 +86,9 @@ def run_job(payload: dict) -> dict:
 
     `payload`: volume, environment, mount, commands (lists of arguments), outside (contents of text
     files by their paths from the job's folder), env, memory_mb, hard_limit_mb, seconds, files and
-    logs (paths on the volume).
-    Gives: ok, failure (None, "error", "memory", "time", "died"), log, stored ([path, size, mtime]
-    of each file), seconds, peak_mb, imports.
+    logs (paths on the volume), anew (whether files are removed before).
+    Gives: ok, failure (None, "error", "memory", "time", "died"), log, anew, stored ([path, size,
+    mtime] of each file), seconds, peak_mb, imports.
     """
     started = time.monotonic()
     mount = Path(payload["mount"])
@@ -102,6 +103,8 @@ def run_job(payload: dict) -> dict:
     deadline = started + payload["seconds"]
     limits = Limits(payload["memory_mb"], payload["hard_limit_mb"], deadline)
     try:
+        if payload["anew"]:
+            remove(mount / path for path in payload["files"])
         with tempfile.TemporaryDirectory(prefix="job-") as folder:
             write_files(Path(folder) / "work", payload["outside"])
             code, log = run_commands(payload["commands"], payload["env"], Path(folder), limits)
@@ -119,6 +122,7 @@ def run_job(payload: dict) -> dict:
         "ok": failure is None,
         "failure": failure,
         "log": log,
+        "anew": payload["anew"],
         "stored": stored(mount, payload["files"] + payload["logs"]),
         "seconds": time.monotonic() - started,
         "peak_mb": limits.peak_mb,
@@ -156,6 +160,15 @@ def write_files(folder: Path, contents: dict[str, str]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files and folders that are there."""
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def tail(path: Path, title: str = "") -> str:
