@@ -214,17 +214,19 @@ def _any_district(areas: Path) -> Area:
 def overhead_of(commands: Sequence[Command], jobs: dict[str, Job]) -> Overhead:
     """Return what the processes of a run took and no job says it took.
 
-    Of a command that was interrupted nothing is known, so its jobs stand for as much as others.
+    Jobs of a command that never told what it took stand for as much as others. What is told of one
+    that was stopped holds the work of jobs that did not end, too, so the least is the loading.
     """
-    snakemake, loading, measured = 0.0, 0.0, 0
+    snakemake, loading, measured = 0.0, [], 0
     for command in commands:
         own = [jobs[name].usage for name in command.jobs if name in jobs]
         warm = sum(usage.warm_cpu_seconds for usage in own)
         scripts = sum(usage.cpu_seconds for usage in own) - warm
         snakemake += command.snakemake_cpu_seconds - scripts
-        loading = max(loading, command.detached_cpu_seconds - warm)
+        if warm:
+            loading.append(command.detached_cpu_seconds - warm)
         measured += len(own)
-    return Overhead(snakemake * len(jobs) / measured, loading)
+    return Overhead(snakemake * len(jobs) / measured, min(loading, default=0.0))
 
 
 def plan(

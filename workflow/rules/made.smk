@@ -165,6 +165,9 @@ def start():
     """Take the run's lock and record what changed, before the first job."""
     with stopping():
         recorded = starts.start_run(RECORD_FOLDER, STATE, PRESENT if STORED else None, AMEND)
+    # Its limit of 100 jobs a second has Snakemake look for jobs again a second after every look, so
+    # that each finished job adds another look per second, at all files that ready jobs read.
+    workflow.scheduler.job_rate_limiter = None
     job.announce_lock(RECORD_FOLDER / run_lock.LOCK_FILE)
     for file in recorded if STORED else ():
         stored = in_storage(f"{RUN_FOLDER}/{file.name}")
