@@ -73,13 +73,15 @@ GROWTH: dict[str, Callable[[Job, float, float], float]] = {
     "resolve_targets": unchanged,
     "build_population": in_proportion,
     "assign_geography": in_proportion,
-    # It simulates so many columns of each state, however many there are.
+    # They simulate so many columns of each state, however many there are.
     "freeze_values": reads_more,
+    "follow_values": reads_more,
     "plan_chunks": in_proportion,
     # Not longer, but more of them.
     "build_chunk": unchanged,
     "assemble_matrix": in_proportion,
     "fit_weights": in_proportion,
+    "estimate_totals": in_proportion,
     # The config says how many records are kept, and the tenth keeps as many.
     "write_area": reads_more,
     "simulate_area": unchanged,
@@ -178,6 +180,8 @@ def prepare(folder: Path, given) -> Checkout:
         "population": {"households": given.households},
         "geography": {"clones": given.clones},
         "targets": {"source": "file", "path": "policy_data.db"},
+        # Chunks as large as those of the whole run.
+        "matrix": {"workers": max(1, round(WORKERS[-1] / given.times))},
     }
     more = yaml.safe_load(given.config.read_text()) if given.config else {}
     for section, keys in more.items():
@@ -193,14 +197,14 @@ def cpu_seconds_to_read(checkout: Checkout, run_folder: Path, rule: str) -> floa
     population, geography, frozen = (
         run_folder / "population" / name for name in ("population.h5", "geography.h5", "frozen.h5")
     )
-    weights, matrix = run_folder / "weights/local/weights.npy", run_folder / "matrix/matrix.h5"
-    more = {"write_area": [frozen, weights], "validate_area": [matrix, weights]}
+    weights = run_folder / "weights/local/weights.npy"
+    more = {"write_area": [frozen, weights], "validate_area": [weights]}
     area = _any_district(checkout.folder / "config/areas.tsv")
     start = time.process_time()
     for path in (population, geography, *more.get(rule, [])):
         sha256_file(path)
     read_population(population)
-    if rule == "freeze_values":
+    if rule in ("freeze_values", "follow_values"):
         read_geography(geography)
     else:
         find_columns(geography, area, read_weights(weights) > 0)

@@ -21,7 +21,7 @@ COST = ("cpu_seconds", "wall_seconds")
 # Rules of which a run has one job, and those that wait for each other.
 IN_A_ROW = ("assign_geography", "freeze_values", "plan_chunks", "assemble_matrix", "write_report")
 ONCE = (*IN_A_ROW, "freeze_run", "copy_take_up", "build_database", "resolve_targets")
-ONCE += ("build_population", "summarize_validation")
+ONCE += ("build_population", "follow_values", "summarize_validation")
 PEAKS = ("peak_rss_over_start_mb", "peak_private_over_start_mb")
 
 
@@ -159,7 +159,7 @@ def test_tenth(figures, tmp_path):
     assert {rule: row["jobs"] for rule, row in rules.items() if "jobs" in row} == {
         **dict.fromkeys(ONCE, 1),
         "build_chunk": 3,
-        "fit_weights": 2,
+        **dict.fromkeys(("fit_weights", "estimate_totals"), 2),
         **dict.fromkeys(("write_area", "validate_area"), 3),
         "simulate_area": 2,
     }

@@ -119,7 +119,7 @@ def test_numbers_in_braces_stay_numbers(sources):
         ("runs/demo/areas/states/XX.h5", "no area 'XX'"),
         ("runs/demo/areas/states/CA-12.h5", "no area 'CA-12'"),
         ("runs/demo/areas/districts/CA-53.h5", "no area 'CA-53'"),
-        ("runs/demo/matrix/chunks/chunk_000004.h5", "has chunks 000000 to 000003"),
+        ("runs/demo/matrix/chunks/chunk_000002.h5", "has chunks 000000 to 000001"),
     ],
 )
 def test_a_target_that_cannot_be_made_gets_a_hint(sources, target, hint):
