@@ -693,3 +693,22 @@ def test_datasets_of_policyengine_are_read_in_both_of_its_layouts(engine, tmp_pa
 def owner_of(column):
     own = column.removesuffix("_id")
     return own if own in ENTITIES else "person"
+
+
+def test_a_file_is_reformed_as_its_users_reform_it(engine, loaded):
+    """Targets on reforms are looked at in area files, too."""
+    from policyengine_us import Simulation
+
+    file = engine.load(loaded, PERIOD)
+    before = file.calculate("income_tax")
+    for name in REFORMS:
+        run = Simulation(dataset=str(loaded))
+        size = run.get_variable_population(name).count
+        run.set_input(name, PERIOD, np.zeros(size, dtype=np.float32))
+        reformed = file.neutralize(name)
+        assert np.array_equal(
+            reformed.calculate("income_tax"), run.calculate("income_tax", PERIOD)
+        ), name
+        reformed.close()
+    assert np.array_equal(file.calculate("income_tax"), before)
+    file.close()

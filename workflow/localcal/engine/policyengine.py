@@ -23,7 +23,7 @@ from localcal.engine.model import ModelSimulation, ModelSystem
 from localcal.engine.parameters import make_lazy
 from localcal.engine.pins import Pins
 from localcal.engine.positions import unjudged
-from localcal.engine.protocol import CalculationError, UnusableUnit, Variable
+from localcal.engine.protocol import CalculationError, Common, UnusableUnit, Variable
 from localcal.engine.reads import Reads, reached
 from localcal.engine.usable import unknown_counties, unusable_units
 from localcal.errors import InputError, one_line
@@ -39,6 +39,8 @@ from localcal.population.population import (
 
 if TYPE_CHECKING:
     from policyengine_core.simulations import Simulation as _ModelSimulation
+
+    from localcal.engine.protocol import Engine
 else:
     _ModelSimulation = object
 
@@ -65,7 +67,6 @@ class PolicyEngineUS:
         system = importlib.import_module("policyengine_us.system")
         self._refused = importlib.import_module("policyengine_us.spm").REJECTED_DATASET_INPUTS
         self._simulation = type("ReadingSimulation", (_NotesReads, system.Simulation), {})
-        self._file_simulation = system.Simulation
         self._system: ModelSystem = system.system
         self.pins = Pins(
             module=importlib.import_module("policyengine_us.tools.pinned_tbs"),
@@ -101,7 +102,7 @@ class PolicyEngineUS:
     def simulate(
         self,
         population: Population,
-        common: "CommonValues | None" = None,
+        common: Common | None = None,
         units: Mapping[str, np.ndarray] | None = None,
     ) -> "PopulationRun":
         """Put a population into the model.
@@ -111,6 +112,7 @@ class PolicyEngineUS:
             common: what another simulation shares with this one.
             units: entity to the unit of that simulation that each unit here is the same as.
         """
+        assert common is None or isinstance(common, CommonValues), "of another engine"
         return PopulationRun(self, population, common, units)
 
     def load(self, path: Path, period: int) -> "FileRun":
@@ -268,11 +270,25 @@ class CommonValues(NamedTuple):
 class _Run:
     """A simulation of policyengine-us, given the values of one year."""
 
-    def __init__(self, engine: PolicyEngineUS, simulation: ModelSimulation, period: int) -> None:
+    def __init__(
+        self,
+        engine: PolicyEngineUS,
+        dataset: "_InMemoryDataset | str",
+        period: int,
+        common: CommonValues | None = None,
+        units: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         self._engine = engine
+        self._common = common
+        self._units = units
+        self._asked: set[str] = set()
+        self._reads = Reads()
+        simulation = engine._simulation(dataset=dataset, reads=self._reads)
         self._open: ModelSimulation | None = simulation
         self._period = str(period)
         engine.open_runs += 1
+        if common is not None:
+            self._store((name, self._shared(name)) for name in sorted(common.values))
 
     @property
     def _simulation(self) -> ModelSimulation:
@@ -300,7 +316,9 @@ class _Run:
                 period = str(year) if year else self._period
                 if variable in self._engine.branching:
                     self._simulation.calculate(BEFORE_BRANCHES, period)
-                values = self._calculate(variable, period)
+                self._asked.add(variable)
+                calculated = self._simulation.calculate(variable, period, decode_enums=True)
+                values = self._of_given(np.asarray(calculated), known.entity)
         except ValueError as error:
             raise CalculationError(f"{label} cannot be calculated: {one_line(error)}") from error
         if known.kind in ("text", "enum"):
@@ -317,72 +335,13 @@ class _Run:
         """Return the position of a unit's household, -1 if it is not known."""
         return -1
 
-    def _calculate(self, variable: str, period: str) -> np.ndarray:
+    def _of_given(self, values: np.ndarray, entity: str) -> np.ndarray:
+        """Return the values of the units that were given."""
+        return values
+
+    def _again(self) -> "_Run":
+        """Return the same population in a simulation that has calculated nothing."""
         raise NotImplementedError
-
-    def close(self) -> None:
-        """Give the memory back; reference cycles inside the model keep it otherwise.
-
-        What is left when no simulation is open are the model's rules and caches, a million objects.
-        They stay, and no later collection needs to look at them.
-        """
-        self._open = None
-        self._engine._system.simulation = None
-        self._engine.open_runs -= 1
-        gc.collect()
-        if not self._engine.open_runs:
-            gc.freeze()
-
-
-class FileRun(_Run):
-    """A dataset file inside policyengine-us, which reads it as it does for the file's users.
-
-    `Simulation` gives the bits of their `Microsimulation` in a third of the time: the latter wraps
-    every yearly sum over months in a pandas Series with weights.
-    """
-
-    def __init__(self, engine: PolicyEngineUS, path: Path, period: int) -> None:
-        super().__init__(engine, engine._file_simulation(dataset=str(path)), period)
-
-    def _calculate(self, variable: str, period: str) -> np.ndarray:
-        return np.asarray(self._simulation.calculate(variable, period, decode_enums=True))
-
-
-class PopulationRun(_Run):
-    """A population inside policyengine-us.
-
-    A couple that is simulated alone is simulated with a copy of itself: where there is but one
-    marital unit the model takes it for one that it made up, and a spouse for a child.
-    """
-
-    def __init__(
-        self,
-        engine: PolicyEngineUS,
-        population: Population,
-        common: CommonValues | None,
-        units: Mapping[str, np.ndarray] | None,
-    ) -> None:
-        self._given = population
-        if population.count("marital_unit") == 1 and population.count(PERSON) > 1:
-            population = beside_a_copy(population)
-            units = units and {entity: np.tile(known, 2) for entity, known in units.items()}
-        self._population = population
-        self._common = common
-        self._units = units
-        self._asked: set[str] = set()
-        self._reads = Reads()
-        simulation = engine._simulation(dataset=_InMemoryDataset(population), reads=self._reads)
-        super().__init__(engine, simulation, population.period)
-        if common is not None:
-            self._store((name, self._shared(name)) for name in sorted(common.values))
-
-    def _household(self, entity: str, unit: int) -> int:
-        return int(self._population.household_of[entity][unit])
-
-    def _calculate(self, variable: str, period: str) -> np.ndarray:
-        self._asked.add(variable)
-        values = np.asarray(self._simulation.calculate(variable, period, decode_enums=True))
-        return values[: self._given.count(self._engine.variables()[variable].entity)]
 
     def share(self, changed: Collection[str], neutralized: Collection[str]) -> CommonValues:
         """Return every value that does not depend on the inputs in `changed`.
@@ -397,7 +356,7 @@ class PopulationRun(_Run):
         wanted = self._asked | reads.read_by(reads.dependents({*changed, *neutralized}))
         return CommonValues({name: self._known(name) for name in wanted & fixed}, reads)
 
-    def neutralize(self, variable: str) -> "PopulationRun":
+    def neutralize(self, variable: str) -> "_Run":
         """Return the same population where `variable` keeps its default value for everybody.
 
         Storing the default as an input stops the variable's formula, which gives the bits that
@@ -408,7 +367,7 @@ class PopulationRun(_Run):
         reads = self._all_reads()
         dependents = reads.dependents({variable})
         wanted = (self._asked | reads.read_by(dependents)) - dependents
-        run = PopulationRun(self._engine, self._given, None, None)
+        run = self._again()
         size = run._simulation.populations[metadata.entity.key].count
         default = np.full(size, metadata.default_value, dtype=metadata.dtype)
         for period in _definition_periods(metadata.definition_period, self._period):
@@ -458,8 +417,72 @@ class PopulationRun(_Run):
                 if holder.get_array(period, branch) is None:
                     holder.put_in_cache(array, period, branch, derived=True)
 
+    def close(self) -> None:
+        """Give the memory back; reference cycles inside the model keep it otherwise.
+
+        What is left when no simulation is open are the model's rules and caches, a million objects.
+        They stay, and no later collection needs to look at them.
+        """
+        self._open = None
+        self._engine._system.simulation = None
+        self._engine.open_runs -= 1
+        gc.collect()
+        if not self._engine.open_runs:
+            gc.freeze()
+
+
+class FileRun(_Run):
+    """A dataset file inside policyengine-us, which reads it as it does for the file's users.
+
+    `Simulation` gives the bits of their `Microsimulation` in a third of the time: the latter wraps
+    every yearly sum over months in a pandas Series with weights.
+    """
+
+    def __init__(self, engine: PolicyEngineUS, path: Path, period: int) -> None:
+        self._path = path
+        super().__init__(engine, str(path), period)
+
+    def _again(self) -> "FileRun":
+        return FileRun(self._engine, self._path, int(self._period))
+
+
+class PopulationRun(_Run):
+    """A population inside policyengine-us.
+
+    A couple that is simulated alone is simulated with a copy of itself: where there is but one
+    marital unit the model takes it for one that it made up, and a spouse for a child.
+    """
+
+    def __init__(
+        self,
+        engine: PolicyEngineUS,
+        population: Population,
+        common: CommonValues | None,
+        units: Mapping[str, np.ndarray] | None,
+    ) -> None:
+        self._given = population
+        if population.count("marital_unit") == 1 and population.count(PERSON) > 1:
+            population = beside_a_copy(population)
+            units = units and {entity: np.tile(known, 2) for entity, known in units.items()}
+        self._population = population
+        super().__init__(engine, _InMemoryDataset(population), population.period, common, units)
+
+    def _household(self, entity: str, unit: int) -> int:
+        return int(self._population.household_of[entity][unit])
+
+    def _of_given(self, values: np.ndarray, entity: str) -> np.ndarray:
+        return values[: self._given.count(entity)]
+
+    def _again(self) -> "PopulationRun":
+        return PopulationRun(self._engine, self._given, None, None)
+
 
 def _definition_periods(unit: str, year: str) -> list[str]:
     if unit == "month":
         return [f"{year}-{month:02}" for month in range(1, 13)]
     return [year]
+
+
+if TYPE_CHECKING:
+    # It is loaded by its name, so nothing else says that it is one.
+    _engine: Engine = PolicyEngineUS()
