@@ -42,6 +42,7 @@ def write_frozen(path: str | Path, frozen: Frozen) -> None:
             dataset = take_up.create_dataset(rate.variable, data=rate.rate)
             dataset.attrs["entity"] = rate.entity
             dataset.attrs["reported"] = rate.reported
+        file.attrs["variables"] = sorted(frozen.variables)
         variables = file.create_group("variables")
         for name, by_state in sorted(frozen.variables.items()):
             variables.create_dataset(name, data=by_state).attrs["entity"] = frozen.entity[name]
@@ -50,6 +51,7 @@ def write_frozen(path: str | Path, frozen: Frozen) -> None:
 def write_later(path: str | Path, later: Later) -> None:
     """Write what frozen variables come to in later years to an HDF5 file."""
     with create_h5(path) as file:
+        file.attrs["values"] = [f"{name}/{year}" for name in sorted(later) for year in later[name]]
         for name, by_year in sorted(later.items()):
             for year, by_state in by_year.items():
                 file.create_dataset(f"{name}/{year}", data=by_state)
@@ -66,7 +68,7 @@ def read_frozen(path: str | Path, later: str | Path | None = None) -> Frozen:
         InputError: a file is missing, truncated or something else.
     """
     with open_h5(path) as file:
-        variables = file["variables"]
+        variables = {name: file[f"variables/{name}"] for name in file.attrs["variables"]}
         return Frozen(
             take_up=tuple(
                 TakeUpRate(name, rate.attrs["entity"], rate[:], rate.attrs["reported"])
@@ -80,8 +82,9 @@ def read_frozen(path: str | Path, later: str | Path | None = None) -> Frozen:
 
 
 def _read_later(path: str | Path) -> Later:
+    found: dict[str, dict[int, np.ndarray]] = {}
     with open_h5(path) as file:
-        return {
-            name: {int(year): by_state[:] for year, by_state in by_year.items()}
-            for name, by_year in file.items()
-        }
+        for value in file.attrs["values"]:
+            name, year = value.split("/")
+            found.setdefault(name, {})[int(year)] = file[value][:]
+    return found
