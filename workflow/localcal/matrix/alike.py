@@ -25,7 +25,7 @@ from localcal.population.population import ENTITIES, Population
 FULLY_SIMULATED = 1_500
 
 # Columns at a time that take over what their representatives share, at some 80 kB each.
-PARTLY_SIMULATED = 8_000
+PARTLY_SIMULATED = 10_000
 
 # A second simulation costs about half of a first one; it has to replace more than that.
 LARGEST_SHARE = 0.4
