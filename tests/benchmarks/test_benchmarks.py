@@ -136,6 +136,7 @@ def test_fit(figures):
     assert not [name for name in found if "l0" in name or "ratio" in name]
 
 
+@pytest.mark.slow
 def test_tenth(figures, tmp_path):
     write_population(tmp_path / "population.h5", random_population(60, seed=1))
     config = {
