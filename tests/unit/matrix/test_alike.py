@@ -11,8 +11,8 @@ import localcal.matrix.alike
 from localcal.clones.frozen import Frozen
 from localcal.clones.locate import locate
 from localcal.clones.take_up import TakeUpRate
-from localcal.geography.geography import take_columns
-from localcal.matrix.alike import blocks, changed_inputs, groups, representatives, units_of
+from localcal.geography.geography import few_states_at_a_time, take_columns
+from localcal.matrix.alike import blocks, changed_inputs, representatives, units_of
 from localcal.matrix.chunk import evaluate_columns
 from localcal.population.population import ENTITIES
 from tests.households import random_places, random_population, targets_for
@@ -116,9 +116,8 @@ def test_blocks_hold_every_column_once_and_few_states_each(places, monkeypatch, 
     assert all(before.max() <= after.min() for before, after in itertools.pairwise(states))
 
 
-def test_groups_hold_every_column_once_and_few_states_each(places, monkeypatch):
-    monkeypatch.setattr(localcal.matrix.alike, "PARTLY_SIMULATED", 60)
-    found = list(groups(places.state))
+def test_groups_hold_every_column_once_and_few_states_each(places):
+    found = list(few_states_at_a_time(places.state, 60))
     assert np.array_equal(np.sort(np.concatenate(found)), np.arange(places.state.size))
     assert max(group.size for group in found) <= 60
     assert all(np.unique(places.state[group]).size <= 2 for group in found)

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from localcal.errors import InputError
 from localcal.jobs.job import COORDINATOR_VARIABLE, KEEPER_VARIABLE
+from localcal.jobs.usage import WARM_WORK
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def _follow(connection: Connection) -> object:
         elif kind == "result":
             result, seconds, cpu_seconds, peak_mb = content
             logger.info(
-                "the work took %.1f s (%.1f s of CPU) and at most %d MB",
+                WARM_WORK,
                 seconds,
                 cpu_seconds,
                 peak_mb,

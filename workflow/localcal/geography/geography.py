@@ -5,7 +5,7 @@ Column `j = household * n_clones + clone` of the matrix is one clone.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -248,3 +248,18 @@ def lies_in(area: Area, values: np.ndarray) -> np.ndarray:
     if area.level == "city":
         return np.isin(values, np.array(area.counties, dtype="S5"))
     return values == (area.state if area.level == "state" else int(area.code))
+
+
+def few_states_at_a_time(state: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """Cut columns or households into parts of equal size, each of as few states as there can be.
+
+    Args:
+        state: the state of each, (n,).
+        most: how many there may be in a part.
+
+    Yields:
+        Positions in ascending order.
+    """
+    by_state = np.argsort(state, kind="stable")
+    for part in np.array_split(by_state, -(-state.size // most)):
+        yield np.sort(part)

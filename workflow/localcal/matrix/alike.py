@@ -17,14 +17,14 @@ import numpy as np
 
 from localcal.engine.protocol import Engine, Simulation, at_columns
 from localcal.geography.codes import STATE_CODES
-from localcal.geography.geography import Geography, take_columns
+from localcal.geography.geography import Geography, few_states_at_a_time, take_columns
 from localcal.population.dataset import entity_of_column, id_columns
 from localcal.population.population import ENTITIES, Population
 
 # Columns simulated from scratch at a time, at some 200 kB each.
 FULLY_SIMULATED = 1_500
 
-# Columns at a time that take over what their representatives share, at some 80 kB each.
+# Most columns at a time that take over what their representatives share, at some 80 kB each.
 PARTLY_SIMULATED = 10_000
 
 # A second simulation costs about half of a first one; it has to replace more than that.
@@ -77,7 +77,7 @@ def simulate_parts(
         changed = changed_inputs(first, clones, units_of(first, clones, of_column))
         common = simulation.share(changed, neutralized)
         simulation.close()
-        for group in groups(places.state[block]):
+        for group in few_states_at_a_time(places.state[block], PARTLY_SIMULATED):
             clones = located(take_columns(places, block[group]))
             units = units_of(first, clones, of_column[group])
             simulation = engine.simulate(clones, common, units)
@@ -112,13 +112,6 @@ def blocks(
     block = position[representative] * n_blocks // by_state.size
     for number in range(n_blocks):
         yield np.flatnonzero(block == number)
-
-
-def groups(state: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the columns of a few states at a time, in ascending order, about PARTLY_SIMULATED."""
-    by_state = np.argsort(state, kind="stable")
-    for part in np.array_split(by_state, -(-state.size // PARTLY_SIMULATED)):
-        yield np.sort(part)
 
 
 def units_of(first: Population, clones: Population, of_column: np.ndarray) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ from localcal.files.atomic import atomic_path
 from localcal.geography.areas import Area
 from localcal.geography.geography import find_columns, read_columns
 from localcal.population.dataset import read_population
-from localcal.population.population import ENTITIES, GROUPS, Population
+from localcal.population.population import ENTITIES, GROUPS, take_households
 from localcal.targets.table import read_targets
 from localcal.validation.estimates import read_estimates
 from localcal.validation.records import RecordInputs, compare_with_run
@@ -162,31 +162,24 @@ def compare_records(area: Area, path: Path, parent_path: Path) -> None:
     """
     district, state = read_population(path), read_population(parent_path)
     inside = state.values["congressional_district_geoid"] == int(area.code)
-    households = np.flatnonzero(inside)
-    keep = {entity: np.isin(state.household_of[entity], households) for entity in ENTITIES}
     names = set(district.values) ^ set(state.values)
+    part = take_households(state, np.flatnonzero(inside))
     differing = sorted(names) or [
         name
         for name, values in district.values.items()
-        if not np.array_equal(values, state.values[name][keep[district.entity[name]]])
+        if not np.array_equal(values, part.values[name])
     ]
     differing += [
         f"{entity}_id"
         for entity in ENTITIES
-        if not np.array_equal(district.ids[entity], state.ids[entity][keep[entity]])
+        if not np.array_equal(district.ids[entity], part.ids[entity])
     ]
     differing += [
-        f"person_{group}_id" for group in GROUPS if not _same_links(district, state, keep, group)
+        f"person_{group}_id"
+        for group in GROUPS
+        if not np.array_equal(district.membership[group], part.membership[group])
     ]
     if differing:
         raise InputError(
             f"{path}: '{differing[0]}' differs from the records in {parent_path}; {REMAKE}"
         )
-
-
-def _same_links(
-    district: Population, state: Population, keep: dict[str, np.ndarray], group: str
-) -> bool:
-    renumbered = np.cumsum(keep[group]) - 1
-    links = renumbered[state.membership[group][keep["person"]]]
-    return np.array_equal(links, district.membership[group])

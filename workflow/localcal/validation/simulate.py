@@ -20,6 +20,7 @@ from localcal.engine.protocol import Engine, Simulation
 from localcal.files.arrays import refuse_bad_weights
 from localcal.files.origins import record
 from localcal.geography.areas import Area
+from localcal.geography.geography import few_states_at_a_time
 from localcal.jobs.progress import Progress
 from localcal.population.dataset import read_population, write_population
 from localcal.population.population import PERSON, Population, take_households
@@ -94,20 +95,14 @@ def _by_household(
     """Return what every measure comes to in every household, (measures, households) float64."""
     result = np.zeros((len(measures), population.count("household")))
     progress = Progress(f"{area.area}: households", result.shape[1])
-    for households in _parts(population.values["state_fips"]):
+    state = population.values["state_fips"]
+    for households in few_states_at_a_time(state, HOUSEHOLDS_TOGETHER):
         with _loaded(path, population, households, engine) as (some, simulation):
             evaluation = Evaluation(simulation, some, engine.variables())
             for number, values in evaluation.measure(measures):
                 result[number, households] = values
         progress.advance(households.size)
     return result
-
-
-def _parts(state: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the households of a few states at a time, in ascending order."""
-    by_state = np.argsort(state, kind="stable")
-    for part in np.array_split(by_state, -(-state.size // HOUSEHOLDS_TOGETHER)):
-        yield np.sort(part)
 
 
 @contextmanager
