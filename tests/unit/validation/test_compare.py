@@ -9,16 +9,18 @@ import pytest
 import localcal.areas.write
 from localcal.errors import InputError
 from localcal.files import origins
+from localcal.population.dataset import read_population
 from localcal.targets.table import read_targets
 from localcal.validation.compare import (
     COLUMNS,
     FLOAT_PRECISION,
     ValidationInputs,
+    compare_records,
     is_sane,
     validate_area,
 )
 from localcal.validation.totals import rows_of_area
-from tests.areas_case import ALABAMA, CITY, FIRST, NATION, VALIDATED, validated
+from tests.areas_case import ALABAMA, CITY, FIRST, NATION, VALIDATED, validated, written
 
 
 @pytest.mark.parametrize(
@@ -192,3 +194,21 @@ def test_one_total_that_is_off_is_noticed_and_rounding_is_not(run, tmp_path, shi
             validate_area(ALABAMA, ValidationInputs(**inputs), tmp_path / "AL.csv")
     else:
         validate_area(ALABAMA, ValidationInputs(**inputs), tmp_path / "AL.csv")
+
+
+def test_a_person_in_another_unit_than_in_the_state_s_file_is_noticed(run, tmp_path):
+    state, district = written(run, tmp_path, ALABAMA), written(run, tmp_path, FIRST)
+    compare_records(FIRST, district, state)
+    people = read_population(district)
+    membership, household = people.membership["tax_unit"], people.household_of["person"]
+    size = np.bincount(membership)
+    person, other = next(
+        (one, unit)
+        for one in range(household.size)
+        for unit in membership[household == household[one]]
+        if unit != membership[one] and size[membership[one]] > 1
+    )
+    with h5py.File(district, "r+") as file:
+        file["person_tax_unit_id/2024"][person] = people.ids["tax_unit"][other]
+    with pytest.raises(InputError, match=r"AL-01\.h5: 'person_tax_unit_id' differs from the rec"):
+        compare_records(FIRST, district, state)
