@@ -6,10 +6,13 @@ from localcal.jobs.job import job, paths
 
 if __name__ == "__main__":
     with job(snakemake):
+        from localcal.engine.client import run_where_warm
         from localcal.geography.areas import Area
-        from localcal.validation.compare import ValidationInputs, validate_area
+        from localcal.validation.inputs import ValidationInputs
 
-        validate_area(
+        run_where_warm(
+            snakemake.params.engine,
+            "localcal.validation.compare:validate_area",
             area=Area(**snakemake.params.row),
             inputs=ValidationInputs(**paths(snakemake.input)),
             path=Path(snakemake.output.validation),

@@ -17,8 +17,9 @@ from localcal.matrix.chunk import build_chunk
 from localcal.matrix.plan import MatrixInputs, write_plan
 from localcal.population.dataset import write_population
 from localcal.targets.table import write_targets
-from localcal.validation.compare import ValidationInputs, validate_area
+from localcal.validation.compare import validate_area
 from localcal.validation.estimates import EstimateInputs, estimate_totals
+from localcal.validation.inputs import ValidationInputs
 from localcal.validation.simulate import simulate_area
 from tests.households import random_places, random_population, targets_for
 from tests.standin_engine import StandIn

@@ -12,6 +12,7 @@ from typing import ClassVar
 import psutil
 
 from localcal.errors import InputError
+from localcal.files.origins import known_digests
 from tests.standin_engine import StandIn
 
 ENGINE = "tests.standin_engine:StandIn"
@@ -34,7 +35,17 @@ def who(engine, note=""):
     return os.getpid(), os.getppid(), engine.version, note
 
 
-def refuse(engine):
+def whereabouts(note=""):
+    """Return the number of the process that does this, and what it was told."""
+    return os.getpid(), note
+
+
+def known_to(engine):
+    """Return the digests of files that need not be taken again."""
+    return dict(known_digests())
+
+
+def refuse(engine=None):
     raise InputError("given.h5: is wrong; mend it")
 
 

@@ -71,7 +71,7 @@ def reference(inputs: MatrixInputs, columns: int, folder: Path) -> tuple[float, 
     ]
     level = targets["geo_level"].to_numpy()
     place = targets["geographic_id"].replace("US", "0").astype(int).to_numpy()
-    here = {"national": np.zeros(columns), "state": places.state, "district": places.district}
+    here = {"nation": np.zeros(columns), "state": places.state, "district": places.district}
 
     def entries(target: int) -> scipy.sparse.csr_array:
         inside = here[level[target]] == place[target]

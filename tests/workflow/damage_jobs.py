@@ -31,8 +31,9 @@ from localcal.targets.measures import distinct_measures, needed_variables
 from localcal.targets.resolve import resolve_targets
 from localcal.targets.table import read_targets, write_targets
 from localcal.validation.across import Comparisons
-from localcal.validation.compare import ValidationInputs, validate_area
+from localcal.validation.compare import validate_area
 from localcal.validation.estimates import EstimateInputs, estimate_totals
+from localcal.validation.inputs import ValidationInputs
 from localcal.validation.simulate import simulate_area
 from localcal.validation.summary import SummaryOutputs, summarize_validation
 from localcal.weights import fit as fits

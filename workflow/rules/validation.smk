@@ -74,6 +74,7 @@ rule validate_area:
         runtime=30,
     params:
         row=area_row,
+        engine=config["engine"],
         code=code_digest("validate_area"),
     script:
         "../../scripts/validate_area.py"

@@ -12,13 +12,15 @@ from types import SimpleNamespace
 import pytest
 
 import localcal.engine.client
-from localcal.engine.client import WorkerError, run_with_engine, server_key
+from localcal.engine.client import WorkerError, run_where_warm, run_with_engine, server_key
 from localcal.engine.server import Server
 from localcal.errors import InputError
+from localcal.files.origins import compared
 from tests.served_work import (
     ENGINE,
     REPOSITORY,
     hoard,
+    known_to,
     open_too_much,
     refuse,
     servers,
@@ -46,6 +48,33 @@ def test_log_lines_come_to_the_client(caplog):
     run_with_engine(ENGINE, talk)
     assert ("localcal.somewhere", 20, "halfway") in caplog.record_tuples
     assert re.search(r"the work took \d+\.\d s .* at most \d+ MB", caplog.text)
+
+
+def test_work_without_the_model_goes_to_a_warm_process_where_there_is_one(own_folder):
+    whereabouts = "tests.served_work:whereabouts"
+    assert run_where_warm(ENGINE, whereabouts, note="cold") == (os.getpid(), "cold")
+    assert not servers(own_folder)
+    server = run_with_engine(ENGINE, who)[1]
+    pid, note = run_where_warm(ENGINE, whereabouts, note="warm")
+    assert pid not in (os.getpid(), server) and note == "warm"
+    with pytest.raises(InputError, match=r"^given\.h5: is wrong; mend it$"):
+        run_where_warm(ENGINE, "tests.served_work:refuse")
+
+
+def test_work_without_the_model_does_not_wait_until_it_is_loaded(own_folder, monkeypatch):
+    monkeypatch.setattr(localcal.engine.client, "SECONDS_TO_ACCEPT", 0.1)
+    path = localcal.engine.client._folder() / server_key(ENGINE)
+    with socket.socket(socket.AF_UNIX) as loading:
+        loading.bind(str(path))
+        loading.listen()
+        assert run_where_warm(ENGINE, "tests.served_work:whereabouts")[0] == os.getpid()
+    path.unlink()
+
+
+def test_a_warm_process_takes_digests_from_its_client(own_folder):
+    with compared({"places.h5": "0123"}):
+        assert run_with_engine(ENGINE, known_to) == {"places.h5": "0123"}
+    assert run_with_engine(ENGINE, known_to) == {}
 
 
 def test_other_code_gets_another_server(monkeypatch):

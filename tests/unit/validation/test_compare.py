@@ -14,11 +14,11 @@ from localcal.targets.table import read_targets
 from localcal.validation.compare import (
     COLUMNS,
     FLOAT_PRECISION,
-    ValidationInputs,
     compare_records,
     is_sane,
     validate_area,
 )
+from localcal.validation.inputs import ValidationInputs
 from localcal.validation.totals import rows_of_area
 from tests.areas_case import ALABAMA, CITY, FIRST, NATION, VALIDATED, validated, written
 

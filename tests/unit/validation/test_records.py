@@ -7,7 +7,8 @@ import pytest
 import localcal.areas.write
 from localcal.errors import InputError
 from localcal.population.dataset import read_population
-from localcal.validation.compare import ValidationInputs, validate_area
+from localcal.validation.compare import validate_area
+from localcal.validation.inputs import ValidationInputs
 from localcal.validation.simulate import simulate_area
 from tests.areas_case import ALABAMA, CITY, FIRST, NATION, VALIDATED, written
 from tests.standin_engine import StandIn

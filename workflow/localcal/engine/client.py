@@ -5,6 +5,9 @@ version of the code and of the environment on one host, and lives as long as a c
 (Snakemake) that uses it. A scheduler ends all processes of a job with it, so under one that we know
 every job has a server of its own. In a container, where a Snakemake comes and goes with each job,
 one lives as long as the container (`localcal.keep_warm`).
+
+A job of a second that needs no model runs in that process too, where there is one: it has imported
+what such a job would import first.
 """
 
 import contextlib
@@ -19,13 +22,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
 from localcal.errors import InputError
+from localcal.files.origins import known_digests
 from localcal.jobs.job import COORDINATOR_VARIABLE, KEEPER_VARIABLE
 from localcal.jobs.usage import WARM_WORK
 
@@ -46,6 +52,26 @@ SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_TO_BIND = 60.0
 # A server can stop just when a client comes; then the client starts another one.
 TRIES = 3
+# For who else would do the work itself: a server that loads or warms up lets it wait for longer.
+SECONDS_TO_ACCEPT = 1.0
+
+
+class Job(NamedTuple):
+    """What a client asks a server for.
+
+    Attributes:
+        folder: where to work.
+        function: what to call, or its name as `module:function`.
+        arguments: for the function.
+        with_engine: whether the engine is one of its arguments.
+        digests: of files that the client has read (`localcal.files.origins.compared`).
+    """
+
+    folder: str
+    function: str | Callable
+    arguments: dict[str, object]
+    with_engine: bool
+    digests: Mapping[str, str]
 
 
 def run_with_engine(
@@ -69,16 +95,64 @@ def run_with_engine(
     key = server_key(engine)
     for _ in range(TRIES):
         connection = _connect(key, engine)
-        try:
-            job = (str(Path.cwd()), function, arguments)
-            connection.send((key, keeper(os.getpid()), frozenset(calculated), job))
-            connection.recv()
-        except (EOFError, ConnectionError):
-            connection.close()
-            continue
-        with connection:
-            return _follow(connection)
+        if _is_accepted(connection, key, calculated, _job(function, arguments, with_engine=True)):
+            with connection:
+                return _follow(connection)
+        connection.close()
     raise WorkerError(f"the process that holds {engine} ended {TRIES} times before it answered")
+
+
+def run_where_warm(engine: str, function: str, **arguments: object) -> object:
+    """Call `function(**arguments)` in a warm process if one answers at once, else here.
+
+    Args:
+        engine: the engine of that process, as `module:Class`; the function does not get it.
+        function: its name as `module:function`.
+        arguments: anything that can be pickled.
+
+    Raises:
+        InputError: the function raised it.
+        MemoryError: the function raised it, or its process was killed from outside.
+        WorkerError: the function raised something else, or its process died.
+    """
+    key = server_key(engine)
+    connection = _try_to_connect(_folder() / key)
+    if connection is not None:
+        with connection:
+            job = _job(function, arguments, with_engine=False)
+            if _is_accepted(connection, key, (), job, SECONDS_TO_ACCEPT):
+                return _follow(connection)
+    return named(function)(**arguments)
+
+
+def named(function: str | Callable) -> Callable:
+    """Return the function that `module:name` says, or the one that is given."""
+    if not isinstance(function, str):
+        return function
+    module, _, name = function.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _job(function: str | Callable, arguments: dict[str, object], with_engine: bool) -> Job:
+    return Job(str(Path.cwd()), function, arguments, with_engine, dict(known_digests()))
+
+
+def _is_accepted(
+    connection: Connection,
+    key: str,
+    calculated: Collection[str],
+    job: Job,
+    seconds: float | None = None,
+) -> bool:
+    """Ask for a job; say whether a child has begun it, within some seconds if any are given."""
+    try:
+        connection.send((key, keeper(os.getpid()), frozenset(calculated), job))
+        if not connection.poll(seconds):
+            return False
+        connection.recv()
+    except (EOFError, ConnectionError):
+        return False
+    return True
 
 
 class WorkerError(RuntimeError):

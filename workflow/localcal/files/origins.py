@@ -24,6 +24,11 @@ def compared(digests: Mapping[str, str]) -> Iterator[None]:
         _compared.reset(token)
 
 
+def known_digests() -> Mapping[str, str]:
+    """Return the digests, by path, that are taken from whoever has read the files."""
+    return _compared.get({})
+
+
 def record(inputs: Mapping[str, str | Path]) -> dict[str, str]:
     """Return the SHA-256 of each input's file, by name, for a product to carry.
 
@@ -33,7 +38,7 @@ def record(inputs: Mapping[str, str | Path]) -> dict[str, str]:
     digests = {}
     for name, path in sorted(inputs.items()):
         try:
-            digests[name] = _compared.get({}).get(str(path)) or sha256_file(path)
+            digests[name] = known_digests().get(str(path)) or sha256_file(path)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}; run the same command again") from error
     return digests

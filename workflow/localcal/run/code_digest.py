@@ -29,7 +29,7 @@ COMPANIONS = {"policyengine-us": ("policyengine-core",)}
 ENGINE_LOADER = "run_with_engine"
 
 # Calls that import what they are given the name of, and which argument that is.
-NAMING_CALLS = {"import_module": 0, ENGINE_LOADER: 1}
+NAMING_CALLS = {"import_module": 0, ENGINE_LOADER: 1, "run_where_warm": 1}
 
 
 class CodeDigest:

@@ -6,7 +6,6 @@ Ids, places and weights of every file are compared with its columns (`localcal.v
 and a district's file record by record with its state's.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from localcal.population.dataset import read_population
 from localcal.population.population import ENTITIES, GROUPS, take_households
 from localcal.targets.table import read_targets
 from localcal.validation.estimates import read_estimates
+from localcal.validation.inputs import ValidationInputs
 from localcal.validation.records import RecordInputs, compare_with_run
 from localcal.validation.totals import read_totals, rows_of_area
 
@@ -51,24 +51,6 @@ COLUMNS = [
     "rel_error",
     "sane",
 ]
-
-
-@dataclass(frozen=True)
-class ValidationInputs:
-    """The files that an area's validation looks at."""
-
-    area: Path
-    """The area's dataset."""
-    parent: Path
-    """That of the area whose simulation contains it: a district's state, else itself."""
-    totals: Path
-    """What the parent's dataset comes to in the model."""
-    estimates: Path
-    """What the rows of the matrix come to with the weights."""
-    weights: Path
-    targets: Path
-    population: Path
-    geography: Path
 
 
 def validate_area(area: Area, inputs: ValidationInputs, path: Path) -> None:
