@@ -34,6 +34,7 @@ if not STORED:
     localrules:
         freeze_run,
         copy_take_up,
+        copy_tables,
         build_database,
         summarize_validation,
         write_report,
@@ -46,6 +47,7 @@ else:
         build_population,
         assign_geography,
         copy_take_up,
+        copy_tables,
         build_database,
 
     # So does a fit that begins from a given one.
@@ -65,6 +67,7 @@ ONCE = [
     "population/frozen.h5",
     "population/later.h5",
     "targets/policy_data.db",
+    "targets/tables.csv",
     "targets/targets.parquet",
     "matrix/plan.json",
     "matrix/summary.json",

@@ -16,5 +16,6 @@ if __name__ == "__main__":
             period=snakemake.params.period,
             include=snakemake.params.include,
             exclude=snakemake.params.exclude,
+            own=Path(snakemake.input.tables),
         )
         write_targets(targets, Path(snakemake.output.targets))

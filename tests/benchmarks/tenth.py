@@ -69,6 +69,7 @@ def reads_more(job: Job, times: float, reading: float) -> float:
 GROWTH: dict[str, Callable[[Job, float, float], float]] = {
     "freeze_run": unchanged,
     "copy_take_up": unchanged,
+    "copy_tables": unchanged,
     "build_database": unchanged,
     "resolve_targets": unchanged,
     "build_population": in_proportion,

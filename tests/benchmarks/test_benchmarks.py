@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 COST = ("cpu_seconds", "wall_seconds")
 # Rules of which a run has one job, and those that wait for each other.
 IN_A_ROW = ("assign_geography", "freeze_values", "plan_chunks", "assemble_matrix", "write_report")
-ONCE = (*IN_A_ROW, "freeze_run", "copy_take_up", "build_database", "resolve_targets")
+ONCE = (*IN_A_ROW, "freeze_run", "copy_take_up", "copy_tables", "build_database", "resolve_targets")
 ONCE += ("build_population", "follow_values", "summarize_validation")
 PEAKS = ("peak_rss_over_start_mb", "peak_private_over_start_mb")
 

@@ -53,6 +53,7 @@ FILES = {
     "later": "population/later.h5",
     "households": "population/households.parquet",
     "database": "targets/policy_data.db",
+    "tables": "targets/tables.csv",
     "targets": "targets/targets.parquet",
     "plan": "matrix/plan.json",
     "matrix": "matrix/matrix.h5",
@@ -145,7 +146,8 @@ def _assign_geography(run: Path, new: Path) -> None:
 def _resolve_targets(run: Path, new: Path) -> None:
     section, database = CONFIG["targets"], run / FILES["database"]
     rules = (section["include"], section["exclude"])
-    targets = resolve_targets(database, CONFIG["period"], *rules, StandIn())
+    tables = run / FILES["tables"]
+    targets = resolve_targets(database, CONFIG["period"], *rules, StandIn(), tables)
     write_targets(targets, new / FILES["targets"])
     (new / "income").write_text(str(district_income(database, CONFIG["period"])))
 
@@ -354,7 +356,7 @@ _SHOWN = [f"weights/{scope}/{name}" for scope in SCOPES for name in _OF_FITS]
 JOBS = [
     Job("the next run", ("run.json", "history.jsonl"), _recall),
     Job("assign_geography", _reads("households"), _assign_geography),
-    Job("resolve_targets", _reads("database"), _resolve_targets),
+    Job("resolve_targets", _reads("database", "tables"), _resolve_targets),
     Job("freeze_values", _reads("population", "geography", "targets", "rates"), _freeze),
     Job("follow_values", _reads("population", "geography", "frozen"), _follow),
     Job("plan_chunks", _reads(*MATRIX_INPUTS), _plan),

@@ -15,6 +15,7 @@ DEMO = {
     "resolve_targets": 1,
     "assign_geography": 1,
     "copy_take_up": 1,
+    "copy_tables": 1,
     "freeze_values": 1,
     "follow_values": 1,
     "plan_chunks": 1,

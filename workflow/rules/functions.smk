@@ -22,6 +22,11 @@ def given(key):
     return GIVEN[key]["sha256"] if key in GIVEN else None
 
 
+def given_all(key):
+    """The contents of a list of given files as a parameter."""
+    return [file["sha256"] for name, file in GIVEN.items() if name.startswith(f"{key}.")]
+
+
 def database_origin():
     """Where the target database comes from, as a parameter."""
     chosen = ("source", "repo_id", "repo_type", "filename", "revision")

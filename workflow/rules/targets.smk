@@ -26,9 +26,33 @@ rule build_database:
         "../../scripts/build_database.py"
 
 
+rule copy_tables:
+    input:
+        run=ancient("runs/{run_id}/run.json"),
+    output:
+        tables="runs/{run_id}/targets/tables.csv",
+    log:
+        "runs/{run_id}/logs/copy_tables/copy_tables.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/copy_tables/copy_tables.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        tables=given_all("targets.tables"),
+        areas=given("areas.path"),
+        code=code_digest("copy_tables"),
+    script:
+        "../../scripts/copy_tables.py"
+
+
 rule resolve_targets:
     input:
         database="runs/{run_id}/targets/policy_data.db",
+        tables="runs/{run_id}/targets/tables.csv",
     output:
         targets="runs/{run_id}/targets/targets.parquet",
     log:

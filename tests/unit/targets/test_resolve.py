@@ -1,14 +1,19 @@
 """From a database to the rows of the matrix."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from localcal.database.own import copy_tables
 from localcal.errors import InputError
+from localcal.targets.resolve import resolve_targets
 from localcal.targets.table import SCHEMA
 from tests.database_factory import NATION, change_database, district, state, write_database
 from tests.targets_case import FOUR, Engine, resolve, target
+
+AREAS = Path(__file__).parents[3] / "config" / "areas.tsv"
 
 
 def test_a_resolved_row_says_everything_about_its_target(path):
@@ -195,7 +200,7 @@ def test_what_the_model_cannot_compute_is_refused_with_the_way_out(path, cells, 
     with pytest.raises(InputError, match=message) as raised:
         resolve(path, [target(), target(target_id=17) | cells])
     assert "target 17" in str(raised.value)
-    assert "exclude it with targets.exclude or fix the database" in str(raised.value)
+    assert "correct it where it stands, or exclude it with targets.exclude" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +269,7 @@ def test_two_reforms_of_one_variable_are_one_total(path, zero):
         target("salt_deduction", constraints=(("snap", ">", "0"),), reform_id=1, target_id=21),
         target("salt_deduction", constraints=(("snap", ">", zero),), reform_id=2, target_id=22),
     ]
-    with pytest.raises(InputError, match="targets 21 and 22 are both"):
+    with pytest.raises(InputError, match="target 21 and .*target 22 are both"):
         resolve(path, targets)
 
 
@@ -288,7 +293,7 @@ def test_two_targets_for_one_total_are_refused_with_both_ids(path, one, other):
         target(constraints=one, target_id=21),
         target(value=2.0, constraints=other, target_id=22),
     ]
-    with pytest.raises(InputError, match="targets 21 and 22 are both"):
+    with pytest.raises(InputError, match="target 21 and .*target 22 are both"):
         resolve(path, targets)
 
 
@@ -326,7 +331,7 @@ def test_two_strata_that_differ_only_in_their_parents_count_as_one(path):
         strata,
     )
     change_database(path, "UPDATE strata SET parent_stratum_id = 1 WHERE stratum_id = 2")
-    with pytest.raises(InputError, match="targets 21 and 22 are both state_6/snap"):
+    with pytest.raises(InputError, match="target 21 and .*target 22 are both state_6/snap"):
         resolve(path)
 
 
@@ -367,3 +372,41 @@ def test_what_may_look_at_positions_is_refused_until_it_is_judged(path, cells, m
 def test_what_no_target_needs_is_only_warned_of(path, caplog):
     assert len(resolve(path, [target("rent")], engine=Newer())) == 1
     assert "lottery may depend on who else is simulated (formula uses random)" in caplog.text
+
+
+def own_tables(folder, *rows):
+    """Write and copy a table of users' own targets; return the copy."""
+    table = folder / "mine.csv"
+    table.write_text("\n".join(["area,variable,constraints,value,period", *rows, ""]))
+    copy_tables([table], AREAS, folder / "tables.csv")
+    return folder / "tables.csv"
+
+
+def test_own_targets_are_rows_like_the_rest_and_need_match_no_rule(path, tmp_path):
+    write_database(path, FOUR)
+    own = own_tables(tmp_path, "CA,person_count,age>=65,100,2022", "NY,snap,,5,2024")
+    frame = resolve_targets(path, 2024, [{"variable": "snap"}], [], Engine(), own)
+    assert frame["name"].tolist() == [
+        "national/snap",
+        "state_6/person_count/[age>=65]",
+        "state_36/snap",
+        "state_6/snap",
+    ]
+    assert frame["target_id"].tolist() == [1, 5, 6, 2]
+    assert frame["value"][1] == pytest.approx(102.01)
+    assert frame["source"][2] == f"{tmp_path / 'mine.csv'}: line 3"
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ("CA,snapp,,1,2024", r"mine\.csv: line 2: the model has no variable snapp .*snap\?"),
+        ("CA,snap,agee>4,1,2024", r"mine\.csv: line 2 \(snap\): the model has no variable agee"),
+        ("CA,snap,age==4.5,1,2024", r"mine\.csv: line 2 .*age is a whole number, never 4\.5"),
+        ("CA,snap,,1,2024", r"target 2 and .*mine\.csv: line 2 are both state_6/snap; remove one"),
+    ],
+)
+def test_own_targets_are_checked_like_the_rest(path, tmp_path, row, complaint):
+    write_database(path, FOUR)
+    with pytest.raises(InputError, match=complaint):
+        resolve_targets(path, 2024, [], [], Engine(), own_tables(tmp_path, row))

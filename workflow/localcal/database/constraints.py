@@ -64,6 +64,10 @@ STATE_UCGID = re.compile(r"0400000US(\d{2})")
 DISTRICT_UCGID = re.compile(r"50\d{5}US(\d{4})")
 
 
+# Longest first, so that ">=" is not read as ">" before a value "=...".
+_IN_WORDS = re.compile(r"([a-z][a-z0-9_]*)\s*(==|!=|>=|<=|=|>|<)\s*([^=<>!;\s]+)")
+
+
 class Constraint(NamedTuple):
     """One comparison of a variable with a published value, e.g. age > 4."""
 
@@ -73,6 +77,36 @@ class Constraint(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.variable}{self.operation}{self.value}"
+
+
+def constraints_in(place: str, text: str) -> tuple[Constraint, ...]:
+    """Return the conditions in a text such as `age>4;age<10`, which semicolons separate.
+
+    Args:
+        place: where the text stands, for the message.
+        text: none, one or several conditions.
+
+    Raises:
+        InputError: a condition is none, is about geography, or compares a variable twice in the
+            same way.
+    """
+    constraints: list[Constraint] = []
+    for part in text.split(";") if text.strip() else []:
+        match = _IN_WORDS.fullmatch(part.strip())
+        if match is None:
+            raise InputError(
+                f"{place}: {part.strip()!r} is no constraint; write a variable, one of "
+                "== != > >= < <= and a value, such as age>4;age<10"
+            )
+        constraint = _spelled(Constraint(*match.groups()))
+        if constraint.variable in GEOGRAPHY_VARIABLES:
+            raise InputError(
+                f"{place}: {part.strip()!r} is about the place; name the area in its own column"
+            )
+        if constraint[:2] in [known[:2] for known in constraints]:
+            raise InputError(f"{place}: {part.strip()!r} comes twice with that operation; keep one")
+        constraints.append(constraint)
+    return tuple(constraints)
 
 
 def parse_value(

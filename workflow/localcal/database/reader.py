@@ -66,6 +66,17 @@ class _Target(NamedTuple):
     source: str
 
 
+# Of a table of targets: the cells read, then what its stratum says, then how to call the row.
+TARGET_COLUMNS = [
+    *_Target._fields,
+    "geo_level",
+    "geographic_id",
+    "domain_variable",
+    "constraints",
+    "label",
+]
+
+
 class TargetRow(Protocol):
     """One row of what `read_targets_table` returns."""
 
@@ -96,6 +107,9 @@ class TargetRow(Protocol):
     @property
     def constraints(self) -> tuple[Constraint, ...]: ...
 
+    @property
+    def label(self) -> str: ...
+
 
 def target_rows(table: pd.DataFrame) -> Iterator[TargetRow]:
     """Yield the rows of a table that `read_targets_table` returned, or of a part of it."""
@@ -110,7 +124,8 @@ def read_targets_table(path: str | Path) -> pd.DataFrame:
     Returns:
         One row per active target, by target_id: target_id, stratum_id, variable, reform_id,
         period, value, tolerance (NaN if none), source ('' if none), geo_level, geographic_id,
-        domain_variable and constraints (sorted tuple of `Constraint`, geography left out).
+        domain_variable, constraints (sorted tuple of `Constraint`, geography left out) and label
+        (what messages call it).
 
     Raises:
         InputError: the file is missing or no target database; no target is active; a target's
@@ -139,7 +154,8 @@ def read_targets_table(path: str | Path) -> pd.DataFrame:
     table["geographic_id"] = [area for _, area, _ in of_target]
     table["domain_variable"] = [domain_of(rest) for _, _, rest in of_target]
     table["constraints"] = pd.Series([rest for _, _, rest in of_target], dtype=object)
-    return table
+    table["label"] = [f"{path}: target {target.target_id}" for target in targets]
+    return table[TARGET_COLUMNS]
 
 
 def domain_of(constraints: Iterable[Constraint]) -> str:

@@ -39,6 +39,7 @@ GIVEN_FILES = {
     "geography.district_population": None,
     "take_up.rates": None,
     "targets.path": "file",
+    "targets.tables": None,
     "targets.published": "demo",
     "weights.local.prior": None,
     "weights.national.prior": None,
@@ -105,8 +106,12 @@ def _given_paths(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         *sections, name = key.split(".")
         section = functools.reduce(lambda content, part: content[part], sections, config)
         used = source is None or section["source"] == source
-        if used and section[name] is not None:
+        if not used or section[name] is None:
+            continue
+        if isinstance(section[name], str):
             yield key, section[name]
+        else:
+            yield from ((f"{key}.{number}", path) for number, path in enumerate(section[name], 1))
 
 
 def _describe(key: str, path: str, recorded: Mapping[str, Any]) -> dict[str, Any]:

@@ -134,6 +134,8 @@ class Targets(Section):
     """Tag or commit of the repository; a branch may move, so prefer a commit."""
     published: str = "config/published"
     """Folder of published figures, for `source: demo`."""
+    tables: Annotated[Names, allowing("a list of paths, no entry twice")] = ()
+    """CSV tables of targets of your own, beside the database's, see below."""
     include: TargetRules = ()
     """Rules; a target must match one of them, or there must be none. Each gives one or more of
     `variable`, `geo_level`, `domain_variable`."""

@@ -17,6 +17,7 @@ from localcal.database.constraints import (
     check_constraints,
     parse_value,
 )
+from localcal.database.own import read_tables
 from localcal.database.reader import TargetRow, best_period, read_targets_table, target_rows
 from localcal.engine.protocol import Engine, Variable
 from localcal.errors import InputError, near
@@ -55,6 +56,7 @@ def resolve_targets(
     include: Sequence[Rule],
     exclude: Sequence[Rule],
     engine: Engine,
+    own: Path | None = None,
 ) -> pd.DataFrame:
     """Choose the targets of a run, check them against the model and bring them to its year.
 
@@ -70,6 +72,7 @@ def resolve_targets(
             gives variable, geo_level or domain_variable, or several, which must all match.
         exclude: rules of which an included target may match none.
         engine: knows the model's variables and how population and prices grew.
+        own: the users' own targets (`localcal.database.own`), which need match no rule.
 
     Returns:
         One row per target in matrix order, columns as in `SCHEMA`.
@@ -80,14 +83,17 @@ def resolve_targets(
             targets mean the same total; a growth ratio is not a positive number.
     """
     table = read_targets_table(database)
-    table = choose_targets(table, include, exclude)
-    table = best_period(table, period)
+    first_id, first_stratum = (1 + int(table[name].max()) for name in ("target_id", "stratum_id"))
+    table = best_period(choose_targets(table, include, exclude), period)
     for stratum in target_rows(table.drop_duplicates("stratum_id")):
         check_constraints(f"{database}: stratum {stratum.stratum_id}", stratum.constraints)
-    _check_against_model(table, engine, database)
+    if own is not None:
+        added = best_period(read_tables(own, first_id, first_stratum), period)
+        table = pd.concat([table, added], ignore_index=True)
+    _check_against_model(table, engine)
     table = _in_order(table)
     table["name"] = [_name(row) for row in target_rows(table)]
-    _check_distinct(table, database)
+    _check_distinct(table)
     table = _uprated(table, period, engine)
     table["constraints"] = [
         json.dumps([list(constraint) for constraint in constraints])
@@ -123,16 +129,16 @@ def _matching_any(table: pd.DataFrame, rules: Sequence[Rule], key: str) -> pd.Da
     return table[mask]
 
 
-def _check_against_model(table: pd.DataFrame, engine: Engine, database: str | Path) -> None:
+def _check_against_model(table: pd.DataFrame, engine: Engine) -> None:
     """Refuse, before anything expensive, what the model could not compute."""
-    remedy = "exclude it with targets.exclude or fix the database"
+    remedy = "correct it where it stands, or exclude it with targets.exclude"
     variables = engine.variables()
     looks = engine.looks_at_positions()
     if looks:
-        _refuse_positions(table, looks, engine, database)
+        _refuse_positions(table, looks, engine)
     ids = {name for name, how in engine.looks_at_ids().items() if how == "holds"}
     for row in target_rows(table):
-        label = f"{database}: target {row.target_id}"
+        label = row.label
         _check_target_variable(row, variables, label, remedy)
         for name in (row.variable, *(constraint.variable for constraint in row.constraints)):
             if name in ids:
@@ -154,9 +160,7 @@ def _check_against_model(table: pd.DataFrame, engine: Engine, database: str | Pa
                 raise InputError(f"{label} ({row.variable}): {error}") from error
 
 
-def _refuse_positions(
-    table: pd.DataFrame, looks: Mapping[str, str], engine: Engine, database: str | Path
-) -> None:
+def _refuse_positions(table: pd.DataFrame, looks: Mapping[str, str], engine: Engine) -> None:
     """Refuse targets whose values might depend on who else is simulated."""
     for name, how in sorted(looks.items()):
         logger.warning(
@@ -167,9 +171,9 @@ def _refuse_positions(
     wanted: dict[str, str] = {}
     for row in target_rows(table):
         for name in (row.variable, *(constraint.variable for constraint in row.constraints)):
-            wanted.setdefault(name, f"{database}: target {row.target_id} ({row.variable})")
+            wanted.setdefault(name, f"{row.label} ({row.variable})")
         if row.reform_id:
-            wanted.setdefault(REFORM_MEASURE, f"{database}: target {row.target_id}")
+            wanted.setdefault(REFORM_MEASURE, row.label)
     for name, label in wanted.items():
         for found in sorted(engine.dependencies(name) & looks.keys()):
             raise InputError(
@@ -223,8 +227,8 @@ def _name(row: TargetRow) -> str:
     return "/".join(parts)
 
 
-def _check_distinct(table: pd.DataFrame, database: str | Path) -> None:
-    known: dict[_Signature | str, int] = {}
+def _check_distinct(table: pd.DataFrame) -> None:
+    known: dict[_Signature | str, str] = {}
     for row, name in zip(target_rows(table), table["name"], strict=True):
         signature = _Signature(
             row.geographic_id, row.variable, row.reform_id > 0, _meaning(row.constraints)
@@ -232,10 +236,10 @@ def _check_distinct(table: pd.DataFrame, database: str | Path) -> None:
         for key in (signature, name):
             if key in known:
                 raise InputError(
-                    f"{database}: targets {known[key]} and {row.target_id} are both {name}; "
-                    "set active to 0 for one of them"
+                    f"{known[key]} and {row.label} are both {name}; remove one of them, or set its "
+                    "active to 0 where it stands in a database"
                 )
-            known[key] = row.target_id
+            known[key] = row.label
 
 
 def _meaning(constraints: Iterable[Constraint]) -> tuple:
