@@ -26,7 +26,8 @@ REPORTED = "has_medicaid_health_coverage_at_interview"
 def draw(population, places, rate, seed=0):
     clones = clone_households(population, places.household, dict.fromkeys(ENTITIES, 1))
     ids = population.ids["household"][places.household]
-    return takes_up(clones, rate, ids, places.clone, places.state, seed)
+    first = population.starts[rate.entity][places.household]
+    return takes_up(clones, rate, ids, places.clone, places.state, seed, first)
 
 
 def test_draws_are_uniform_and_unrelated_between_neighbouring_keys():

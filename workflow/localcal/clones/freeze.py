@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from localcal.clones.bases import with_members
 from localcal.clones.check import check_places, refuse_unusable_units, warn_of_absent_districts
 from localcal.clones.frozen import Frozen, write_frozen
 from localcal.clones.sums import Sample, reaching_across, sample_states, sums_by_state
@@ -88,7 +89,8 @@ def freeze_values(
     take_up: tuple[TakeUpRate, ...] = ()
     if rates is not None:
         table = read_rates(rates, engine.variables(), np.unique(geography.state))
-        take_up = tuple(anchored_to(population, rate) for rate in table)
+        bases = with_members(population, table, engine)
+        take_up = tuple(anchored_to(population, rate) for rate in bases)
     frozen = Frozen(take_up, {}, {}, seed)
     kinds = engine.population_wide()
     ranks = {name: "it ranks the population" for name, kind in kinds.items() if kind == "rank"}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from localcal.clones.take_up import TakeUpRate
+from localcal.clones.take_up import TakeUpRate, in_words
+from localcal.database.constraints import constraints_in
 from localcal.files.hdf5 import create_h5, open_h5
 
 # Model variable to its values by state, (STATE_CODES,), in each of the years after the run's.
@@ -39,9 +40,13 @@ def write_frozen(path: str | Path, frozen: Frozen) -> None:
         file.attrs["seed"] = frozen.seed
         take_up = file.create_group("take_up")
         for rate in frozen.take_up:
-            dataset = take_up.create_dataset(rate.variable, data=rate.rate)
-            dataset.attrs["entity"] = rate.entity
-            dataset.attrs["reported"] = rate.reported
+            of_variable = take_up.require_group(rate.variable)
+            of_base = of_variable.create_group(f"{len(of_variable):06d}")
+            of_base.create_dataset("rate", data=rate.rate)
+            of_base.create_dataset("members", data=rate.members)
+            of_base.attrs["entity"] = rate.entity
+            of_base.attrs["reported"] = rate.reported
+            of_base.attrs["base"] = in_words(rate.base)
         file.attrs["variables"] = sorted(frozen.variables)
         variables = file.create_group("variables")
         for name, by_state in sorted(frozen.variables.items()):
@@ -71,8 +76,16 @@ def read_frozen(path: str | Path, later: str | Path | None = None) -> Frozen:
         variables = {name: file[f"variables/{name}"] for name in file.attrs["variables"]}
         return Frozen(
             take_up=tuple(
-                TakeUpRate(name, rate.attrs["entity"], rate[:], rate.attrs["reported"])
-                for name, rate in sorted(file["take_up"].items())
+                TakeUpRate(
+                    name,
+                    of_base.attrs["entity"],
+                    of_base["rate"][:],
+                    of_base.attrs["reported"],
+                    constraints_in(f"{path}: {name}", of_base.attrs["base"]),
+                    of_base["members"][:],
+                )
+                for name, of_variable in sorted(file["take_up"].items())
+                for _, of_base in sorted(of_variable.items())
             ),
             variables={name: values[:] for name, values in variables.items()},
             entity={name: values.attrs["entity"] for name, values in variables.items()},

@@ -50,9 +50,16 @@ def locate(
     clones = clones.with_values("household", place_values(places))
     clones = clones.with_values("household", {"household_weight": weight.astype(np.float32)})
     household_id = population.ids["household"][places.household]
+    taking: dict[str, dict[str, np.ndarray]] = {entity: {} for entity in ENTITIES}
     for rate in frozen.take_up:
-        taking = takes_up(clones, rate, household_id, places.clone, places.state, frozen.seed)
-        clones = clones.with_values(rate.entity, {rate.variable: taking})
+        first = population.starts[rate.entity][places.household]
+        clone, state = places.clone, places.state
+        found = takes_up(clones, rate, household_id, clone, state, frozen.seed, first)
+        # Each unit is of one of a variable's bases.
+        others = taking[rate.entity].get(rate.variable, False)
+        taking[rate.entity][rate.variable] = found | others
+    for entity, values in taking.items():
+        clones = clones.with_values(entity, values)
     later = {}
     for name, by_state in frozen.variables.items():
         entity = frozen.entity[name]

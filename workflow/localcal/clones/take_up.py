@@ -2,21 +2,25 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from localcal.database.constraints import Constraint, check_constraints, constraints_in
 from localcal.engine.protocol import Variable
 from localcal.errors import InputError, near, one_of
 from localcal.files.rows import read_rows
 from localcal.geography.codes import STATE_CODES, STATES
 from localcal.population.population import PERSON, Population
+from localcal.targets.comparison import check_comparison
 
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("variable", "entity", "state", "rate", "reported", "source")
+# A column that a table may have: which units a rate is about.
+BASE = "base"
 # The table is the user's, of which a run keeps a copy.
 REMEDY = "correct take_up.rates, or remove this file if it is a run's damaged copy"
 
@@ -28,15 +32,21 @@ class TakeUpRate:
     Attributes:
         variable: the model's take-up variable.
         entity: whose variable it is.
-        rate: (STATE_CODES,) float64, the share of units that take up among those that do not
-            report the benefit, by state FIPS code.
+        rate: (STATE_CODES,) float64, the share of units that take up among those of the base that
+            do not report the benefit, by state FIPS code.
         reported: the person variable whose reporters always take up, '' if there is none.
+        base: what somebody in a unit must satisfy for the rate to be about it; where there is
+            nothing, it is about all units that no other rate of the variable is about.
+        members: (units,) whether each unit of the base population is of the base; nothing stands
+            for all of them.
     """
 
     variable: str
     entity: str
     rate: np.ndarray
     reported: str = ""
+    base: tuple[Constraint, ...] = ()
+    members: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
 
 
 def read_rates(
@@ -45,8 +55,8 @@ def read_rates(
     """Read the table of take-up rates.
 
     Args:
-        path: a table with the columns of `COLUMNS`; a row with an empty state holds for every
-            state that has no row of its own.
+        path: a table with the columns of `COLUMNS` and perhaps `BASE`; a row with an empty state
+            holds for every state that has no row of its own.
         variables: the model's.
         states: FIPS codes of the states that need a rate.
 
@@ -56,14 +66,15 @@ def read_rates(
     rows = list(read_rows(path, COLUMNS, remedy=REMEDY))
     if not rows:
         raise InputError(f"{path}: holds no rate; {REMEDY}")
-    rates: dict[str, TakeUpRate] = {}
-    given: dict[tuple[str, int | None], str] = {}
+    rates: dict[tuple[str, tuple[Constraint, ...]], TakeUpRate] = {}
+    given: dict[tuple, str] = {}
     for line, row in sorted(rows, key=lambda item: item[1]["state"] != ""):
         name = row["variable"]
         _check_variable(line, row, variables)
+        base = _base(line, row.get(BASE, ""), variables)
         rate = rates.setdefault(
-            name,
-            TakeUpRate(name, row["entity"], np.full(STATE_CODES, np.nan), row["reported"]),
+            (name, base),
+            TakeUpRate(name, row["entity"], np.full(STATE_CODES, np.nan), row["reported"], base),
         )
         if row["reported"] != rate.reported:
             raise InputError(
@@ -71,16 +82,34 @@ def read_rates(
                 f"another row; {REMEDY}"
             )
         state = _state(line, row["state"])
-        if before := given.get((name, state)):
+        if before := given.get((name, base, state)):
             where = f"state {state}" if state else "every other state"
             raise InputError(f"{line}: {name} has a rate for {where} already ({before}); {REMEDY}")
-        given[name, state] = line
+        given[name, base, state] = line
         rate.rate[slice(None) if state is None else state] = _share(line, row["rate"])
-    for name, rate in rates.items():
+    for (name, base), rate in rates.items():
         lacking = states[np.isnan(rate.rate[states])]
         if lacking.size:
-            raise InputError(f"{path}: {name} has no rate for state {lacking[0]}; {REMEDY}")
-    return tuple(rates[name] for name in sorted(rates))
+            among = f" among {in_words(base)}" if base else ""
+            raise InputError(f"{path}: {name} has no rate for state {lacking[0]}{among}; {REMEDY}")
+    return tuple(rates[key] for key in sorted(rates))
+
+
+def in_words(base: Iterable[Constraint]) -> str:
+    """Return a base as tables write it."""
+    return ";".join(map(str, base))
+
+
+def _base(line: str, text: str, variables: Mapping[str, Variable]) -> tuple[Constraint, ...]:
+    try:
+        base = tuple(sorted(constraints_in(line, text)))
+        check_constraints(line, base)
+        for constraint in base:
+            check_comparison(constraint, variables)
+    except InputError as error:
+        found = str(error).removeprefix(f"{line}: ")
+        raise InputError(f"{line}: base: {found}; {REMEDY}") from error
+    return base
 
 
 def _check_variable(line: str, row: Mapping[str, str], variables: Mapping[str, Variable]) -> None:
@@ -143,7 +172,10 @@ def anchored_to(population: Population, rate: TakeUpRate) -> TakeUpRate:
         return replace(rate, reported="")
     weight = population.values["household_weight"].astype(np.float64)
     unit_weight = weight[population.household_of[rate.entity]]
-    share = float(np.sum(unit_weight * reports(population, rate)) / np.sum(unit_weight))
+    if rate.members.size:
+        unit_weight = unit_weight * rate.members
+    total = np.sum(unit_weight)
+    share = float(np.sum(unit_weight * reports(population, rate)) / total) if total > 0 else 0.0
     return replace(rate, rate=anchored_rate(rate.rate, share))
 
 
@@ -175,8 +207,9 @@ def takes_up(
     clone: np.ndarray,
     state: np.ndarray,
     seed: int,
+    first: np.ndarray,
 ) -> np.ndarray:
-    """Return whether each unit of the rate's entity takes up, (units,) bool.
+    """Return whether each unit of the rate's base takes up, (units,) bool; false outside of it.
 
     Args:
         population: the clones.
@@ -184,12 +217,15 @@ def takes_up(
         household_id, clone, state: (households,) the id in the base population, the number of
             the clone, the state's FIPS code.
         seed: the run's.
+        first: (households,) which of the base population's units is the household's first.
     """
     household = population.household_of[rate.entity]
     within = np.arange(household.size) - population.starts[rate.entity][household]
     draw = keyed_uniform(seed, rate.variable, household_id[household], clone[household], within)
     taking = draw < rate.rate[state[household]]
-    return taking | reports(population, rate) if rate.reported else taking
+    if rate.reported:
+        taking |= reports(population, rate)
+    return taking & rate.members[first[household] + within] if rate.members.size else taking
 
 
 def keyed_uniform(seed: int, name: str, *keys: np.ndarray) -> np.ndarray:

@@ -55,20 +55,20 @@ class Evaluation:
             change = self._reform(variable)
             for number in reformed:
                 if measures[number].variable == variable:
-                    yield number, change * self._any(measures[number].constraints, "household")
+                    yield number, change * self.satisfied(measures[number].constraints, "household")
 
     def _plain(self, measure: Measure) -> np.ndarray:
         counted = COUNTED.get(measure.variable)
         if counted is not None:
             return self._by_household(
-                counted, self._any(measure.constraints, counted).astype(np.float64)
+                counted, self.satisfied(measure.constraints, counted).astype(np.float64)
             )
         entity = self._entity(measure.variable)
         values = self._calculate(measure.variable)
         if values.dtype.kind not in "biuf":
             raise InputError(f"target on '{measure.variable}': it is text, which has no total")
         return self._by_household(
-            entity, values.astype(np.float64) * self._any(measure.constraints, entity)
+            entity, values.astype(np.float64) * self.satisfied(measure.constraints, entity)
         )
 
     def _reform(self, variable: str) -> np.ndarray:
@@ -98,7 +98,7 @@ class Evaluation:
             minlength=self._population.count("household"),
         )
 
-    def _any(self, constraints: tuple[Constraint, ...], entity: str) -> np.ndarray:
+    def satisfied(self, constraints: tuple[Constraint, ...], entity: str) -> np.ndarray:
         """Say of each unit whether a member satisfies all constraints, (units,) bool."""
         persons = self._persons(constraints)
         if entity == PERSON:

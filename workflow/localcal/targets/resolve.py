@@ -13,28 +13,20 @@ import pandas as pd
 from localcal.database.constraints import (
     OPERATIONS,
     Constraint,
-    Kind,
     check_constraints,
-    parse_value,
 )
 from localcal.database.own import read_tables
 from localcal.database.reader import TargetRow, best_period, read_targets_table, target_rows
 from localcal.engine.protocol import Engine, Variable
 from localcal.errors import InputError, near
 from localcal.geography.codes import NATION_IN_DATABASES, TARGET_LEVELS
+from localcal.targets.comparison import KINDS, check_comparison
 from localcal.targets.measures import COUNTED, REFORM_MEASURE
 from localcal.targets.table import SCHEMA, Rule, match_rule
 
 logger = logging.getLogger(__name__)
 
 NAME_PREFIXES = {"state": "state_", "district": "cd_"}
-KINDS: dict[str, Kind] = {
-    "float": "number",
-    "int": "number",
-    "bool": "bool",
-    "text": "text",
-    "enum": "text",
-}
 OPERATION_RANK = {operation: rank for rank, operation in enumerate(OPERATIONS)}
 
 
@@ -147,17 +139,10 @@ def _check_against_model(table: pd.DataFrame, engine: Engine) -> None:
                     f"{remedy}"
                 )
         for constraint in row.constraints:
-            known = variables.get(constraint.variable)
-            if known is None:
-                raise InputError(
-                    f"{label} ({row.variable}): the model has no variable "
-                    f"{constraint.variable}{near(constraint.variable, variables)} "
-                    f"(constraint {constraint}); {remedy}"
-                )
             try:
-                parse_value(constraint, KINDS[known.kind], known.members, known.kind == "int")
+                check_comparison(constraint, variables)
             except InputError as error:
-                raise InputError(f"{label} ({row.variable}): {error}") from error
+                raise InputError(f"{label} ({row.variable}): {error}; {remedy}") from error
 
 
 def _refuse_positions(table: pd.DataFrame, looks: Mapping[str, str], engine: Engine) -> None:
