@@ -37,6 +37,7 @@ if not STORED:
         copy_tables,
         build_database,
         summarize_validation,
+        write_preflight,
         write_report,
 
 else:
@@ -69,6 +70,7 @@ ONCE = [
     "targets/policy_data.db",
     "targets/tables.csv",
     "targets/targets.parquet",
+    "targets/preflight.html",
     "matrix/plan.json",
     "matrix/summary.json",
     "matrix/matrix.h5",

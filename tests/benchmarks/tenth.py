@@ -77,6 +77,7 @@ GROWTH: dict[str, Callable[[Job, float, float], float]] = {
     # They simulate so many columns of each state, however many there are.
     "freeze_values": reads_more,
     "follow_values": reads_more,
+    "write_preflight": in_proportion,
     "plan_chunks": in_proportion,
     # Not longer, but more of them.
     "build_chunk": unchanged,

@@ -46,6 +46,7 @@ SMALL_JOBS = {
     "build_population": 1,
     "build_database": 1,
     "resolve_targets": 1,
+    "write_preflight": 1,
     "assign_geography": 1,
     "copy_take_up": 1,
     "copy_tables": 1,

@@ -55,3 +55,38 @@ rule write_report:
         code=code_digest("write_report"),
     script:
         "../../scripts/write_report.py"
+
+
+rule write_preflight:
+    input:
+        database="runs/{run_id}/targets/policy_data.db",
+        tables="runs/{run_id}/targets/tables.csv",
+        targets="runs/{run_id}/targets/targets.parquet",
+        population="runs/{run_id}/population/population.h5",
+        geography="runs/{run_id}/population/geography.h5",
+    output:
+        findings="runs/{run_id}/targets/preflight.csv",
+        page=report(
+            "runs/{run_id}/targets/preflight.html",
+            caption="../report/preflight.rst",
+            category="Overview",
+        ),
+    log:
+        "runs/{run_id}/logs/write_preflight/write_preflight.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/write_preflight/write_preflight.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    # Before hours of chunks, though nothing needs it.
+    priority: 1
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=15,
+    params:
+        include=settings("targets")["include"],
+        exclude=settings("targets")["exclude"],
+        period=config["period"],
+        code=code_digest("write_preflight"),
+    script:
+        "../../scripts/write_preflight.py"

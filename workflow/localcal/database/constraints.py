@@ -215,6 +215,20 @@ def check_constraints(label: str, constraints: Iterable[Constraint]) -> None:
             raise InputError(f"{label}: {error}") from error
 
 
+def meaning(constraints: Iterable[Constraint]) -> tuple[Constraint, ...]:
+    """Return the constraints sorted, with 0 and 0.0, or True and 1, made equal."""
+    return tuple(sorted(c._replace(value=_canonical(c.value)) for c in constraints))
+
+
+def _canonical(value: str) -> str:
+    if value in ("True", "False"):
+        return repr(float(value == "True"))
+    try:
+        return repr(float(value))
+    except ValueError:
+        return value
+
+
 def split_geography(
     label: str, constraints: Iterable[Constraint]
 ) -> tuple[GeoLevel, str, tuple[Constraint, ...]]:

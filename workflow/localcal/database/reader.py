@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -156,6 +156,18 @@ def read_targets_table(path: str | Path) -> pd.DataFrame:
     table["constraints"] = pd.Series([rest for _, _, rest in of_target], dtype=object)
     table["label"] = [f"{path}: target {target.target_id}" for target in targets]
     return table[TARGET_COLUMNS]
+
+
+def inactive_targets(path: str | Path) -> dict[str, int]:
+    """Return how many targets of each variable are switched off.
+
+    Raises:
+        InputError: the file is missing or no target database.
+    """
+    columns = TABLES["targets"]
+    with _open_database(Path(path)) as connection:
+        rows = (dict(zip(columns, row, strict=True)) for row in _rows(connection, "targets"))
+        return dict(Counter(str(row["variable"]) for row in rows if not row["active"]))
 
 
 def domain_of(constraints: Iterable[Constraint]) -> str:

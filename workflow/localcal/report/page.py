@@ -19,22 +19,12 @@ from localcal.files.origins import refuse_other_files
 from localcal.files.table import read_table
 from localcal.report.figures import draw_errors, draw_simulated, draw_sizes, draw_weights, png
 from localcal.report.fits import Fit
+from localcal.report.parts import PAGE, table_of
 from localcal.report.tables import errors_by_area, families, fits_of_states, worst_targets
 
 # Columns of the areas' tables.
 BESIDE = ("area", "name", "target_value", "national_file", "state_file", "rel_difference")
 SHOWN = ("level", "area", "target_value", "simulated", "rel_error", "sane")
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 15px/1.4 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }}
-table {{ border-collapse: collapse; font-size: 13px }}
-th, td {{ padding: .2em .6em; border-bottom: 1px solid #ddd; text-align: right }}
-img {{ max-width: 100% }}
-</style></head><body><h1>{title}</h1>
-{body}
-</body></html>
-"""
 
 
 @dataclass(frozen=True)
@@ -127,13 +117,13 @@ def _page(
         f"<p>Matrix of {rows:,} targets by {columns:,} columns, {matrix['nnz']:,} entries; "
         f"{len(matrix['impossible'])} targets no column adds to.</p>",
         "<h2>Fit</h2>",
-        _table(pd.DataFrame([_fit_row(fit) for fit in fits]).set_index("scope").T, index=True),
+        table_of(pd.DataFrame([_fit_row(fit) for fit in fits]).set_index("scope").T, index=True),
         *(_findings(fit) for fit in fits),
         _image("errors", images),
         "<h3>Errors by level and family</h3>",
-        _table(tables["families"]),
+        table_of(tables["families"]),
         "<h3>Missed most</h3>",
-        _table(tables["worst"]),
+        table_of(tables["worst"]),
         "<h3>How many households an area rests on</h3>",
         _image("sizes", images),
         "<h3>Weights</h3>",
@@ -143,14 +133,14 @@ def _page(
         f"{len(validation['insane'])} totals beyond what is possible.</p>",
         _sampled(validation["simulated_districts"]),
         _image("simulated", images),
-        _table(tables["areas"]),
+        table_of(tables["areas"]),
         "<h3>States in the national file and in their own</h3>",
         "<p>The national file has the weights of the national fit, every other file those of the "
         "local one; nothing makes them agree on a state. Which to use: the national file for the "
         "nation, a state's for the state.</p>",
-        _table(tables["states"]),
+        table_of(tables["states"]),
     ]
-    return _PAGE.format(title="Fit and validation", body="\n".join(parts))
+    return PAGE.format(title="Fit and validation", body="\n".join(parts))
 
 
 def _sampled(names: Sequence[str]) -> str:
@@ -177,10 +167,6 @@ def _fit_row(fit: Fit) -> dict[str, object]:
 def _findings(fit: Fit) -> str:
     lines = "".join(f"<li>{html.escape(line)}</li>" for line in fit.report["findings"])
     return f"<h3>Not to be overlooked in the {fit.scope} fit</h3><ul>{lines or '<li>nothing'}</ul>"
-
-
-def _table(table: pd.DataFrame, index: bool = False) -> str:
-    return table.to_html(index=index, border=0, na_rep="", float_format="{:,.4g}".format)
 
 
 def _image(name: str, images: Mapping[str, bytes]) -> str:

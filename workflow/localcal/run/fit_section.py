@@ -68,8 +68,8 @@ class GroupSettings(TypedDict, total=False):
         json_schema_extra={
             "minProperties": 2,
             "anyOf": [{"required": [name]} for name in TargetRule.__annotations__],
-            "x-allowed": "variable, geo_level, domain_variable, at least one of them, and at least "
-            "one setting",
+            "x-allowed": "variable, geo_level, domain_variable, constraints, at least one of them, "
+            "and at least one setting",
         },
     )
 )

@@ -18,6 +18,7 @@ from localcal.run.values import (
     AS_WRITTEN,
     FINITE,
     Count,
+    ExcludeRules,
     GivenFile,
     Names,
     Section,
@@ -138,9 +139,10 @@ class Targets(Section):
     """CSV tables of targets of your own, beside the database's, see below."""
     include: TargetRules = ()
     """Rules; a target must match one of them, or there must be none. Each gives one or more of
-    `variable`, `geo_level`, `domain_variable`."""
-    exclude: TargetRules = ()
-    """Rules like those of `include`; a target that matches one is left out."""
+    `variable`, `geo_level`, `domain_variable`, `constraints`."""
+    exclude: ExcludeRules = ()
+    """Rules like those of `include`, each perhaps with a `reason`; a target that matches one is
+    left out."""
 
 
 class Matrix(Section):
@@ -262,12 +264,21 @@ class Config(Section):
 
     def _is_excluded(self, rule: Mapping[str, object]) -> bool:
         """Say whether all that a rule chooses is left out."""
-        return any(other.items() <= rule.items() for other in self.targets.exclude)
+        excluding = (
+            {key: value for key, value in other.items() if key in TARGET_KEYS}
+            for other in self.targets.exclude
+        )
+        return any(other.items() <= rule.items() for other in excluding)
 
     def _is_included(self, rule: Mapping[str, object]) -> bool:
         """Say whether what a rule chooses may be let in."""
         return not self.targets.include or any(
-            all(rule.get(key, value) == value for key, value in other.items())
+            # A target may have more constraints than either rule asks for.
+            all(
+                rule.get(key, value) == value
+                for key, value in other.items()
+                if key != "constraints"
+            )
             for other in self.targets.include
         )
 

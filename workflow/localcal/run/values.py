@@ -145,7 +145,7 @@ Level = Annotated[
         strict=True,
         json_schema_extra={
             "minProperties": 1,
-            "x-allowed": "variable, geo_level, domain_variable, at least one of them",
+            "x-allowed": "variable, geo_level, domain_variable, constraints, at least one of them",
         },
     )
 )
@@ -158,6 +158,8 @@ class TargetRule(TypedDict, total=False):
     """The target's level."""
     domain_variable: str
     """The variables of the target's constraints, sorted and joined by commas; empty for none."""
+    constraints: str
+    """Conditions that must be among the target's own, as in `age>=65;snap>0`."""
 
 
 def _not_empty(rule: TargetRule) -> TargetRule:
@@ -166,4 +168,25 @@ def _not_empty(rule: TargetRule) -> TargetRule:
     return rule
 
 
+@with_config(
+    ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"x-allowed": "as in include, and a reason"},
+    )
+)
+class ExcludeRule(TargetRule, total=False):
+    """Chooses targets to leave out."""
+
+    reason: str
+    """Why they are left out, for the preflight."""
+
+
+def _says_which(rule: ExcludeRule) -> ExcludeRule:
+    if not rule.keys() & TargetRule.__annotations__.keys():
+        raise not_allowed()
+    return rule
+
+
+ExcludeRules = Annotated[tuple[Annotated[ExcludeRule, AfterValidator(_says_which)], ...], AS_TUPLE]
 TargetRules = Annotated[tuple[Annotated[TargetRule, AfterValidator(_not_empty)], ...], AS_TUPLE]

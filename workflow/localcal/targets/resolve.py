@@ -3,18 +3,14 @@
 import json
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from localcal.database.constraints import (
-    OPERATIONS,
-    Constraint,
-    check_constraints,
-)
+from localcal.database.constraints import OPERATIONS, check_constraints, meaning
 from localcal.database.own import read_tables
 from localcal.database.reader import TargetRow, best_period, read_targets_table, target_rows
 from localcal.engine.protocol import Engine, Variable
@@ -216,7 +212,7 @@ def _check_distinct(table: pd.DataFrame) -> None:
     known: dict[_Signature | str, str] = {}
     for row, name in zip(target_rows(table), table["name"], strict=True):
         signature = _Signature(
-            row.geographic_id, row.variable, row.reform_id > 0, _meaning(row.constraints)
+            row.geographic_id, row.variable, row.reform_id > 0, meaning(row.constraints)
         )
         for key in (signature, name):
             if key in known:
@@ -225,20 +221,6 @@ def _check_distinct(table: pd.DataFrame) -> None:
                     "active to 0 where it stands in a database"
                 )
             known[key] = row.label
-
-
-def _meaning(constraints: Iterable[Constraint]) -> tuple:
-    """Return the constraints with 0 and 0.0, or True and 1, made equal."""
-    return tuple(sorted(c._replace(value=_canonical(c.value)) for c in constraints))
-
-
-def _canonical(value: str) -> str:
-    if value in ("True", "False"):
-        return repr(float(value == "True"))
-    try:
-        return repr(float(value))
-    except ValueError:
-        return value
 
 
 def _uprated(table: pd.DataFrame, period: int, engine: Engine) -> pd.DataFrame:

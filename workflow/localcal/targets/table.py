@@ -1,6 +1,7 @@
 """The resolved targets, one per row of the matrix: their file, and rules that choose some."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from localcal.database.constraints import Constraint, constraints_in, meaning
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
 from localcal.geography.codes import NATION_IN_DATABASES, TARGET_LEVELS, level_named
@@ -31,7 +33,8 @@ SCHEMA = pa.schema(
         ("source", pa.string()),
     ]
 )
-RULE_KEYS = ("variable", "geo_level", "domain_variable")
+RULE_KEYS = ("variable", "geo_level", "domain_variable", "constraints")
+REASON = "reason"
 
 Rule = Mapping[str, str]
 
@@ -86,10 +89,12 @@ def match_rule(table: pd.DataFrame, rule: Rule, label: str) -> np.ndarray:
     Raises:
         InputError: the rule is malformed or matches nothing.
     """
-    if not isinstance(rule, Mapping) or not rule:
+    if not isinstance(rule, Mapping) or not rule.keys() - {REASON}:
         raise InputError(f"{label} is empty; give it one of {', '.join(RULE_KEYS)}")
     mask = np.ones(len(table), dtype=bool)
     for key, wanted in rule.items():
+        if key == REASON:
+            continue
         if key not in RULE_KEYS:
             raise InputError(f"{label} has the unknown key {key!r}; use {', '.join(RULE_KEYS)}")
         if not isinstance(wanted, str):
@@ -98,7 +103,20 @@ def match_rule(table: pd.DataFrame, rule: Rule, label: str) -> np.ndarray:
             wanted = level_named(wanted)
             if wanted not in TARGET_LEVELS:
                 raise InputError(f"{label}: no such geo_level; use {', '.join(TARGET_LEVELS)}")
-        mask &= (table[key] == wanted).to_numpy(dtype=bool)
+        if key == "constraints":
+            mask &= _has_constraints(table, constraints_in(label, wanted))
+        else:
+            mask &= (table[key] == wanted).to_numpy(dtype=bool)
     if not mask.any():
         raise InputError(f"{label} matches no target; correct it or remove it")
     return mask
+
+
+def _has_constraints(table: pd.DataFrame, wanted: Sequence[Constraint]) -> np.ndarray:
+    """Say which targets have all of some constraints among their own, (rows,) bool."""
+    sought = set(meaning(wanted))
+    has: dict[object, bool] = {}
+    for own in set(table["constraints"]):
+        items = json.loads(own) if isinstance(own, str) else own
+        has[own] = sought <= set(meaning(Constraint(*item) for item in items))
+    return table["constraints"].map(has).to_numpy(dtype=bool)

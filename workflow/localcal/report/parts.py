@@ -1,0 +1,19 @@
+"""What the pages that people look at have in common."""
+
+import pandas as pd
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 15px/1.4 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }}
+table {{ border-collapse: collapse; font-size: 13px }}
+th, td {{ padding: .2em .6em; border-bottom: 1px solid #ddd; text-align: right }}
+img {{ max-width: 100% }}
+</style></head><body><h1>{title}</h1>
+{body}
+</body></html>
+"""
+
+
+def table_of(table: pd.DataFrame, index: bool = False) -> str:
+    """Return a table as HTML."""
+    return table.to_html(index=index, border=0, na_rep="", float_format="{:,.4g}".format)

@@ -1,0 +1,250 @@
+"""What can be said of a run's targets before anything is computed.
+
+A wrong unit or a contradiction costs a run of hours if it is found at its end. Nothing here stops a
+run: what cannot be meant is refused where targets are resolved.
+"""
+
+import html
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from localcal.database.constraints import Constraint, holds
+from localcal.database.own import read_tables
+from localcal.files.atomic import atomic_path
+from localcal.geography.codes import STATES, TARGET_LEVELS
+from localcal.geography.geography import Geography, read_geography
+from localcal.population.dataset import entity_of_column, read_population
+from localcal.population.population import PERSON, Population
+from localcal.report.parts import PAGE, table_of
+from localcal.targets.left_out import left_out
+from localcal.targets.table import Rule, read_targets
+from localcal.validation.compare import CEILINGS
+
+FAMILY = ["variable", "reform_id", "constraints"]
+FINDINGS = ["finding", "geo_level", "geographic_id", "name", "value", "what"]
+
+# Relative differences between a level and the sum of its parts, graded as PolicyEngine does.
+GRADES = ((0.01, "ok"), (0.05, "flag"), (0.15, "significant"), (np.inf, "critical"))
+# Districts have about as many people, so what is so much larger or smaller in one of them than in
+# the middle one has the wrong unit, or is something rare.
+FAR = 20.0
+ALL_DISTRICTS = 436
+
+
+@dataclass(frozen=True)
+class PreflightInputs:
+    """The files that are looked at."""
+
+    database: Path
+    tables: Path
+    targets: Path
+    population: Path
+    geography: Path
+
+
+def write_preflight(
+    inputs: PreflightInputs,
+    period: int,
+    include: Sequence[Rule],
+    exclude: Sequence[Rule],
+    findings_path: Path,
+    page_path: Path,
+) -> None:
+    """Write a page and the table of what was found.
+
+    Args:
+        inputs: what is looked at.
+        period: the year of the run.
+        include, exclude: the rules that chose the targets.
+        findings_path: one row per finding, columns FINDINGS.
+        page_path: the page, renamed last.
+
+    Raises:
+        InputError: a file is damaged.
+    """
+    targets = read_targets(inputs.targets)
+    population, places = read_population(inputs.population), read_geography(inputs.geography)
+    levels = compare_levels(targets)
+    found = [
+        *unreachable(targets, population, places),
+        *suspicious(targets),
+        *disagreeing(levels),
+    ]
+    findings = pd.DataFrame(found, columns=FINDINGS)
+    left = left_out(inputs.database, period, include, exclude)
+    own = read_tables(inputs.tables, 0, 0)
+    with atomic_path(findings_path) as part:
+        findings.to_csv(part, index=False)
+    with atomic_path(page_path) as part:
+        part.write_text(_page(targets, findings, levels, left, own), encoding="utf-8")
+
+
+def unreachable(
+    targets: pd.DataFrame, population: Population, places: Geography
+) -> Iterator[tuple]:
+    """Yield the targets that no column can add to: nobody lives there, or is who counts.
+
+    Of conditions, those on what the households store are looked at; what the model calculates is
+    only known later.
+    """
+    households = {
+        text: _satisfying(population, json.loads(text)) for text in set(targets["constraints"])
+    }
+    reached = {
+        text: {
+            "nation": {"US"} if here[places.household].any() else set(),
+            "state": set(map(str, np.unique(places.state[here[places.household]]))),
+            "district": set(map(str, np.unique(places.district[here[places.household]]))),
+        }
+        for text, here in households.items()
+    }
+    present = {"state": set(map(str, places.state)), "district": set(map(str, places.district))}
+    for row in _rows(targets):
+        if row.geographic_id in reached[row.constraints][row.geo_level]:
+            continue
+        nobody = row.geographic_id not in present.get(row.geo_level, {"US"})
+        what = "no column lies there" if nobody else "nobody there is who counts"
+        yield "unreachable", row.geo_level, row.geographic_id, row.name, row.value, what
+
+
+def _rows(table: pd.DataFrame) -> Iterator[Any]:
+    # A data frame does not know its columns' types.
+    return iter(table.itertuples())
+
+
+def _satisfying(population: Population, constraints: Sequence[Sequence[str]]) -> np.ndarray:
+    """Say of each household whether somebody may satisfy all constraints, (households,) bool."""
+    persons = np.ones(population.count(PERSON), dtype=bool)
+    for constraint in (Constraint(*item) for item in constraints):
+        if constraint.variable not in population.values:
+            continue
+        values = population.values[constraint.variable]
+        satisfied = holds(constraint, values)
+        entity = entity_of_column(population, constraint.variable)
+        persons &= satisfied if entity == PERSON else satisfied[population.membership[entity]]
+    found = np.zeros(population.count("household"), dtype=bool)
+    found[population.household_of[PERSON][persons]] = True
+    return found
+
+
+def suspicious(targets: pd.DataFrame) -> Iterator[tuple]:
+    """Yield the targets whose value can hardly be meant."""
+    middle = targets["value"].abs().groupby([targets[key] for key in ["geo_level", *FAMILY]])
+    ratio = targets["value"].abs() / middle.transform("median")
+    for row, times in zip(_rows(targets), ratio, strict=True):
+        dollars, persons, units = CEILINGS[row.geo_level]
+        counts = str(row.variable).endswith("_count")
+        ceiling = persons if row.variable == "person_count" else units if counts else dollars
+        if row.value == 0:
+            what = "is zero"
+        elif counts and row.value < 0:
+            what = "is a negative number of units"
+        elif abs(row.value) > ceiling:
+            what = f"is more than the {ceiling:,.0f} that there can be"
+        elif row.geo_level == "district" and not 1 / FAR < times < FAR:
+            what = f"is {times:.3g} times the middle district's"
+        else:
+            continue
+        yield "suspicious", row.geo_level, row.geographic_id, row.name, row.value, what
+
+
+def compare_levels(targets: pd.DataFrame) -> pd.DataFrame:
+    """Compare each family's levels with the sums of their parts, where all parts are there.
+
+    Returns:
+        One row per comparison: variable, reform_id, constraints, upper, lower, area, value, parts
+        (their sum), difference (relative to the value), grade.
+    """
+    rows = []
+    for family, table in targets.groupby(FAMILY, sort=True):
+        nation, states, districts = (
+            table[table["geo_level"] == level].set_index("geographic_id")["value"]
+            for level in TARGET_LEVELS
+        )
+        if len(nation) and len(states) == len(STATES):
+            rows.append((*family, "nation", "state", "US", nation.iloc[0], states.sum()))
+        if len(nation) and len(districts) == ALL_DISTRICTS:
+            rows.append((*family, "nation", "district", "US", nation.iloc[0], districts.sum()))
+        if len(states) and len(districts) == ALL_DISTRICTS:
+            sums = districts.groupby(districts.index.astype(int) // 100).sum()
+            rows += [
+                (*family, "state", "district", state, value, sums.get(int(str(state)), 0.0))
+                for state, value in states.items()
+            ]
+    names = [*FAMILY, "upper", "lower", "area", "value", "parts"]
+    found = pd.DataFrame(rows, columns=names)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = (found["parts"] - found["value"]) / found["value"].abs()
+    found["difference"] = np.where(found["parts"] == found["value"], 0.0, apart)
+    bounds = [bound for bound, _ in GRADES[:-1]]
+    grade = np.searchsorted(bounds, found["difference"].abs().to_numpy(float), side="right")
+    found["grade"] = np.array([name for _, name in GRADES])[grade]
+    return found
+
+
+def disagreeing(levels: pd.DataFrame) -> Iterator[tuple]:
+    """Yield the levels that differ from the sums of their parts by more than rounding."""
+    for row in _rows(levels[levels["grade"] != "ok"]):
+        conditions = ",".join("".join(item) for item in json.loads(row.constraints))
+        name = f"{row.variable}[{conditions}]" if conditions else row.variable
+        what = f"{row.grade}: its {row.lower}s sum to {row.parts:.6g} ({row.difference:+.1%})"
+        yield "levels disagree", row.upper, row.area, name, row.value, what
+
+
+def _page(
+    targets: pd.DataFrame,
+    findings: pd.DataFrame,
+    levels: pd.DataFrame,
+    left: pd.DataFrame,
+    own: pd.DataFrame,
+) -> str:
+    counted = targets.groupby(["geo_level", "source"], sort=False).agg(
+        targets=("value", "size"), variables=("variable", "nunique"), years=("period", _years)
+    )
+    counts = findings["finding"].value_counts()
+    told = ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "nothing found"
+    uprated = targets[targets["uprating_factor"] != 1.0]
+    grades = levels.groupby(["upper", "lower", "grade"]).size().rename("comparisons").reset_index()
+    parts = [
+        f"<p>{len(targets):,} targets. Before anything is computed: {html.escape(told)}.</p>",
+        "<h2>Where they come from</h2>",
+        table_of(counted.reset_index()),
+        f"<p>{len(own):,} of them from tables of your own.</p>" if len(own) else "",
+        "<h2>Findings</h2>",
+        *(_of_kind(kind, findings) for kind in counts.index),
+        "<h2>Levels</h2>",
+        "<p>Each family's nation and states against the sums of what they consist of: below "
+        "1 % ok, below 5 % flag, below 15 % significant, else critical.</p>",
+        table_of(grades),
+        "<h2>Brought to the run's year</h2>",
+        table_of(_factors(uprated)),
+        "<h2>Left out</h2>",
+        table_of(left),
+    ]
+    return PAGE.format(title="Before the run", body="\n".join(parts))
+
+
+# A page is read by people; the rest is in the table beside it.
+_SHOWN = 40
+
+
+def _of_kind(kind: str, findings: pd.DataFrame) -> str:
+    table = findings[findings["finding"] == kind].drop(columns="finding")
+    more = f"<p>The first {_SHOWN} of {len(table):,}.</p>" if len(table) > _SHOWN else ""
+    return f"<h3>{html.escape(kind.capitalize())}</h3>{more}{table_of(table.head(_SHOWN))}"
+
+
+def _years(period: pd.Series) -> str:
+    return ", ".join(map(str, sorted(set(period))))
+
+
+def _factors(uprated: pd.DataFrame) -> pd.DataFrame:
+    series = np.where(uprated["variable"].str.endswith("_count"), "population", "prices")
+    grouped = uprated.assign(series=series).groupby(["series", "period"])
+    return grouped.agg(targets=("value", "size"), factor=("uprating_factor", "first")).reset_index()
