@@ -78,3 +78,37 @@ rule assemble_matrix:
         code=code_digest("assemble_matrix"),
     script:
         "../../scripts/assemble_matrix.py"
+
+
+# Only when it is asked for: a copy of the matrix in the layout of other tools.
+rule export_package:
+    input:
+        run=ancient("runs/{run_id}/run.json"),
+        matrix="runs/{run_id}/matrix/matrix.h5",
+        targets="runs/{run_id}/targets/targets.parquet",
+        geography="runs/{run_id}/population/geography.h5",
+        population="runs/{run_id}/population/population.h5",
+        database="runs/{run_id}/targets/policy_data.db",
+    output:
+        metadata="runs/{run_id}/exports/calibration_package_meta.json",
+        package="runs/{run_id}/exports/calibration_package.pkl",
+    log:
+        "runs/{run_id}/logs/export_package/export_package.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/export_package/export_package.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(16000),
+        runtime=60,
+    params:
+        settings={
+            "seed": config["seed"],
+            "chunk_columns": configuration.chunk_columns(config),
+            "include": settings("targets")["include"],
+            "exclude": settings("targets")["exclude"],
+        },
+        code=code_digest("export_package"),
+    script:
+        "../../scripts/export_package.py"

@@ -29,7 +29,16 @@ HISTORY_FILE = "history.jsonl"
 # Freezing the run is not a stage: its code decides nothing that the run contains.
 FREEZING_RULE = "freeze_run"
 
-PRODUCT_FOLDERS = ("population", "targets", "matrix", "weights", "areas", "validation", "report")
+PRODUCT_FOLDERS = (
+    "population",
+    "targets",
+    "matrix",
+    "weights",
+    "areas",
+    "validation",
+    "report",
+    "exports",
+)
 
 # Keys that name given files, and the source that reads them (None: every source).
 GIVEN_FILES = {
