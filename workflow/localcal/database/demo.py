@@ -11,7 +11,7 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from localcal.database.constraints import Constraint
 from localcal.errors import InputError
@@ -21,6 +21,8 @@ from localcal.geography.areas import Area, read_areas
 from localcal.geography.codes import TARGET_LEVELS, level_named
 
 COLUMNS = ("geo_level", "code", "variable", "period", "constraints", "value", "source")
+# What else a table may have; a row may leave it empty.
+OPTIONAL_COLUMNS = ("tolerance", "reform_id", "notes", "active")
 
 # The constraint that selects one of a level's areas.
 PLACE_VARIABLES = {
@@ -119,6 +121,10 @@ class Figure(NamedTuple):
     constraints: tuple[Constraint, ...]
     value: float
     source: str
+    reform_id: int
+    active: int
+    tolerance: float | None
+    notes: str | None
 
 
 def definition_hash(parent: int | None, constraints: tuple[Constraint, ...]) -> str:
@@ -136,9 +142,10 @@ def write_demo_database(published: Path, areas: Path, path: Path) -> None:
     districts in the order of the areas' table, then those of the figures as they come.
 
     Args:
-        published: folder of CSV tables with the columns COLUMNS. `code` is US, a state's FIPS
-            code or a district's code (state * 100 + district); `constraints` holds conditions
-            such as `age>4;age<10`; dollars and numbers of units in `value`.
+        published: folder of CSV tables with the columns COLUMNS and maybe OPTIONAL_COLUMNS.
+            `code` is US, a state's FIPS code or a district's code (state * 100 + district);
+            `constraints` holds conditions such as `age>4;age<10`; dollars and numbers of units
+            in `value`; a margin in per cent in `tolerance`.
         areas: table of the areas, tab-separated.
         path: the SQLite database to write.
 
@@ -193,7 +200,7 @@ def _read_figures(published: Path, codes: dict[str, dict[str, str]]) -> list[Fig
     for table in tables:
         for place, row in read_rows(table, COLUMNS):
             figure = _parse(place, row, codes)
-            key = (*figure[1:5], tuple(sorted(figure.constraints)))
+            key = (*figure[1:5], tuple(sorted(figure.constraints)), figure.reform_id)
             if key in seen:
                 raise InputError(f"{place}: says the same as {seen[key]}; remove one of them")
             seen[key] = place
@@ -217,10 +224,38 @@ def _parse(place: str, row: dict[str, str], codes: dict[str, dict[str, str]]) ->
         value = math.nan
     if not math.isfinite(value):
         raise InputError(f"{place}: {row['value']!r} is no number; give the published value")
-    constraints = _parse_constraints(place, row["constraints"])
     return Figure(
-        place, level, code, row["variable"], int(row["period"]), constraints, value, row["source"]
+        place=place,
+        geo_level=level,
+        code=code,
+        variable=row["variable"],
+        period=int(row["period"]),
+        constraints=_parse_constraints(place, row["constraints"]),
+        value=value,
+        source=row["source"],
+        **_parse_optional(place, row),
     )
+
+
+def _parse_optional(place: str, row: dict[str, str]) -> dict[str, Any]:
+    """Return what a table need not have; empty is what the database has without it."""
+    tolerance, reform_id, notes, active = (row.get(name) or "" for name in OPTIONAL_COLUMNS)
+    if not re.fullmatch("[0-9]*", reform_id):
+        raise InputError(f"{place}: reform_id is {reform_id!r}; give a whole number, 0 for none")
+    if active not in ("", "0", "1"):
+        raise InputError(f"{place}: active is {active!r}; give 0 or 1")
+    try:
+        percent = float(tolerance) if tolerance else None
+    except ValueError:
+        percent = math.nan
+    if percent is not None and not 0 <= percent < math.inf:
+        raise InputError(f"{place}: tolerance is {tolerance!r}; give a percentage, or nothing")
+    return {
+        "reform_id": int(reform_id or 0),
+        "active": int(active or 1),
+        "tolerance": percent,
+        "notes": notes or None,
+    }
 
 
 def _parse_constraints(place: str, text: str) -> tuple[Constraint, ...]:
@@ -281,9 +316,19 @@ def _fill(
             )
             stratum = strata.add(stratum, inherited + figure.constraints, notes)
         connection.execute(
-            "INSERT INTO targets (variable, period, stratum_id, value, source) "
-            "VALUES (?, ?, ?, ?, ?)",
-            (figure.variable, figure.period, stratum, figure.value, figure.source),
+            "INSERT INTO targets (variable, period, stratum_id, reform_id, value, active, "
+            "tolerance, source, notes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                figure.variable,
+                figure.period,
+                stratum,
+                figure.reform_id,
+                figure.value,
+                figure.active,
+                figure.tolerance,
+                figure.source,
+                figure.notes,
+            ),
         )
 
 

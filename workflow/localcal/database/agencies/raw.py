@@ -1,0 +1,106 @@
+"""The agencies' raw files as tables of text, refused in one line where they are something else."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from localcal.errors import InputError, one_line
+from localcal.geography.codes import STATES
+
+REMEDY = "fetch the file again, or compare it with what the agency publishes now"
+
+
+class Row(NamedTuple):
+    """One row of a raw file: where it stands, and its cells by column."""
+
+    place: str
+    cells: dict[str, str]
+
+    def number(self, column: str) -> float:
+        """Return a cell as a number; thousands may be set apart by commas.
+
+        Raises:
+            InputError: the cell is empty, suppressed, or no number.
+        """
+        text = self.cells[column]
+        try:
+            number = float(text.replace(",", ""))
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise InputError(
+                f"{self.place}: column {column} is {text!r}, expected a number; {REMEDY}"
+            )
+        return number
+
+
+def read_json_rows(source: str, path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    """Yield the rows of an answer of the Census API: lists, of which the first has the names."""
+    try:
+        table = json.loads(_text(source, path))
+    except ValueError as error:
+        raise _unreadable(source, path, "JSON", error) from error
+    if not isinstance(table, list) or not table or not all(isinstance(r, list) for r in table):
+        raise InputError(f"{source}: {path}: is no list of lists; {REMEDY}")
+    names = table[0]
+    _refuse_missing(source, path, columns, names)
+    for index, row in enumerate(table[1:], 2):
+        place = f"{source}: {path}: row {index}"
+        if len(row) != len(names):
+            raise InputError(f"{place}: has {len(row)} cells, expected {len(names)}; {REMEDY}")
+        cells = dict(zip(names, row, strict=True))
+        yield Row(place, {c: "" if cells[c] is None else str(cells[c]) for c in columns})
+
+
+def read_csv_rows(source: str, path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    """Yield the rows of a table with commas."""
+    table = csv.DictReader(io.StringIO(_text(source, path), newline=""), strict=True)
+    try:
+        names = list(table.fieldnames or ())
+        _refuse_missing(source, path, columns, names)
+        for row in table:
+            place = f"{source}: {path}: line {table.line_num}"
+            if None in row or None in row.values():
+                raise InputError(f"{place}: does not have {len(names)} cells; {REMEDY}")
+            yield Row(place, {column: row[column] for column in columns})
+    except csv.Error as error:
+        raise _unreadable(source, path, "a table", error) from error
+
+
+def refuse_other_states(source: str, path: Path, found: Sequence[int]) -> None:
+    """Refuse a file that does not have each of the 50 states and DC once."""
+    if sorted(found) != list(STATES):
+        missing = sorted(set(STATES) - set(found))
+        doubled = sorted({state for state in found if found.count(state) > 1})
+        raise InputError(
+            f"{source}: {path}: has {len(found)} states, expected {len(STATES)} "
+            f"(missing FIPS codes: {missing}, twice: {doubled}); {REMEDY}"
+        )
+
+
+def _text(source: str, path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(source, path, "text in UTF-8", error) from error
+    # What a server says instead of the file when it has none.
+    if text.lstrip()[:1] == "<":
+        raise InputError(f"{source}: {path}: is a web page, expected the agency's table; {REMEDY}")
+    return text
+
+
+def _refuse_missing(source: str, path: Path, columns: Sequence[str], names: Sequence[str]) -> None:
+    for column in columns:
+        if column not in names:
+            raise InputError(
+                f"{source}: {path}: has no column {column}, found {', '.join(map(str, names[:8]))} "
+                f"and so on; {REMEDY}"
+            )
+
+
+def _unreadable(source: str, path: Path, expected: str, error: Exception) -> InputError:
+    return InputError(f"{source}: {path}: is not {expected} ({one_line(error)}); {REMEDY}")
