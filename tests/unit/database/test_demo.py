@@ -199,3 +199,31 @@ def test_a_table_more_adds_its_targets(database, tmp_path):
         query(path, "SELECT count(*) FROM targets")[0],
     )
     assert after == before + 1
+
+
+def test_a_figure_may_come_again_under_a_reform(tmp_path):
+    folder = tmp_path / "published"
+    folder.mkdir()
+    row = "nation,US,income_tax,2024,,5,JCT"
+    lines = [",".join([*COLUMNS, "reform_id"]), f"{row},", f"{row},1"]
+    (folder / "figures.csv").write_text("\n".join(lines) + "\n")
+    write_demo_database(folder, AREAS, tmp_path / "policy_data.db")
+    found = query(tmp_path / "policy_data.db", "SELECT reform_id FROM targets ORDER BY 1")
+    assert found == [(0,), (1,)]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("reform_id", "-1", "line 2: reform_id is '-1'"),
+        ("active", "yes", "line 2: active is 'yes'"),
+        ("tolerance", "-1", "line 2: tolerance is '-1'"),
+        ("tolerance", "nan", "line 2: tolerance is 'nan'"),
+        ("tolerance", "5%", "line 2: tolerance is '5%'"),
+    ],
+)
+def test_optional_cells_are_checked(tmp_path, column, cell, message):
+    lines = [",".join([*COLUMNS, column]), f"nation,US,income_tax,2024,,5,JCT,{cell}"]
+    (tmp_path / "figures.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match=message):
+        write_demo_database(tmp_path, AREAS, tmp_path / "policy_data.db")
