@@ -35,6 +35,7 @@ if not STORED:
         freeze_run,
         copy_take_up,
         copy_tables,
+        parse_source,
         build_database,
         summarize_validation,
         write_preflight,
@@ -49,6 +50,7 @@ else:
         assign_geography,
         copy_take_up,
         copy_tables,
+        parse_source,
         build_database,
 
     # So does a fit that begins from a given one.

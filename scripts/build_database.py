@@ -17,6 +17,14 @@ if __name__ == "__main__":
                     areas=Path(snakemake.config["areas"]["path"]),
                     path=path,
                 )
+            case "agencies":
+                from localcal.database.demo import write_demo_database
+
+                write_demo_database(
+                    published=path.parent / "sources",
+                    areas=Path(snakemake.config["areas"]["path"]),
+                    path=path,
+                )
             case "file":
                 from localcal.database.reader import copy_database
 

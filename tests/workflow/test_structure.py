@@ -22,6 +22,12 @@ SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))
 UNIT_TESTS = REPOSITORY / "tests" / "unit"
 # Modules without a test file of their own, and where they are tested instead.
 TESTED_ELSEWHERE = {
+    "database/agencies/census.py": "unit/database/agencies/test_agencies.py",
+    "database/agencies/cms.py": "unit/database/agencies/test_agencies.py",
+    "database/agencies/figures.py": "unit/database/agencies/test_agencies.py",
+    "database/agencies/irs.py": "unit/database/agencies/test_agencies.py",
+    "database/agencies/raw.py": "unit/database/agencies/test_agencies.py",
+    "database/agencies/usda.py": "unit/database/agencies/test_agencies.py",
     "__init__.py": "unit/test_facade.py",
     "engine/__init__.py": "unit/engine/test_protocol.py",
     "command.py": "unit/run/test_verify.py",

@@ -27,6 +27,7 @@ def stop(message):
 if find_spec("localcal") is None:
     stop("localcal is not installed; run `make run`, or `pip install -e .` in your environment")
 
+from localcal.database.agencies.sources import SOURCES
 from localcal.errors import InputError, one_line, without_secrets
 from localcal.files import made, seal
 from localcal.files.limits import limit_of
@@ -120,5 +121,6 @@ wildcard_constraints:
     run_id=re.escape(RUN_ID),
     chunk="|".join(CHUNKS),
     scope="|".join(SCOPES),
+    source="|".join(SOURCES),
     level="|".join(FOLDERS.values()),
     area="|".join(AREAS),

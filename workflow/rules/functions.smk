@@ -33,6 +33,13 @@ def database_origin():
     return {name: config["targets"][name] for name in chosen}
 
 
+def source_tables(wildcards):
+    """The tables of all agencies' sources, where the config asks for a database of them."""
+    wanted = SOURCES if config["targets"]["source"] == "agencies" else ()
+    folder = f"runs/{wildcards.run_id}/targets/sources"
+    return {source: f"{folder}/{source}.csv" for source in wanted}
+
+
 def fit_settings(wildcards):
     """The settings of one scope's fit, as a parameter."""
     return settings("weights")[wildcards.scope]

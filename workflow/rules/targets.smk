@@ -1,8 +1,32 @@
 """The target database and the targets of this run."""
 
 
+rule parse_source:
+    input:
+        run=ancient("runs/{run_id}/run.json"),
+    output:
+        table="runs/{run_id}/targets/sources/{source}.csv",
+    log:
+        "runs/{run_id}/logs/parse_source/{source}.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/parse_source/{source}.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        cache=given("targets.cache"),
+        areas=given("areas.path"),
+        code=code_digest("parse_source"),
+    script:
+        "../../scripts/parse_source.py"
+
+
 rule build_database:
     input:
+        unpack(source_tables),
         run=ancient("runs/{run_id}/run.json"),
     output:
         database="runs/{run_id}/targets/policy_data.db",

@@ -50,13 +50,14 @@ GIVEN_FILES = {
     "targets.path": "file",
     "targets.tables": None,
     "targets.published": "demo",
+    "targets.cache": "agencies",
     "weights.local.prior": None,
     "weights.national.prior": None,
     "areas.path": None,
 }
 
 # Those that name a folder.
-GIVEN_FOLDERS = ("targets.published",)
+GIVEN_FOLDERS = ("targets.published", "targets.cache")
 
 # What names the run, the command or a program rather than describing what is computed.
 NOT_SCIENCE = ("run_id", "amend", "weights.*.l0.python", *GIVEN_FILES)

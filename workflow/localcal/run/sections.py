@@ -120,9 +120,10 @@ class TakeUp(Section):
 class Targets(Section):
     """The official totals."""
 
-    source: Literal["demo", "file", "huggingface"] = "demo"
-    """Where the target database comes from: built from the tables in `published`, a
-    `policy_data.db` at `path`, or one from a Hugging Face repository."""
+    source: Literal["demo", "agencies", "file", "huggingface"] = "demo"
+    """Where the target database comes from: built from the tables in `published`, built from the
+    agencies' raw files in `cache`, a `policy_data.db` at `path`, or one from a Hugging Face
+    repository."""
     path: SourceFile = None
     """The given file, for `source: file`."""
     repo_id: Repository = None
@@ -135,6 +136,8 @@ class Targets(Section):
     """Tag or commit of the repository; a branch may move, so prefer a commit."""
     published: str = "config/published"
     """Folder of published figures, for `source: demo`."""
+    cache: str = "raw"
+    """Folder of the agencies' raw files, at any depth below it, for `source: agencies`."""
     tables: Annotated[Names, allowing("a list of paths, no entry twice")] = ()
     """CSV tables of targets of your own, beside the database's, see below."""
     include: TargetRules = ()

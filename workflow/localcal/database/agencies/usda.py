@@ -4,8 +4,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import openpyxl
-
 from localcal.database.agencies.figures import Published
 from localcal.database.agencies.raw import REMEDY, refuse_other_states
 from localcal.errors import InputError, one_line
@@ -47,6 +45,9 @@ def snap_figures(path: Path, period: int, states: dict[str, str]) -> Iterator[Pu
 
 def _totals(path: Path, workbook: str) -> Iterator[tuple[str, str, tuple]]:
     """Yield the area, the place and the cells of every line with a year's totals."""
+    # The Snakefile imports this module for its name; the library takes a while.
+    import openpyxl
+
     try:
         with zipfile.ZipFile(path) as archive, archive.open(workbook) as file:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
