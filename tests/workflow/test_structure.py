@@ -29,6 +29,7 @@ TESTED_ELSEWHERE = {
     "database/agencies/raw.py": "unit/database/agencies/test_agencies.py",
     "database/agencies/usda.py": "unit/database/agencies/test_agencies.py",
     "__init__.py": "unit/test_facade.py",
+    "validation/inputs.py": "unit/validation/test_compare.py",
     "engine/__init__.py": "unit/engine/test_protocol.py",
     "command.py": "unit/run/test_verify.py",
     # They are about policyengine-us itself.

@@ -75,10 +75,10 @@ rule write_preflight:
         "runs/{run_id}/logs/write_preflight/write_preflight.log",
     benchmark:
         "runs/{run_id}/benchmarks/write_preflight/write_preflight.tsv"
-    conda:
-        "../../envs/localcal.yaml"
     # Before hours of chunks, though nothing needs it.
     priority: 1
+    conda:
+        "../../envs/localcal.yaml"
     threads: 1
     resources:
         mem_mb=memory(3000),

@@ -58,6 +58,7 @@ def test_a_target_comes_with_its_place_its_domain_and_its_other_constraints(path
         "geographic_id": "601",
         "domain_variable": "age,snap",
         "constraints": (Constraint("age", "<", "5"), Constraint("snap", ">", "0")),
+        "label": f"{path}: target 1",
     }
 
 

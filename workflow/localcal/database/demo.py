@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from localcal.database.constraints import Constraint
+from localcal.database.constraints import Constraint, constraints_in
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
 from localcal.files.rows import read_rows
@@ -30,9 +30,6 @@ PLACE_VARIABLES = {
     "state": "state_fips",
     "district": "congressional_district_geoid",
 }
-
-# Longest first, so that ">=" is not read as ">" before a value "=...".
-CONSTRAINT = re.compile(r"([a-z][a-z0-9_]*)(==|!=|>=|<=|>|<)([^=<>!;\s]+)")
 
 PAGE_SIZE = 4096
 
@@ -230,7 +227,7 @@ def _parse(place: str, row: dict[str, str], codes: dict[str, dict[str, str]]) ->
         code=code,
         variable=row["variable"],
         period=int(row["period"]),
-        constraints=_parse_constraints(place, row["constraints"]),
+        constraints=constraints_in(place, row["constraints"]),
         value=value,
         source=row["source"],
         **_parse_optional(place, row),
@@ -256,25 +253,6 @@ def _parse_optional(place: str, row: dict[str, str]) -> dict[str, Any]:
         "tolerance": percent,
         "notes": notes or None,
     }
-
-
-def _parse_constraints(place: str, text: str) -> tuple[Constraint, ...]:
-    """Return the conditions in `text`, which are separated by semicolons."""
-    constraints: list[Constraint] = []
-    for part in text.split(";") if text else []:
-        match = CONSTRAINT.fullmatch(part)
-        if match is None:
-            raise InputError(
-                f"{place}: {part!r} is no constraint; write a variable, one of "
-                "== != > >= < <= and a value, such as age>4;age<10"
-            )
-        constraint = Constraint(*match.groups())
-        if constraint.variable in PLACE_VARIABLES.values():
-            raise InputError(f"{place}: {part!r} is about the place; use geo_level and code")
-        if constraint[:2] in [known[:2] for known in constraints]:
-            raise InputError(f"{place}: {part!r} comes twice with that operation; keep one")
-        constraints.append(constraint)
-    return tuple(constraints)
 
 
 class _Strata:
