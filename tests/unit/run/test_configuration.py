@@ -27,6 +27,8 @@ SCHEMA = jsonschema.Draft202012Validator(
     yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
 )
 DEFAULT = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+# What is another word for a source of targets is no key any more once it is read.
+CHECKED = {key: value for key, value in DEFAULT.items() if key != "build_database"}
 AREAS = read_areas(REPOSITORY / "config/areas.tsv")
 
 
@@ -51,7 +53,7 @@ def complaint(changes: dict) -> str:
 
 
 def test_the_default_is_allowed():
-    assert check_config(DEFAULT, [("config/config.yaml", DEFAULT)]) == DEFAULT
+    assert check_config(DEFAULT, [("config/config.yaml", DEFAULT)]) == CHECKED
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_a_number_as_run_id_gets_told_about_quotes():
 def test_what_is_left_out_takes_the_default():
     config = {"period": 2025, "weights": {"national": {"records": 7}}}
     national = DEFAULT["weights"]["national"] | {"records": 7}
-    expected = DEFAULT | {"period": 2025, "weights": DEFAULT["weights"] | {"national": national}}
+    expected = CHECKED | {"period": 2025, "weights": DEFAULT["weights"] | {"national": national}}
     # As text, which is how parameters are compared: 90 is not 90.0.
     assert repr(canonical(check_config(config, []))) == repr(canonical(expected))
 
@@ -434,3 +436,14 @@ def test_what_is_typed_after_config_is_short_and_amend_is_true_or_false():
         check_command_line([], amend="flase")
     with pytest.raises(InputError, match="--config: .* bytes .*; put them into a file and name it"):
         check_command_line(["areas={districts: [" + "CA-12, " * 20_000 + "]}"], amend=False)
+
+
+def test_a_database_is_built_whichever_way_it_is_asked_for():
+    by_flag = changed({"build_database": True})
+    by_source = changed({"targets.source": "agencies"})
+    flagged = check_config(by_flag, [("config.yaml", by_flag)])
+    assert flagged == check_config(by_source, [("config.yaml", by_source)])
+    # As a job on another machine gets it, which is sent what was checked.
+    again = {**flagged, "build_database": True}
+    assert check_config(again, [("config.yaml", again)]) == flagged
+    assert check_config(DEFAULT, [("config.yaml", DEFAULT)])["targets"]["source"] == "demo"

@@ -54,6 +54,9 @@ def check_config(config: Mapping[str, Any], sources: Sequence[tuple[str, Any]]) 
         raise InputError("\n".join(lines)) from error
     if lines := [_line(problem, sources) for problem in _unwanted_text(complete)]:
         raise InputError("\n".join(lines))
+    # One name for one thing: a run does not depend on how it was asked for.
+    if complete.pop("build_database"):
+        complete["targets"]["source"] = "agencies"
     return complete
 
 

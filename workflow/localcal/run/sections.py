@@ -215,6 +215,9 @@ class Config(Section):
     geography: Geography = Field(default_factory=Geography)
     take_up: TakeUp = Field(default_factory=TakeUp)
     targets: Targets = Field(default_factory=Targets)
+    build_database: bool = False
+    """true builds the target database from the agencies' raw files, as `targets.source: agencies`
+    does."""
     matrix: Matrix = Field(default_factory=Matrix)
     weights: Weights = Field(default_factory=Weights)
     areas: Areas = Field(default_factory=Areas)
