@@ -72,6 +72,7 @@ ONCE = [
     "targets/policy_data.db",
     "targets/tables.csv",
     "targets/targets.parquet",
+    "targets/preflight.csv",
     "targets/preflight.html",
     "matrix/plan.json",
     "matrix/summary.json",

@@ -37,6 +37,7 @@ ONE_STATE = {
     for rule in DEMO
     if rule
     not in (
+        "write_preflight",
         "estimate_totals",
         "simulate_area",
         "validate_area",

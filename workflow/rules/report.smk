@@ -81,7 +81,7 @@ rule write_preflight:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=memory(3000),
+        mem_mb=3000,
         runtime=15,
     params:
         include=settings("targets")["include"],
