@@ -97,7 +97,7 @@ def test_dry_run(figures):
     )
     assert 0 < found["chunk_wall_seconds_min"] <= found["chunk_wall_seconds"]
     assert found["chunk_cpu_seconds"] <= found["chunk_cpu_seconds_max"]
-    assert found["chunk_jobs"] == 9
+    assert found["chunk_jobs"] == 10
 
 
 def test_resume(figures):

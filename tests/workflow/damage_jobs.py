@@ -24,6 +24,7 @@ from localcal.matrix.plan import MatrixInputs, read_plan, write_plan
 from localcal.report import page
 from localcal.report.fits import read_fit
 from localcal.report.page import ReportInputs, ReportOutputs, write_report
+from localcal.report.preflight import PreflightInputs, write_preflight
 from localcal.run import configuration, provenance
 from localcal.run.lock import release_locks
 from localcal.run.start import start_run
@@ -150,6 +151,16 @@ def _resolve_targets(run: Path, new: Path) -> None:
     targets = resolve_targets(database, CONFIG["period"], *rules, StandIn(), tables)
     write_targets(targets, new / FILES["targets"])
     (new / "income").write_text(str(district_income(database, CONFIG["period"])))
+
+
+PREFLIGHT_INPUTS = ("database", "tables", "targets", "population", "geography")
+
+
+def _preflight(run: Path, new: Path) -> None:
+    section, inputs = CONFIG["targets"], PreflightInputs(**_at(run, *PREFLIGHT_INPUTS))
+    outputs = (new / "targets/preflight.csv", new / "targets/preflight.html")
+    rules = (section["include"], section["exclude"])
+    write_preflight(inputs, CONFIG["period"], *rules, *outputs)
 
 
 def _freeze(run: Path, new: Path) -> None:
@@ -357,6 +368,7 @@ JOBS = [
     Job("the next run", ("run.json", "history.jsonl"), _recall),
     Job("assign_geography", _reads("households"), _assign_geography),
     Job("resolve_targets", _reads("database", "tables"), _resolve_targets),
+    Job("write_preflight", _reads(*PREFLIGHT_INPUTS), _preflight),
     Job("freeze_values", _reads("population", "geography", "targets", "rates"), _freeze),
     Job("follow_values", _reads("population", "geography", "frozen"), _follow),
     Job("plan_chunks", _reads(*MATRIX_INPUTS), _plan),

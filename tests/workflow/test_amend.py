@@ -46,6 +46,7 @@ AFTER_CHUNKS = WITHOUT_FITS | {
     "build_chunk": 3,
 }
 AFTER_POPULATION = AFTER_CHUNKS | {
+    "write_preflight": 1,
     "build_population": 1,
     "assign_geography": 1,
     "freeze_values": 1,

@@ -9,20 +9,22 @@ TARGETS = [
     target("snap", period=2023, stratum_id=1),
     target("snap", constraints=state(6)),
     target("rent", active=0),
-    target("rent", constraints=state(6)),
+    target("rent", period=2021, stratum_id=2),
+    target("rent", period=2022, stratum_id=2),
     target("household_count", constraints=(("age", ">", "4"),)),
-    target("household_count", constraints=(("age", ">", "9"),)),
+    # More conditions than the rule asks for.
+    target("household_count", constraints=(("age", ">", "9"), ("snap", ">", "0"))),
 ]
 INCLUDE = [{"variable": "snap"}, {"variable": "household_count"}]
 EXCLUDE = [{"variable": "household_count", "constraints": "age>9", "reason": "nobody knows"}]
 
 
 def test_every_target_is_either_chosen_or_left_out_for_one_reason(path):
-    write_database(path, TARGETS, strata={1: ()})
+    write_database(path, TARGETS, strata={1: (), 2: state(6)})
     found = left_out(path, 2024, INCLUDE, EXCLUDE)
     rows = [tuple(row) for row in found.itertuples(index=False)]
     assert rows == [
-        ("matches no rule of targets.include", "state", "rent", 1),
+        ("matches no rule of targets.include", "state", "rent", 2),
         (
             'targets.exclude {"variable": "household_count", "constraints": "age>9"}: nobody knows',
             "nation",

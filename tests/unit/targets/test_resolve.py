@@ -410,3 +410,10 @@ def test_own_targets_are_checked_like_the_rest(path, tmp_path, row, complaint):
     write_database(path, FOUR)
     with pytest.raises(InputError, match=complaint):
         resolve_targets(path, 2024, [], [], Engine(), own_tables(tmp_path, row))
+
+
+def test_of_several_years_of_an_own_target_the_nearest_counts(path, tmp_path):
+    write_database(path, FOUR)
+    rows = [f"NY,rent,,{value},{year}" for value, year in ((1, 2020), (2, 2023), (3, 2025))]
+    frame = resolve_targets(path, 2024, [], [], Engine(), own_tables(tmp_path, *rows))
+    assert frame[frame["geographic_id"] == "36"]["original_value"].tolist() == [2.0]
