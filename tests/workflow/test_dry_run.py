@@ -214,3 +214,11 @@ def test_whatever_the_run_made_is_missed_when_it_is_lost(finished):
     dry = finished.snakemake("-n", "--configfile", "small.yaml", "--forcerun", "write_report")
     wanted = re.search(r"^(local)?rule all:\n +input: (.*)$", dry.stdout, re.MULTILINE)[2]
     assert made - set(wanted.split(", ")) == set()
+
+
+@pytest.mark.parametrize("setting", ["build_database=true", "targets={source: agencies}"])
+def test_a_database_of_the_agencies_files_is_a_job_for_each_of_them(checkout, setting):
+    """However Snakemake spells true on its command line."""
+    (checkout.folder / "raw").mkdir()
+    jobs = checkout.jobs("runs/demo/targets/policy_data.db", "--config", setting)
+    assert jobs == {"freeze_run": 1, "parse_source": 8, "build_database": 1}

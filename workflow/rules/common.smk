@@ -48,7 +48,7 @@ def command_line_config():
         name, _, text = argument.partition("=")
         if name == "run_id":
             typed[name] = text
-        elif name == "amend":
+        elif name in ("amend", "build_database"):
             # Snakemake takes only True and False for what they are.
             typed[name] = yaml.safe_load(text)
         elif isinstance(typed[name], dict | list):
