@@ -149,7 +149,12 @@ def test_income_brackets_cover_all_returns_once():
 def test_take_up_rates_are_shares_and_medicaid_has_one_per_state(areas):
     states = {row["code"] for row in areas if row["level"] == "state"}
     table = rows("take_up.csv")
+    # Below 65 the data mark who receives SSI: that row is no published share.
+    ssi = {row["base"]: row for row in table if row["variable"] == "takes_up_ssi_if_eligible"}
+    assert {base: float(row["rate"]) for base, row in ssi.items()} == {"age>=65": 0.5, "age<65": 1}
+    table.remove(ssi["age<65"])
     assert all(0 < float(row["rate"]) < 1 for row in table)
+    assert {row["base"] for row in table} == {"", "age>=65"}
     assert {row["entity"] for row in table} <= {"person", "tax_unit", "spm_unit"}
     assert all(row["source"] for row in table)
     where = defaultdict(list)
