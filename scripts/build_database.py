@@ -9,19 +9,13 @@ if __name__ == "__main__":
         section = snakemake.config["targets"]
         path = Path(snakemake.output.database)
         match section["source"]:
-            case "demo":
+            case "demo" | "agencies" as origin:
                 from localcal.database.demo import write_demo_database
 
                 write_demo_database(
-                    published=Path(section["published"]),
-                    areas=Path(snakemake.config["areas"]["path"]),
-                    path=path,
-                )
-            case "agencies":
-                from localcal.database.demo import write_demo_database
-
-                write_demo_database(
-                    published=path.parent / "sources",
+                    published=(
+                        Path(section["published"]) if origin == "demo" else path.parent / "sources"
+                    ),
                     areas=Path(snakemake.config["areas"]["path"]),
                     path=path,
                 )

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from localcal.population.dataset import assemble, id_columns
-from localcal.population.population import ENTITIES, GROUPS, beside_a_copy, clone_households
+from localcal.population.population import (
+    ENTITIES,
+    GROUPS,
+    PERSON,
+    beside_a_copy,
+    clone_households,
+)
 from tests.households import ENTITY, random_dataset, random_population
 
 
@@ -115,3 +121,16 @@ def test_ids_of_copies_stay_among_those_that_the_model_has():
     both = beside_a_copy(replace(population, ids=ids))
     for found in both.ids.values():
         assert found.max() == largest and np.unique(found).size == found.size
+
+
+def test_units_and_their_members_answer_for_each_other():
+    """A unit of two, one alone: what holds for a unit holds for its members, and the other way."""
+    population = random_population(60, seed=3)
+    persons = population.values["age"] >= 65
+    for entity in ENTITIES:
+        member_of = population.membership[entity] if entity != PERSON else np.arange(persons.size)
+        expected = [persons[member_of == unit].any() for unit in range(population.count(entity))]
+        found = population.with_any(entity, persons)
+        assert found.dtype == bool and found.tolist() == expected
+        of_members = population.of_members(entity, found)
+        assert of_members.tolist() == [expected[unit] for unit in member_of]

@@ -194,10 +194,7 @@ def anchored_rate(rate: np.ndarray, share_reported: float) -> np.ndarray:
 def reports(population: Population, rate: TakeUpRate) -> np.ndarray:
     """Say of each unit of the rate's entity whether a member reports the benefit, (units,) bool."""
     reporting = np.asarray(population.values[rate.reported]) > 0
-    if rate.entity == PERSON:
-        return reporting
-    members = population.membership[rate.entity][reporting]
-    return np.bincount(members, minlength=population.count(rate.entity)) > 0
+    return population.with_any(rate.entity, reporting)
 
 
 def takes_up(

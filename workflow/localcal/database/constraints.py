@@ -34,6 +34,8 @@ BOOLEANS = {"True": 1.0, "False": 0.0, "1": 1.0, "0": 0.0}
 STATE_VARIABLE = "state_fips"
 DISTRICT_VARIABLE = "congressional_district_geoid"
 UCGID_VARIABLE = "ucgid_str"
+# The variable that selects one of a level's areas.
+PLACE_VARIABLES = {"nation": None, "state": STATE_VARIABLE, "district": DISTRICT_VARIABLE}
 GEOGRAPHY_VARIABLES = frozenset({STATE_VARIABLE, DISTRICT_VARIABLE, UCGID_VARIABLE})
 # A clone's place is a column of the matrix, known only down to these three levels. Evaluated as
 # ordinary variables, the places below would be true or false by the accident of what a clone drew.
@@ -213,6 +215,22 @@ def check_constraints(label: str, constraints: Iterable[Constraint]) -> None:
             _check_one_variable(by_variable[variable])
         except InputError as error:
             raise InputError(f"{label}: {error}") from error
+
+
+def place_constraints(level: str, code: str) -> tuple[Constraint, ...]:
+    """Return what selects one of a level's areas.
+
+    Args:
+        level: one of the levels of targets.
+        code: US, a state's FIPS code, or a district's code (state * 100 + district).
+
+    Raises:
+        InputError: there is no such level.
+    """
+    if level not in PLACE_VARIABLES:
+        raise InputError(f"{level!r} is no level of targets; use {', '.join(PLACE_VARIABLES)}")
+    variable = PLACE_VARIABLES[level]
+    return () if variable is None else (Constraint(variable, "==", code),)
 
 
 def meaning(constraints: Iterable[Constraint]) -> tuple[Constraint, ...]:

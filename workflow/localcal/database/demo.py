@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from localcal.database.constraints import Constraint, constraints_in
+from localcal.database.constraints import Constraint, constraints_in, place_constraints
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
 from localcal.files.rows import read_rows
@@ -23,13 +23,6 @@ from localcal.geography.codes import TARGET_LEVELS, level_named
 COLUMNS = ("geo_level", "code", "variable", "period", "constraints", "value", "source")
 # What else a table may have; a row may leave it empty.
 OPTIONAL_COLUMNS = ("tolerance", "reform_id", "notes", "active")
-
-# The constraint that selects one of a level's areas.
-PLACE_VARIABLES = {
-    "nation": None,
-    "state": "state_fips",
-    "district": "congressional_district_geoid",
-}
 
 PAGE_SIZE = 4096
 
@@ -167,7 +160,7 @@ def write_demo_database(published: Path, areas: Path, path: Path) -> None:
 
 def _codes(areas: Path) -> dict[str, dict[str, str]]:
     """Return, by level, the name of every area that targets may be about, by its code."""
-    codes: dict[str, dict[str, str]] = {level: {} for level in PLACE_VARIABLES}
+    codes: dict[str, dict[str, str]] = {level: {} for level in TARGET_LEVELS}
     for area in read_areas(areas):
         if area.level not in codes:
             continue
@@ -284,11 +277,11 @@ def _fill(
     for level, names in codes.items():
         for code, name in names.items():
             parent = _parent_of_place(level, code, places)
-            places[level, code] = strata.add(parent, _place_constraints(level, code), name)
+            places[level, code] = strata.add(parent, place_constraints(level, code), name)
     for figure in figures:
         stratum = places[figure.geo_level, figure.code]
         if figure.constraints:
-            inherited = _place_constraints(figure.geo_level, figure.code)
+            inherited = place_constraints(figure.geo_level, figure.code)
             notes = f"{codes[figure.geo_level][figure.code]}: " + ", ".join(
                 map(str, figure.constraints)
             )
@@ -308,11 +301,6 @@ def _fill(
                 figure.notes,
             ),
         )
-
-
-def _place_constraints(level: str, code: str) -> tuple[Constraint, ...]:
-    variable = PLACE_VARIABLES[level]
-    return () if variable is None else (Constraint(variable, "==", code),)
 
 
 def _parent_of_place(level: str, code: str, places: dict[tuple[str, str], int]) -> int | None:

@@ -13,11 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from localcal.database.constraints import (
-    DISTRICT_VARIABLE,
-    STATE_VARIABLE,
-    Constraint,
     check_constraints,
     constraints_in,
+    place_constraints,
     split_geography,
 )
 from localcal.database.reader import TARGET_COLUMNS, domain_of
@@ -29,11 +27,8 @@ from localcal.geography.codes import TARGET_LEVELS
 
 NEEDED = ("area", "variable", "constraints", "value", "period")
 OPTIONAL = ("tolerance", "source")
-# Of the run's copy: where a row stands in which table, and its area as a constraint.
-COLUMNS = ("label", "geography", *NEEDED[1:], *OPTIONAL)
-
-EQUALITY = re.compile("(.*)(==)(.*)")
-AREA_VARIABLES = {"state": STATE_VARIABLE, "district": DISTRICT_VARIABLE}
+# Of the run's copy: where a row stands in which table, and its area's level and code.
+COLUMNS = ("label", "geo_level", "code", *NEEDED[1:], *OPTIONAL)
 
 
 def copy_tables(tables: Iterable[Path], areas: Path, path: Path) -> None:
@@ -73,7 +68,8 @@ def _rows(table: Path, known: Mapping[str, Area]) -> Iterator[dict[str, str]]:
         check_constraints(place, conditions)
         yield {
             "label": place,
-            "geography": f"{AREA_VARIABLES[area.level]}=={area.code}" if area.state else "",
+            "geo_level": area.level,
+            "code": area.code,
             "variable": row["variable"],
             "constraints": ";".join(map(str, conditions)),
             "value": row["value"],
@@ -149,7 +145,7 @@ def read_tables(path: Path, first_id: int, first_stratum: int) -> pd.DataFrame:
             )
         except ValueError as error:
             raise InputError(f"{place}: {one_line(error)}; {REMAKE}") from error
-        geography = [Constraint(*match.groups()) for match in EQUALITY.finditer(row["geography"])]
+        geography = place_constraints(row["geo_level"], row["code"])
         conditions = constraints_in(place, row["constraints"])
         level, area, rest = split_geography(row["label"], [*geography, *conditions])
         stratum = strata.setdefault((area, rest), first_stratum + len(strata))

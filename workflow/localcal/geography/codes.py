@@ -18,6 +18,9 @@ DISTRICT_CODES = 100 * STATE_CODES
 # The 50 states and the District of Columbia; the FIPS codes left out were kept for territories.
 STATES = tuple(sorted(set(range(1, STATE_CODES)) - {3, 7, 14, 43, 52}))
 
+# How many congressional districts there are, with the delegate's of DC.
+DISTRICTS = 436
+
 LEVELS = ("nation", "state", "district", "city")
 # The levels of targets.
 TARGET_LEVELS = LEVELS[:3]

@@ -21,9 +21,8 @@ from localcal.files.atomic import atomic_path
 from localcal.files.csr import open_csr
 from localcal.files.documents import read_json
 from localcal.files.origins import record, refuse_other_files
-from localcal.geography.codes import NATION_IN_DATABASES
 from localcal.geography.geography import Geography, read_geography
-from localcal.targets.table import read_targets
+from localcal.targets.table import as_databases_spell, read_targets
 
 TARGET_COLUMNS = [
     "target_id",
@@ -115,8 +114,7 @@ def reordered(matrix: scipy.sparse.csr_array, order: np.ndarray) -> scipy.sparse
 
 
 def _frame(targets: pd.DataFrame) -> pd.DataFrame:
-    levels = targets["geo_level"].replace("nation", NATION_IN_DATABASES)
-    frame = targets.assign(geo_level=levels)[TARGET_COLUMNS]
+    frame = as_databases_spell(targets)[TARGET_COLUMNS]
     # Plain objects: pandas' own texts are pickled in ways that older versions do not read.
     texts = frame.select_dtypes(exclude="number").columns
     return frame.astype(dict.fromkeys(texts, object))

@@ -69,6 +69,21 @@ class Population:
         bounds = np.arange(self.count("household") + 1)
         return {entity: np.searchsorted(self.household_of[entity], bounds) for entity in ENTITIES}
 
+    def of_members(self, entity: str, values: np.ndarray) -> np.ndarray:
+        """Return the value that each person's unit of an entity has, (persons,)."""
+        return values if entity == PERSON else values[self.membership[entity]]
+
+    def with_any(self, entity: str, persons: np.ndarray) -> np.ndarray:
+        """Say of each unit whether it has one of the persons, (units,) bool.
+
+        Args:
+            entity: the units'.
+            persons: (persons,) bool.
+        """
+        if entity == PERSON:
+            return persons
+        return np.bincount(self.membership[entity][persons], minlength=self.count(entity)) > 0
+
     def without(self, names: Collection[str]) -> "Population":
         """Return the same population without these variables."""
         kept = {name: array for name, array in self.values.items() if name not in names}

@@ -17,16 +17,16 @@ import pandas as pd
 from localcal.database.constraints import Constraint, holds
 from localcal.database.own import read_tables
 from localcal.files.atomic import atomic_path
-from localcal.geography.codes import STATES, TARGET_LEVELS
+from localcal.geography.codes import DISTRICTS, STATES, TARGET_LEVELS
 from localcal.geography.geography import Geography, read_geography
 from localcal.population.dataset import entity_of_column, read_population
 from localcal.population.population import PERSON, Population
 from localcal.report.parts import PAGE, table_of
 from localcal.targets.left_out import left_out
 from localcal.targets.table import Rule, read_targets
-from localcal.validation.compare import CEILINGS
+from localcal.validation.compare import ceiling_of
+from localcal.weights.harmonize import FAMILY
 
-FAMILY = ["variable", "reform_id", "constraints"]
 FINDINGS = ["finding", "geo_level", "geographic_id", "name", "value", "what"]
 
 # Relative differences between a level and the sum of its parts, graded as PolicyEngine does.
@@ -34,7 +34,6 @@ GRADES = ((0.01, "ok"), (0.05, "flag"), (0.15, "significant"), (np.inf, "critica
 # Districts have about as many people, so what is so much larger or smaller in one of them than in
 # the middle one has the wrong unit, or is something rare.
 FAR = 20.0
-ALL_DISTRICTS = 436
 
 
 @dataclass(frozen=True)
@@ -93,22 +92,24 @@ def unreachable(
     Of conditions, those on what the households store are looked at; what the model calculates is
     only known later.
     """
-    households = {
-        text: _satisfying(population, json.loads(text)) for text in set(targets["constraints"])
-    }
+    # Columns are looked at once: there are millions, and few households and districts.
+    district, of_column = np.unique(places.district, return_inverse=True)
+    lives = np.zeros((population.count("household"), district.size), dtype=bool)
+    lives[places.household, of_column] = True
+
+    def areas(households: np.ndarray) -> set[str]:
+        here = district[lives[households].any(axis=0)]
+        return {"US" for _ in here[:1]} | set(map(str, here)) | set(map(str, here // 100))
+
     reached = {
-        text: {
-            "nation": {"US"} if here[places.household].any() else set(),
-            "state": set(map(str, np.unique(places.state[here[places.household]]))),
-            "district": set(map(str, np.unique(places.district[here[places.household]]))),
-        }
-        for text, here in households.items()
+        text: areas(_satisfying(population, json.loads(text)))
+        for text in set(targets["constraints"])
     }
-    present = {"state": set(map(str, places.state)), "district": set(map(str, places.district))}
+    present = areas(np.ones(len(lives), dtype=bool))
     for row in _rows(targets):
-        if row.geographic_id in reached[row.constraints][row.geo_level]:
+        if row.geographic_id in reached[row.constraints]:
             continue
-        nobody = row.geographic_id not in present.get(row.geo_level, {"US"})
+        nobody = row.geographic_id not in present
         what = "no column lies there" if nobody else "nobody there is who counts"
         yield "unreachable", row.geo_level, row.geographic_id, row.name, row.value, what
 
@@ -124,13 +125,10 @@ def _satisfying(population: Population, constraints: Sequence[Sequence[str]]) ->
     for constraint in (Constraint(*item) for item in constraints):
         if constraint.variable not in population.values:
             continue
-        values = population.values[constraint.variable]
-        satisfied = holds(constraint, values)
+        satisfied = holds(constraint, population.values[constraint.variable])
         entity = entity_of_column(population, constraint.variable)
-        persons &= satisfied if entity == PERSON else satisfied[population.membership[entity]]
-    found = np.zeros(population.count("household"), dtype=bool)
-    found[population.household_of[PERSON][persons]] = True
-    return found
+        persons &= population.of_members(entity, satisfied)
+    return population.with_any("household", persons)
 
 
 def suspicious(targets: pd.DataFrame) -> Iterator[tuple]:
@@ -138,12 +136,10 @@ def suspicious(targets: pd.DataFrame) -> Iterator[tuple]:
     middle = targets["value"].abs().groupby([targets[key] for key in ["geo_level", *FAMILY]])
     ratio = targets["value"].abs() / middle.transform("median")
     for row, times in zip(_rows(targets), ratio, strict=True):
-        dollars, persons, units = CEILINGS[row.geo_level]
-        counts = str(row.variable).endswith("_count")
-        ceiling = persons if row.variable == "person_count" else units if counts else dollars
+        ceiling = ceiling_of(row.geo_level, row.variable)
         if row.value == 0:
             what = "is zero"
-        elif counts and row.value < 0:
+        elif row.value < 0 and str(row.variable).endswith("_count"):
             what = "is a negative number of units"
         elif abs(row.value) > ceiling:
             what = f"is more than the {ceiling:,.0f} that there can be"
@@ -169,9 +165,9 @@ def compare_levels(targets: pd.DataFrame) -> pd.DataFrame:
         )
         if len(nation) and len(states) == len(STATES):
             rows.append((*family, "nation", "state", "US", nation.iloc[0], states.sum()))
-        if len(nation) and len(districts) == ALL_DISTRICTS:
+        if len(nation) and len(districts) == DISTRICTS:
             rows.append((*family, "nation", "district", "US", nation.iloc[0], districts.sum()))
-        if len(states) and len(districts) == ALL_DISTRICTS:
+        if len(states) and len(districts) == DISTRICTS:
             sums = districts.groupby(districts.index.astype(int) // 100).sum()
             rows += [
                 (*family, "state", "district", state, value, sums.get(int(str(state)), 0.0))

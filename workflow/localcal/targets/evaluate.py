@@ -100,11 +100,7 @@ class Evaluation:
 
     def satisfied(self, constraints: tuple[Constraint, ...], entity: str) -> np.ndarray:
         """Say of each unit whether a member satisfies all constraints, (units,) bool."""
-        persons = self._persons(constraints)
-        if entity == PERSON:
-            return persons
-        members = self._population.membership[entity][persons]
-        return np.bincount(members, minlength=self._population.count(entity)) > 0
+        return self._population.with_any(entity, self._persons(constraints))
 
     def _persons(self, constraints: tuple[Constraint, ...]) -> np.ndarray:
         if constraints not in self._masks:
@@ -112,8 +108,6 @@ class Evaluation:
             for constraint in constraints:
                 entity = self._entity(constraint.variable)
                 satisfied = holds(constraint, self._calculate(constraint.variable))
-                if entity != PERSON:
-                    satisfied = satisfied[self._population.membership[entity]]
-                mask &= satisfied
+                mask &= self._population.of_members(entity, satisfied)
             self._masks[constraints] = mask
         return self._masks[constraints]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from localcal.database.reader import best_period, inactive_targets, read_targets_table
-from localcal.targets.table import REASON, Rule, match_rule
+from localcal.targets.table import REASON, Rule, match_any, match_rule
 
 COLUMNS = ["reason", "geo_level", "variable", "targets"]
 
@@ -29,10 +29,7 @@ def left_out(
     table = read_targets_table(database)
     reason = np.full(len(table), "", dtype=object)
     if include:
-        matched = np.zeros(len(table), dtype=bool)
-        for rule in include:
-            matched |= match_rule(table, rule, "targets.include")
-        reason[~matched] = "matches no rule of targets.include"
+        reason[~match_any(table, include, "include")] = "matches no rule of targets.include"
     for rule in exclude:
         chosen = match_rule(table, rule, "targets.exclude") & (reason == "")
         reason[chosen] = _of_rule(rule)

@@ -18,7 +18,7 @@ from localcal.errors import InputError, near
 from localcal.geography.codes import NATION_IN_DATABASES, TARGET_LEVELS
 from localcal.targets.comparison import KINDS, check_comparison
 from localcal.targets.measures import COUNTED, REFORM_MEASURE
-from localcal.targets.table import SCHEMA, Rule, match_rule
+from localcal.targets.table import SCHEMA, Rule, match_any
 
 logger = logging.getLogger(__name__)
 
@@ -98,23 +98,14 @@ def choose_targets(
     Raises:
         InputError: a rule is malformed or matches nothing; nothing is left.
     """
-    included = _matching_any(table, include, "include") if include else table
+    included = table[match_any(table, include, "include")] if include else table
     if not exclude:
         return included
     # Every exclude rule is tried on all that was included, so that their order does not matter.
-    excluded = _matching_any(included, exclude, "exclude")
-    chosen = included[~included.index.isin(excluded.index)]
+    chosen = included[~match_any(included, exclude, "exclude")]
     if chosen.empty:
         raise InputError("targets.exclude: no target is left; remove a rule")
     return chosen
-
-
-def _matching_any(table: pd.DataFrame, rules: Sequence[Rule], key: str) -> pd.DataFrame:
-    mask = np.zeros(len(table), dtype=bool)
-    for rule in rules:
-        matches = match_rule(table, rule, f"targets.{key}: rule {json.dumps(rule, default=str)}")
-        mask |= matches
-    return table[mask]
 
 
 def _check_against_model(table: pd.DataFrame, engine: Engine) -> None:

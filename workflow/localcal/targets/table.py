@@ -49,8 +49,7 @@ def write_targets(frame: pd.DataFrame, path: str | Path) -> None:
     Raises:
         InputError: the disk is full.
     """
-    levels = frame["geo_level"].replace("nation", NATION_IN_DATABASES)
-    frame = frame.assign(geo_level=levels)
+    frame = as_databases_spell(frame)
     # from_pandas=False keeps a tolerance of NaN a number instead of a null.
     columns = [
         pa.array(frame[field.name].to_numpy(), type=field.type, from_pandas=False)
@@ -58,6 +57,11 @@ def write_targets(frame: pd.DataFrame, path: str | Path) -> None:
     ]
     with atomic_path(path) as part:
         pq.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), part)
+
+
+def as_databases_spell(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return targets with their levels as target databases, and who reads those, spell them."""
+    return frame.assign(geo_level=frame["geo_level"].replace("nation", NATION_IN_DATABASES))
 
 
 def read_targets(path: str | Path) -> pd.DataFrame:
@@ -109,6 +113,20 @@ def match_rule(table: pd.DataFrame, rule: Rule, label: str) -> np.ndarray:
             mask &= (table[key] == wanted).to_numpy(dtype=bool)
     if not mask.any():
         raise InputError(f"{label} matches no target; correct it or remove it")
+    return mask
+
+
+def match_any(table: pd.DataFrame, rules: Sequence[Rule], key: str) -> np.ndarray:
+    """Return as bool (rows,) which targets one of the rules of a key of `targets` chooses.
+
+    Every rule is tried on all of the table, so that their order does not matter.
+
+    Raises:
+        InputError: a rule is malformed or matches nothing.
+    """
+    mask = np.zeros(len(table), dtype=bool)
+    for rule in rules:
+        mask |= match_rule(table, rule, f"targets.{key}: rule {json.dumps(rule, default=str)}")
     return mask
 
 

@@ -127,12 +127,17 @@ def _table(
     return pd.DataFrame(columns)[COLUMNS]
 
 
+def ceiling_of(level: str, variable: str) -> float:
+    """Return the largest total of a variable that there can be in an area of a level."""
+    dollars, persons, units = CEILINGS[level]
+    if variable == "person_count":
+        return persons
+    return units if variable.endswith("_count") else dollars
+
+
 def is_sane(level: str, variable: np.ndarray, total: np.ndarray) -> np.ndarray:
     """Say of each total whether it is finite and below the level's ceiling, (n,) bool."""
-    dollars, persons, units = CEILINGS[level]
-    ceiling = np.full(total.size, dollars)
-    ceiling[[str(name).endswith("_count") for name in variable]] = units
-    ceiling[variable == "person_count"] = persons
+    ceiling = np.array([ceiling_of(level, str(name)) for name in variable])
     return np.isfinite(total) & (np.abs(total) <= ceiling)
 
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from localcal.database.agencies.figures import Published
 from localcal.database.agencies.raw import REMEDY, Row, read_json_rows, refuse_other_states
 from localcal.errors import InputError, one_line
-from localcal.geography.codes import STATES, at_large_code
+from localcal.geography.codes import DISTRICTS, STATES, at_large_code
 
 AGE = "Census ACS S0101"
 SNAP = "Census ACS S2201"
 INCOME_TAX = "Census STC T40"
 
-DISTRICTS = 436
 # Five years each, and 85 and older, in the columns _002E to _019E.
 AGES = 18
 GEO_ID = re.compile(r"01\d{5}US|0400000US(\d{2})|50\d{5}US(\d{4}|\d{2}ZZ)")
