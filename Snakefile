@@ -85,6 +85,7 @@ ONCE = [
     "report/weights.png",
     "report/families.csv",
     "report/worst.csv",
+    "report/totals.csv",
     "report/simulated.png",
     "report/areas.csv",
     "report/index.html",

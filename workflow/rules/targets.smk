@@ -67,6 +67,7 @@ rule copy_tables:
         runtime=5,
     params:
         tables=given_all("targets.tables"),
+        compare=given("targets.compare"),
         areas=given("areas.path"),
         code=code_digest("copy_tables"),
     script:

@@ -98,7 +98,7 @@ def test_reporters_anchor_the_rate_of_their_base_only(tmp_path):
         (["1,,age>4", "0,,age>4", "0,,"], "line 3: .* has a rate for every other state already"),
         (
             [f"1,,{MEDICAID.partition(',')[0]}==True", "0,,"],
-            r"is of the base takes_up_medicaid_if_eligible==True or not, as it takes up or does not \(\d+",
+            r"a person of household \d+ is of the base takes_up_\S+==True or not, as it takes up",
         ),
     ],
 )

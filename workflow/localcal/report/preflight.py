@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from localcal.database.constraints import Constraint, holds
-from localcal.database.own import read_tables
+from localcal.database.own import COMPARED, read_tables
 from localcal.files.atomic import atomic_path
 from localcal.geography.codes import DISTRICTS, STATES, TARGET_LEVELS
 from localcal.geography.geography import Geography, read_geography
@@ -78,6 +78,7 @@ def write_preflight(
     findings = pd.DataFrame(found, columns=FINDINGS)
     left = left_out(inputs.database, period, include, exclude)
     own = read_tables(inputs.tables, 0, 0)
+    own = own[~own[COMPARED]]
     with atomic_path(findings_path) as part:
         findings.to_csv(part, index=False)
     with atomic_path(page_path) as part:

@@ -40,17 +40,19 @@ PRODUCT_FOLDERS = (
     "exports",
 )
 
-# Keys that name given files, and the source that reads them (None: every source).
-GIVEN_FILES = {
-    "population.path": "file",
-    "geography.path": "file",
+# Keys that name given files, and the sources that read them (None: every source).
+GIVEN_FILES: dict[str, tuple[str, ...] | None] = {
+    "population.path": ("file",),
+    "geography.path": ("file",),
     "geography.places": None,
     "geography.district_population": None,
     "take_up.rates": None,
-    "targets.path": "file",
+    "targets.path": ("file",),
     "targets.tables": None,
-    "targets.published": "demo",
-    "targets.cache": "agencies",
+    # A database of the user's own is what it is.
+    "targets.compare": ("demo", "agencies"),
+    "targets.published": ("demo",),
+    "targets.cache": ("agencies",),
     "weights.local.prior": None,
     "weights.national.prior": None,
     "areas.path": None,
@@ -112,10 +114,10 @@ def given_files(config: Mapping[str, Any], folder: str | Path) -> dict[str, dict
 
 
 def _given_paths(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, source in GIVEN_FILES.items():
+    for key, sources in GIVEN_FILES.items():
         *sections, name = key.split(".")
         section = functools.reduce(lambda content, part: content[part], sections, config)
-        used = source is None or section["source"] == source
+        used = sources is None or section["source"] in sources
         if not used or section[name] is None:
             continue
         if isinstance(section[name], str):

@@ -140,6 +140,9 @@ class Targets(Section):
     """Folder of the agencies' raw files, at any depth below it, for `source: agencies`."""
     tables: Annotated[Names, allowing("a list of paths, no entry twice")] = ()
     """CSV tables of targets of your own, beside the database's, see below."""
+    compare: GivenFile = "config/totals.csv"
+    """Table of totals in the same form, which the report shows beside what the weights come to and
+    no fit is told; null for none. Only for a database that the run builds."""
     include: TargetRules = ()
     """Rules; a target must match one of them, or there must be none. Each gives one or more of
     `variable`, `geo_level`, `domain_variable`, `constraints`."""

@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("tolerance", pa.float64()),
         ("name", pa.string()),
         ("source", pa.string()),
+        ("hold_out", pa.bool_()),
     ]
 )
 RULE_KEYS = ("variable", "geo_level", "domain_variable", "constraints")

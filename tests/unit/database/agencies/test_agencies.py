@@ -201,6 +201,22 @@ def test_soi_amounts_are_dollars_and_items_have_returns_and_amount(tmp_path):
     assert counts[1].endswith("adjusted_gross_income>=1;adjusted_gross_income<10000")
 
 
+def test_what_counts_dependents_returns_is_not_fitted_and_says_why(tmp_path):
+    path = write_csv(tmp_path / "soi.csv", soi_rows())
+    off = [f for f in irs.state_figures(path, 2022, CODES) if f.code == "6" and not f.active]
+    # Individuals leave them out.
+    assert [f.variable for f in off] == ["tax_unit_count", "adjusted_gross_income"] * 2
+    bounds = [f.constraints.split(";")[1:] for f in off[::2]]
+    income = "adjusted_gross_income"
+    assert bounds == [
+        [f"{income}>=1", f"{income}<10000"],
+        [f"{income}>=10000", f"{income}<25000"],
+    ]
+    assert {f.notes for f in off} == {
+        "dependents' own returns are among them, which tax units do not have"
+    }
+
+
 def test_soi_files_of_something_else_are_refused(tmp_path):
     def refused(rows: list[list], message: str) -> None:
         with pytest.raises(InputError, match=message):
