@@ -42,6 +42,7 @@ def run(tmp_path, monkeypatch):
     config["take_up"]["rates"] = _given("rates.csv")
     config["geography"]["places"] = _given("places.csv")
     config["geography"]["district_population"] = _given("population.csv")
+    config["targets"]["compare"] = _given("totals.csv")
     config["targets"]["published"] = "published"
     Path("published").mkdir()
     _given("published/figures.csv")
