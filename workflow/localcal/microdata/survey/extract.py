@@ -53,8 +53,8 @@ def read_archive(path: Path) -> dict[str, pd.DataFrame]:
                         f"{path}: {name} has the sha256 {digest[:12]}..., not {expected[:12]}...; "
                         f"give {ARCHIVE}.tar.gz as published"
                     )
-                packed = "gzip" if name.endswith(".gz") else None
-                tables[name] = pd.read_csv(io.BytesIO(content), compression=packed)
+                text = gzip.decompress(content) if name.endswith(".gz") else content
+                tables[name] = pd.read_csv(io.BytesIO(text))
     except (OSError, KeyError, tarfile.TarError) as error:
         raise InputError(
             f"{path}: cannot be read as the archive ({one_line(error)}); give {ARCHIVE}.tar.gz"
