@@ -84,7 +84,8 @@ def rates(units: Units, growth: float) -> list[tuple[int, bool, float, float, fl
             of_base = here & (units.earns == earning) & ~units.files_anyway
             others = units.weight[of_base].sum()
             lacking = published * growth - anyway
-            rate = min(1.0, max(0.0, lacking / others)) if others else 0.0
+            # Where there is nobody else, everybody would.
+            rate = min(1.0, max(0.0, lacking / others)) if others else float(lacking > 0)
             rows.append((number, earning, published * growth, anyway, others, rate))
     return rows
 
