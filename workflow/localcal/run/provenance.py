@@ -50,17 +50,17 @@ GIVEN_FILES = {
     "targets.path": "file",
     "targets.tables": None,
     "targets.published": "demo",
-    "targets.cache": "agencies",
+    "targets.raw_files": "agencies",
     "weights.local.prior": None,
     "weights.national.prior": None,
     "areas.path": None,
 }
 
 # Those that name a folder.
-GIVEN_FOLDERS = ("targets.published", "targets.cache")
+GIVEN_FOLDERS = ("targets.published",)
 
-# What names the run, the command or a program rather than describing what is computed.
-NOT_SCIENCE = ("run_id", "amend", "weights.*.l0.python", *GIVEN_FILES)
+# What names the run, the command, a program or a place rather than describing what is computed.
+NOT_SCIENCE = ("run_id", "amend", "targets.cache", "weights.*.l0.python", *GIVEN_FILES)
 
 
 class Change(NamedTuple):
