@@ -155,14 +155,15 @@ def _download(raw: RawFile, table: Path, folder: Path) -> Path:
     _remove_old_parts(path)
     order = Order(raw.file, raw.url, raw.max_bytes, f"or put it below {folder} by hand")
     # Two runs may download the same file at the same time.
-    with atomic_path(path, f"{PART_SUFFIX}-{uuid.uuid4().hex[:8]}") as part:
+    suffix = f"{PART_SUFFIX}-{uuid.uuid4().hex[:8]}"
+    with atomic_path(path, suffix) as part:
         digest = download(order, part)
         if raw.sha256 and digest != raw.sha256:
             raise order.refused(
                 f"has SHA-256 {digest}, expected {raw.sha256} by {table}; correct it there if the "
                 "agency revised the file"
             )
-        with atomic_path(_note(path)) as note:
+        with atomic_path(_note(path), suffix) as note:
             note.write_text(f"{digest}  {raw.file}\n")
     logger.info("%s: downloaded from %s, SHA-256 %s", path, raw.url, digest)
     return path
@@ -170,7 +171,7 @@ def _download(raw: RawFile, table: Path, folder: Path) -> Path:
 
 def _remove_old_parts(path: Path) -> None:
     """Remove what killed downloads of a file left, but not what another one may be writing."""
-    for part in path.parent.glob(f"{path.name}{PART_SUFFIX}-*"):
+    for part in path.parent.glob(f"{path.name}*{PART_SUFFIX}-*"):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - part.stat().st_mtime > OLDEST_PART_SECONDS:
                 part.unlink()

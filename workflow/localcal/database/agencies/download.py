@@ -40,6 +40,10 @@ USER_AGENT = "Mozilla/5.0 (compatible; localcal)"
 KEYS = {"api.census.gov": ("key", "CENSUS_API_KEY")}
 
 
+def _parts(error: Exception) -> tuple[object, ...]:
+    return (getattr(error, "reason", None), *error.args)
+
+
 class Order(NamedTuple):
     """What to download.
 
@@ -77,8 +81,9 @@ class Order(NamedTuple):
 
     def without_key(self, error: Exception) -> str:
         """Return what is at the bottom of an error of the library, which may hold the address."""
-        inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
-        inner = getattr(inner, "reason", None) or inner
+        inner = error
+        while causes := [part for part in _parts(inner) if isinstance(part, Exception)]:
+            inner = causes[0]
         text = f"{type(inner).__name__}: {one_line(inner)}"
         for key in self.key().values():
             text = text.replace(key, "***").replace(quote_plus(key), "***")
