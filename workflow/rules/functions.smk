@@ -33,6 +33,12 @@ def database_origin():
     return {name: config["targets"][name] for name in chosen}
 
 
+def raw_of(wildcards):
+    """The raw files that a source's table is made of."""
+    folder = f"runs/{wildcards.run_id}/targets/raw"
+    return [f"{folder}/{file}" for file in raw_files(SOURCES[wildcards.source])]
+
+
 def source_tables(wildcards):
     """The tables of all agencies' sources, where the config asks for a database of them."""
     wanted = SOURCES if config["targets"]["source"] == "agencies" else ()

@@ -110,6 +110,7 @@ def test_neither_the_run_id_nor_the_place_of_a_file_is_science(run):
     Path("rates.csv").rename("moved.csv")
     run.config["take_up"]["rates"] = "moved.csv"
     run.config["run_id"] = "y"
+    run.config["targets"]["cache"] = "elsewhere"
     assert run.changes == []
     assert not {"path", "survey"} & science(run.config)["population"].keys()
     section = {"weights": {"local": {"l0": {"python": "a", "epochs": 3}, "penalty": 1}}}

@@ -53,17 +53,17 @@ GIVEN_FILES: dict[str, tuple[str, ...] | None] = {
     # A database of the user's own is what it is.
     "targets.compare": ("demo", "agencies"),
     "targets.published": ("demo",),
-    "targets.cache": ("agencies",),
+    "targets.raw_files": ("agencies",),
     "weights.local.prior": None,
     "weights.national.prior": None,
     "areas.path": None,
 }
 
 # Those that name a folder.
-GIVEN_FOLDERS = ("population.survey", "targets.published", "targets.cache")
+GIVEN_FOLDERS = ("population.survey", "targets.published")
 
-# What names the run, the command or a program rather than describing what is computed.
-NOT_SCIENCE = ("run_id", "amend", "weights.*.l0.python", *GIVEN_FILES)
+# What names the run, the command, a program or a place rather than describing what is computed.
+NOT_SCIENCE = ("run_id", "amend", "targets.cache", "weights.*.l0.python", *GIVEN_FILES)
 
 
 class Change(NamedTuple):

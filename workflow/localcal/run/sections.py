@@ -124,7 +124,7 @@ class Targets(Section):
 
     source: Literal["demo", "agencies", "file", "huggingface"] = "demo"
     """Where the target database comes from: built from the tables in `published`, built from the
-    agencies' raw files in `cache`, a `policy_data.db` at `path`, or one from a Hugging Face
+    agencies' raw files, a `policy_data.db` at `path`, or one from a Hugging Face
     repository."""
     path: SourceFile = None
     """The given file, for `source: file`."""
@@ -138,8 +138,12 @@ class Targets(Section):
     """Tag or commit of the repository; a branch may move, so prefer a commit."""
     published: str = "config/published"
     """Folder of published figures, for `source: demo`."""
-    cache: str = "raw"
-    """Folder of the agencies' raw files, at any depth below it, for `source: agencies`."""
+    raw_files: str = "config/raw_files.csv"
+    """Table of the agencies' raw files and where they are downloaded from, for `source:
+    agencies`."""
+    cache: GivenFile = None
+    """Folder that keeps the raw files; what is there, at any depth, is not downloaded. null for
+    `localcal` in the user's cache, which is `~/.cache` or what `XDG_CACHE_HOME` names."""
     tables: Annotated[Names, allowing("a list of paths, no entry twice")] = ()
     """CSV tables of targets of your own, beside the database's, see below."""
     compare: GivenFile = "config/totals.csv"

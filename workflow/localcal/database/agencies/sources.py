@@ -35,6 +35,11 @@ SOURCES = {
 }
 
 
+def raw_files(source: Source) -> tuple[str, ...]:
+    """Return the names of the raw files that a source is made of."""
+    return (source.file,)
+
+
 def write_source(name: str, raw: Path, areas: Path, path: Path) -> None:
     """Write the table of one source.
 
