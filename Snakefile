@@ -36,10 +36,15 @@ if not STORED:
         copy_take_up,
         copy_tables,
         parse_source,
-        build_database,
         summarize_validation,
         write_preflight,
         write_report,
+
+    # So is a given database; one that is built lists what the model knows.
+    if config["targets"]["source"] in ("file", "huggingface"):
+
+        localrules:
+            build_database,
 
 else:
 

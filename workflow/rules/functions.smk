@@ -33,6 +33,11 @@ def database_origin():
     return {name: config["targets"][name] for name in chosen}
 
 
+def database_engine():
+    """The model whose variables a target database lists that is built here, as a parameter."""
+    return None if config["targets"]["source"] in ("file", "huggingface") else config["engine"]
+
+
 def source_tables(wildcards):
     """The tables of all agencies' sources, where the config asks for a database of them."""
     wanted = SOURCES if config["targets"]["source"] == "agencies" else ()

@@ -38,13 +38,14 @@ rule build_database:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(3000),
         runtime=30,
     params:
         origin=database_origin(),
         given=given("targets.path"),
         published=given("targets.published"),
         areas=given("areas.path"),
+        engine=database_engine(),
         code=code_digest("build_database"),
     script:
         "../../scripts/build_database.py"
