@@ -41,7 +41,7 @@ if not STORED:
         write_report,
 
     # So is a given database; one that is built lists what the model knows.
-    if config["targets"]["source"] in ("file", "huggingface"):
+    if not database_is_built():
 
         localrules:
             build_database,
@@ -75,6 +75,7 @@ ONCE = [
     "population/frozen.h5",
     "population/later.h5",
     "targets/policy_data.db",
+    "targets/database_checks.csv",
     "targets/tables.csv",
     "targets/targets.parquet",
     "targets/preflight.csv",

@@ -33,9 +33,14 @@ def database_origin():
     return {name: config["targets"][name] for name in chosen}
 
 
+def database_is_built():
+    """Whether the target database is made here, of figures, as a parameter."""
+    return config["targets"]["source"] in ("demo", "agencies")
+
+
 def database_engine():
     """The model whose variables a target database lists that is built here, as a parameter."""
-    return None if config["targets"]["source"] in ("file", "huggingface") else config["engine"]
+    return config["engine"] if database_is_built() else None
 
 
 def source_tables(wildcards):
