@@ -37,10 +37,15 @@ if not STORED:
         copy_tables,
         fetch_raw,
         parse_source,
-        build_database,
         summarize_validation,
         write_preflight,
         write_report,
+
+    # So is a given database; one that is built lists what the model knows.
+    if not database_is_built():
+
+        localrules:
+            build_database,
 
 else:
 
@@ -71,6 +76,7 @@ ONCE = [
     "population/frozen.h5",
     "population/later.h5",
     "targets/policy_data.db",
+    "targets/database_checks.csv",
     "targets/tables.csv",
     "targets/targets.parquet",
     "targets/preflight.csv",

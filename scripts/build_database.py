@@ -11,6 +11,7 @@ if __name__ == "__main__":
         match section["source"]:
             case "demo" | "agencies" as origin:
                 from localcal.database.demo import write_demo_database
+                from localcal.engine.client import run_with_engine
 
                 write_demo_database(
                     published=(
@@ -18,6 +19,9 @@ if __name__ == "__main__":
                     ),
                     areas=Path(snakemake.config["areas"]["path"]),
                     path=path,
+                    variables=run_with_engine(
+                        snakemake.params.engine, "localcal.engine.protocol:variable_names"
+                    ),
                 )
             case "file":
                 from localcal.database.reader import copy_database

@@ -71,6 +71,7 @@ GROWTH: dict[str, Callable[[Job, float, float], float]] = {
     "copy_take_up": unchanged,
     "copy_tables": unchanged,
     "build_database": unchanged,
+    "validate_database": unchanged,
     "resolve_targets": unchanged,
     "build_population": in_proportion,
     "assign_geography": in_proportion,

@@ -45,6 +45,7 @@ SMALL_JOBS = {
     "freeze_run": 1,
     "build_population": 1,
     "build_database": 1,
+    "validate_database": 1,
     "resolve_targets": 1,
     "write_preflight": 1,
     "assign_geography": 1,

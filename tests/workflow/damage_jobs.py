@@ -13,7 +13,9 @@ import pytest
 from localcal.areas.write import AreaInputs, write_area
 from localcal.clones.follow import follow_from_files
 from localcal.clones.freeze import FreezeInputs, freeze_from_files
+from localcal.database.checks import validate_database
 from localcal.database.reader import district_income
+from localcal.engine.protocol import variable_names
 from localcal.geography.areas import read_areas
 from localcal.geography.geography import write_geography
 from localcal.geography.given import load_geography
@@ -151,6 +153,11 @@ def _resolve_targets(run: Path, new: Path) -> None:
     targets = resolve_targets(database, CONFIG["period"], *rules, StandIn(), tables)
     write_targets(targets, new / FILES["targets"])
     (new / "income").write_text(str(district_income(database, CONFIG["period"])))
+
+
+def _validate_database(run: Path, new: Path) -> None:
+    names, checks = variable_names(StandIn()), new / "targets/database_checks.csv"
+    validate_database(run / FILES["database"], names, False, {}, checks, new / "refused.csv")
 
 
 PREFLIGHT_INPUTS = ("database", "tables", "targets", "population", "geography")
@@ -368,6 +375,7 @@ JOBS = [
     Job("the next run", ("run.json", "history.jsonl"), _recall),
     Job("assign_geography", _reads("households"), _assign_geography),
     Job("resolve_targets", _reads("database", "tables"), _resolve_targets),
+    Job("validate_database", _reads("database"), _validate_database),
     Job("write_preflight", _reads(*PREFLIGHT_INPUTS), _preflight),
     Job("freeze_values", _reads("population", "geography", "targets", "rates"), _freeze),
     Job("follow_values", _reads("population", "geography", "frozen"), _follow),

@@ -13,6 +13,7 @@ DEMO = {
     "freeze_run": 1,
     "build_population": 1,
     "build_database": 1,
+    "validate_database": 1,
     "resolve_targets": 1,
     "write_preflight": 1,
     "assign_geography": 1,
@@ -38,6 +39,7 @@ ONE_STATE = {
     for rule in DEMO
     if rule
     not in (
+        "validate_database",
         "write_preflight",
         "estimate_totals",
         "simulate_area",

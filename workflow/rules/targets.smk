@@ -60,16 +60,43 @@ rule build_database:
         "../../envs/localcal.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(3000),
         runtime=30,
     params:
         origin=database_origin(),
         given=given("targets.path"),
         published=given("targets.published"),
         areas=given("areas.path"),
+        engine=database_engine(),
         code=code_digest("build_database"),
     script:
         "../../scripts/build_database.py"
+
+
+rule validate_database:
+    input:
+        unpack(source_tables),
+        database="runs/{run_id}/targets/policy_data.db",
+    output:
+        checks="runs/{run_id}/targets/database_checks.csv",
+    log:
+        "runs/{run_id}/logs/validate_database/validate_database.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/validate_database/validate_database.tsv"
+    # Before hours of chunks, though nothing needs it.
+    priority: 1
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=15,
+    params:
+        built=database_is_built(),
+        engine=config["engine"],
+        code=code_digest("validate_database"),
+    script:
+        "../../scripts/validate_database.py"
 
 
 rule copy_tables:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from localcal.database.constraints import (
     Constraint,
+    check_child,
     check_constraints,
     holds,
     parse_value,
@@ -259,3 +260,59 @@ def test_a_whole_number_is_never_a_fraction():
     assert parse_value(Constraint("x", ">", "4.5"), "number", whole=True) == 4.5
     assert parse_value(Constraint("x", "==", "4.0"), "number", whole=True) == 4.0
     assert parse_value(Constraint("x", "==", "4.5"), "number") == 4.5
+
+
+def constraints(*words: str) -> list[Constraint]:
+    return [Constraint(*word.split()) for word in words]
+
+
+@pytest.mark.parametrize(
+    ("parent", "child"),
+    [
+        ([], []),
+        ([], ["state_fips == 6"]),
+        ([], ["state_fips == 6", "age > 4"]),
+        (["state_fips == 6"], ["congressional_district_geoid == 601"]),
+        (["state_fips == 06"], ["state_fips == 6"]),
+        (["ucgid_str == 0400000US06"], ["congressional_district_geoid == 0601"]),
+        (["congressional_district_geoid == 200"], ["congressional_district_geoid == 201"]),
+        (["state_fips == 06"], ["state_fips == 6", "age > 4"]),
+        (["state_fips = 6", "age > 4"], ["age > 4", "age < 9", "state_fips == 6"]),
+    ],
+)
+def test_a_stratum_that_repeats_what_is_above_it_or_lies_in_it_is_a_child(parent, child):
+    check_child("stratum 2", constraints(*parent), constraints(*child))
+
+
+@pytest.mark.parametrize(
+    ("parent", "child", "complaint"),
+    [
+        (["age > 4"], [], "does not repeat age>4"),
+        (["age > 4"], ["age > 5"], "does not repeat age>4"),
+        (["state_fips == 6"], ["age > 4"], "does not repeat state_fips==6"),
+        (["state_fips == 6"], ["state_fips == 7", "age > 4"], "does not repeat state_fips==6"),
+        # People are not counted by a district's code where the stratum above says the state's.
+        (
+            ["state_fips == 6"],
+            ["congressional_district_geoid == 601", "age > 4"],
+            "does not repeat state_fips==6",
+        ),
+        (["state_fips == 6"], ["state_fips == 8"], "state 8 does not lie in state 6"),
+        (
+            ["state_fips == 6"],
+            ["congressional_district_geoid == 801"],
+            "district 801 does not lie in state 6",
+        ),
+        (
+            ["congressional_district_geoid == 601"],
+            ["congressional_district_geoid == 602"],
+            "district 602 does not lie in district 601",
+        ),
+        (["congressional_district_geoid == 601"], ["state_fips == 6"], "state 6 does not lie in"),
+        (["state_fips == 6"], ["ucgid_str == 0100000US"], "nation US does not lie in state 6"),
+    ],
+)
+def test_a_stratum_that_is_no_part_of_the_one_above_it_is_refused(parent, child, complaint):
+    with pytest.raises(InputError, match=complaint) as raised:
+        check_child("stratum 2", constraints(*parent), constraints(*child))
+    assert str(raised.value).startswith("stratum 2: ")

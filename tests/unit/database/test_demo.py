@@ -1,6 +1,5 @@
 """The demo database: one target per published row, in the schema its reader expects."""
 
-import hashlib
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,7 +9,8 @@ import pytest
 
 from localcal.database import demo
 from localcal.database.constraints import Constraint
-from localcal.database.demo import COLUMNS, definition_hash, write_demo_database
+from localcal.database.demo import COLUMNS, write_demo_database
+from localcal.database.schema import definition_hash
 from localcal.errors import InputError
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -96,10 +96,6 @@ def test_strata_hang_together_as_nation_states_districts_and_groups(database):
 
 
 def test_a_stratum_is_named_by_the_hash_of_its_definition(database):
-    constraints = (Constraint("state_fips", "==", "6"), Constraint("age", "<", "20"))
-    text = "7\nage|<|20\nstate_fips|==|6"
-    assert definition_hash(7, constraints) == hashlib.sha256(text.encode()).hexdigest()
-    assert definition_hash(None, ()) == hashlib.sha256(b"").hexdigest()
     strata = query(database, "SELECT stratum_id, definition_hash, parent_stratum_id FROM strata")
     for stratum, digest, parent in strata[::50]:
         found = query(
@@ -153,6 +149,8 @@ GOOD = "national,US,person_count,2024,age>4;age<10,5,somebody"
         ("national,US,person_count,2024,age>4;,5,x", "'' is no constraint"),
         ("national,US,person_count,2024,age>4;age>5,5,x", "comes twice"),
         ("national,US,person_count,2024,state_fips==6,5,x", "is about the place"),
+        ("national,US,person_count,2024,age>9;age<9,5,x", "no value is in this range"),
+        ("national,US,person_count,2024,age==9;age<12,5,x", "stand alone"),
         ("national,US,person_count,2024,age<10;age>4,6,x", "says the same as"),
         ("national,US,person_count", "does not have 7 fields"),
         ("national,US,person_count,2024,,5,x,y", "does not have 7 fields"),
@@ -164,6 +162,30 @@ def test_a_bad_row_is_refused_with_its_file_and_line(tables, tmp_path, row, comp
         write_demo_database(tables(GOOD, row), AREAS, path)
     assert complaint in str(caught.value)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ("national,US,person_cuont,2024,,5,x", "'person_cuont' (did you mean person_count?)"),
+        ("national,US,snap,2024,snpa>0,5,x", "'snpa' (did you mean snap?)"),
+        ("national,US,snap,2024,person_count>0,5,x", "'person_count'; correct it"),
+    ],
+)
+def test_what_the_model_lacks_is_refused_with_its_file_and_line(tables, tmp_path, row, complaint):
+    path = tmp_path / "policy_data.db"
+    with pytest.raises(InputError, match=r"figures\.csv: line 3: the model has no ") as caught:
+        write_demo_database(tables(GOOD, row), AREAS, path, ["age", "snap"])
+    assert complaint in str(caught.value)
+    assert not path.exists()
+
+
+def test_the_same_variables_in_any_order_give_the_same_bytes(tables, tmp_path):
+    folder, contents = tables(GOOD), []
+    for name, variables in (("a.db", ["age", "snap"]), ("b.db", ["snap", "age"])):
+        write_demo_database(folder, AREAS, tmp_path / name, variables)
+        contents.append((tmp_path / name).read_bytes())
+    assert contents[0] == contents[1]
 
 
 def test_missing_tables_and_columns_are_refused(tables, tmp_path):

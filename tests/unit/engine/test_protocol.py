@@ -10,6 +10,7 @@ from localcal.engine.protocol import (
     at_columns,
     load_engine,
     naming_households,
+    variable_names,
 )
 from localcal.errors import InputError
 from tests.standin_engine import StandIn
@@ -21,6 +22,12 @@ def test_an_engine_is_loaded_by_its_name_and_what_is_none_is_refused():
     for name in (*nothing, "no_such_module:Engine"):
         with pytest.raises(InputError, match=f"engine: cannot load '{name}' .*module:Class"):
             load_engine(name)
+
+
+def test_the_names_of_the_variables_come_sorted():
+    names = variable_names(StandIn())
+    assert names == sorted(StandIn().variables())
+    assert "snap" in names
 
 
 def test_an_error_about_a_household_names_it_by_its_id():

@@ -11,7 +11,7 @@ from localcal.geography.areas import read_areas
 from localcal.geography.codes import STATES
 from localcal.geography.geography import write_geography
 from localcal.population.dataset import write_population
-from localcal.report.preflight import PreflightInputs, compare_levels, write_preflight
+from localcal.report.preflight import PreflightInputs, write_preflight
 from localcal.targets.resolve import resolve_targets
 from localcal.targets.table import write_targets
 from tests.database_factory import district, state, write_database
@@ -128,11 +128,3 @@ def test_what_is_left_out_is_listed_with_the_reason(preflight):
     assert "active is 0" in page
     assert "of a year nearer to the run" in page
     assert "1 of them from tables of your own" in page
-
-
-def test_levels_are_compared_only_where_all_parts_are_there():
-    targets = pd.DataFrame(
-        [("snap", 0, "[]", "nation", "US", 10.0), ("snap", 0, "[]", "state", "6", 4.0)],
-        columns=["variable", "reform_id", "constraints", "geo_level", "geographic_id", "value"],
-    )
-    assert compare_levels(targets).empty

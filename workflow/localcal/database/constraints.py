@@ -217,6 +217,49 @@ def check_constraints(label: str, constraints: Iterable[Constraint]) -> None:
             raise InputError(f"{label}: {error}") from error
 
 
+def check_child(
+    label: str, parent: Iterable[Constraint], constraints: Iterable[Constraint]
+) -> None:
+    """Refuse a stratum that is no part of the one above it.
+
+    It repeats every constraint of its parent, places in whatever spelling; a place below a place
+    only has to lie in it.
+
+    Args:
+        label: what the constraints belong to, for the message.
+        parent: all constraints of the stratum above.
+        constraints: all constraints of the stratum.
+
+    Raises:
+        InputError: a constraint of the parent is not repeated, the place lies elsewhere, or one of
+            the places is none.
+    """
+    parent, own = list(parent), list(constraints)
+    if not own or not all(c.variable in GEOGRAPHY_VARIABLES for c in (*parent, *own)):
+        known = {_place_spelled(constraint) for constraint in own}
+        missing = [c for c in parent if _place_spelled(c) not in known]
+        if missing:
+            raise InputError(f"{label}: does not repeat {missing[0]} of the stratum above it")
+        return
+    level, area, _ = split_geography(f"{label}: the stratum above it", parent)
+    own_level, own_area, _ = split_geography(label, own)
+    state = str(int(own_area) // 100) if own_level == "district" else own_area
+    if not (level == "nation" or area == own_area or (level == "state" and area == state)):
+        raise InputError(
+            f"{label}: {own_level} {own_area} does not lie in {level} {area} of the stratum above "
+            "it"
+        )
+
+
+def _place_spelled(constraint: Constraint) -> Constraint:
+    """Return a constraint with its place as a number without zeros in front, and `=` as `==`."""
+    constraint = _spelled(constraint)
+    is_numbered = constraint.variable in (STATE_VARIABLE, DISTRICT_VARIABLE)
+    if is_numbered and constraint.value.isascii() and constraint.value.isdecimal():
+        return constraint._replace(value=str(int(constraint.value)))
+    return constraint
+
+
 def place_constraints(level: str, code: str) -> tuple[Constraint, ...]:
     """Return what selects one of a level's areas.
 

@@ -5,16 +5,31 @@ row of every table becomes one target; what a table does not hold, the database 
 """
 
 import errno
-import hashlib
 import math
 import re
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from localcal.database.constraints import Constraint, constraints_in, place_constraints
-from localcal.errors import InputError
+from localcal.database.constraints import (
+    Constraint,
+    check_child,
+    check_constraints,
+    constraints_in,
+    place_constraints,
+)
+from localcal.database.schema import (
+    COUNTS,
+    PAGE_SIZE,
+    SCHEMA,
+    VALID_VALUES,
+    definition_hash,
+    triggers,
+    valid_values,
+)
+from localcal.errors import InputError, near
 from localcal.files.atomic import atomic_path
 from localcal.files.rows import read_rows
 from localcal.geography.areas import Area, read_areas
@@ -23,81 +38,6 @@ from localcal.geography.codes import TARGET_LEVELS, level_named
 COLUMNS = ("geo_level", "code", "variable", "period", "constraints", "value", "source")
 # What else a table may have; a row may leave it empty.
 OPTIONAL_COLUMNS = ("tolerance", "reform_id", "notes", "active")
-
-PAGE_SIZE = 4096
-
-SCHEMA = """
-CREATE TABLE strata (
-    stratum_id INTEGER NOT NULL PRIMARY KEY,
-    definition_hash VARCHAR(64) NOT NULL UNIQUE,
-    parent_stratum_id INTEGER REFERENCES strata (stratum_id),
-    notes VARCHAR
-);
-CREATE TABLE stratum_constraints (
-    stratum_id INTEGER NOT NULL REFERENCES strata (stratum_id),
-    constraint_variable VARCHAR NOT NULL,
-    operation VARCHAR NOT NULL,
-    value VARCHAR NOT NULL,
-    notes VARCHAR,
-    PRIMARY KEY (stratum_id, constraint_variable, operation)
-);
-CREATE TABLE targets (
-    target_id INTEGER NOT NULL PRIMARY KEY,
-    variable VARCHAR NOT NULL,
-    period INTEGER NOT NULL,
-    stratum_id INTEGER NOT NULL REFERENCES strata (stratum_id),
-    reform_id INTEGER NOT NULL DEFAULT 0,
-    value FLOAT,
-    active BOOLEAN NOT NULL DEFAULT 1,
-    tolerance FLOAT,
-    source VARCHAR,
-    notes VARCHAR,
-    UNIQUE (variable, period, stratum_id, reform_id)
-);
-CREATE VIEW stratum_domain AS
-SELECT DISTINCT stratum_id, constraint_variable AS domain_variable
-FROM stratum_constraints
-WHERE constraint_variable NOT IN (
-    'state_fips', 'congressional_district_geoid', 'tax_unit_is_filer', 'ucgid_str'
-);
-CREATE VIEW target_overview AS
-WITH places AS (
-    SELECT
-        stratum_id,
-        MAX(CASE WHEN constraint_variable = 'congressional_district_geoid' THEN value END)
-            AS district,
-        MAX(CASE WHEN constraint_variable = 'state_fips' THEN value END)
-            AS state,
-        MAX(CASE WHEN constraint_variable = 'ucgid_str' THEN value END)
-            AS ucgid
-    FROM stratum_constraints
-    GROUP BY stratum_id
-)
-SELECT
-    t.target_id,
-    t.stratum_id,
-    t.variable,
-    t.reform_id,
-    t.value,
-    t.period,
-    t.active,
-    CASE
-        WHEN p.district IS NOT NULL OR LENGTH(p.ucgid) = 13 THEN 'district'
-        WHEN p.state IS NOT NULL OR LENGTH(p.ucgid) = 11 THEN 'state'
-        ELSE 'national'
-    END AS geo_level,
-    COALESCE(p.district, p.state, p.ucgid, 'US') AS geographic_id,
-    (
-        SELECT GROUP_CONCAT(domain_variable, ',')
-        FROM (
-            SELECT domain_variable FROM stratum_domain AS d
-            WHERE d.stratum_id = t.stratum_id
-            ORDER BY domain_variable
-        )
-    ) AS domain_variable
-FROM targets AS t
-LEFT JOIN places AS p ON p.stratum_id = t.stratum_id;
-"""
 
 
 class Figure(NamedTuple):
@@ -117,19 +57,13 @@ class Figure(NamedTuple):
     notes: str | None
 
 
-def definition_hash(parent: int | None, constraints: tuple[Constraint, ...]) -> str:
-    """Return the hexadecimal SHA-256 that identifies a stratum below `parent`."""
-    text = "" if parent is None else str(parent)
-    if constraints:
-        text += "\n" + "\n".join(sorted("|".join(constraint) for constraint in constraints))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_demo_database(published: Path, areas: Path, path: Path) -> None:
+def write_demo_database(
+    published: Path, areas: Path, path: Path, variables: Collection[str] | None = None
+) -> None:
     """Write the target database at `path` from tables of published figures.
 
-    The same tables give the same bytes. Strata are numbered nation first, then states and
-    districts in the order of the areas' table, then those of the figures as they come.
+    The same tables and variables give the same bytes. Strata are numbered nation first, then states
+    and districts in the order of the areas' table, then those of the figures as they come.
 
     Args:
         published: folder of CSV tables with the columns COLUMNS and maybe OPTIONAL_COLUMNS.
@@ -138,19 +72,35 @@ def write_demo_database(published: Path, areas: Path, path: Path) -> None:
             in `value`; a margin in per cent in `tolerance`.
         areas: table of the areas, tab-separated.
         path: the SQLite database to write.
+        variables: names of all variables of the model, for the table `field_valid_values`; None
+            lists those of the figures, whether or not a model has them.
 
     Raises:
-        InputError: a table is missing, or a row in it is unreadable, unknown or a duplicate.
+        InputError: a table is missing, or a row in it is unreadable, unknown, a duplicate, about
+            a variable that the model lacks, or of constraints that contradict each other.
     """
     codes = _codes(areas)
     figures = _read_figures(published, codes)
+    if variables is not None:
+        _refuse_unknown(figures, variables)
+    else:
+        variables = {name for figure in figures for name in _variables_of(figure)}
+    values = valid_values(
+        variables,
+        {figure.period for figure in figures},
+        {figure.source for figure in figures},
+    )
     with atomic_path(path) as part, closing(sqlite3.connect(part)) as connection:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         # The temporary file is thrown away whole, so a journal would only be left lying about.
         connection.execute("PRAGMA journal_mode = OFF")
         try:
-            connection.executescript(SCHEMA)
+            connection.executescript(SCHEMA + VALID_VALUES)
             with connection:
+                connection.executemany("INSERT INTO field_valid_values VALUES (?, ?, ?)", values)
+                # From here on they look at what is written here, too.
+                for trigger in triggers():
+                    connection.execute(trigger)
                 _fill(connection, codes, figures)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
@@ -198,6 +148,22 @@ def _read_figures(published: Path, codes: dict[str, dict[str, str]]) -> list[Fig
     return figures
 
 
+def _variables_of(figure: Figure) -> list[str]:
+    return [figure.variable, *(constraint.variable for constraint in figure.constraints)]
+
+
+def _refuse_unknown(figures: list[Figure], variables: Collection[str]) -> None:
+    known = frozenset(variables)
+    for figure in figures:
+        for name in _variables_of(figure):
+            counts = COUNTS if name == figure.variable else ()
+            if name not in known and name not in counts:
+                raise InputError(
+                    f"{figure.place}: the model has no variable {name!r}"
+                    f"{near(name, [*known, *counts])}; correct it or take the row out of the table"
+                )
+
+
 def _parse(place: str, row: dict[str, str], codes: dict[str, dict[str, str]]) -> Figure:
     level, code = level_named(row["geo_level"]), row["code"]
     if level not in TARGET_LEVELS:
@@ -214,13 +180,15 @@ def _parse(place: str, row: dict[str, str], codes: dict[str, dict[str, str]]) ->
         value = math.nan
     if not math.isfinite(value):
         raise InputError(f"{place}: {row['value']!r} is no number; give the published value")
+    constraints = constraints_in(place, row["constraints"])
+    check_constraints(place, constraints)
     return Figure(
         place=place,
         geo_level=level,
         code=code,
         variable=row["variable"],
         period=int(row["period"]),
-        constraints=constraints_in(place, row["constraints"]),
+        constraints=constraints,
         value=value,
         source=row["source"],
         **_parse_optional(place, row),
@@ -254,11 +222,14 @@ class _Strata:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._ids: dict[str, int] = {}
+        self._constraints: dict[int | None, tuple[Constraint, ...]] = {None: ()}
 
     def add(self, parent: int | None, constraints: tuple[Constraint, ...], notes: str) -> int:
         digest = definition_hash(parent, constraints)
         if digest not in self._ids:
+            check_child(notes, self._constraints[parent], constraints)
             self._ids[digest] = stratum = len(self._ids) + 1
+            self._constraints[stratum] = constraints
             self._connection.execute(
                 "INSERT INTO strata VALUES (?, ?, ?, ?)", (stratum, digest, parent, notes)
             )

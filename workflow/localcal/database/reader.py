@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -41,11 +41,15 @@ TABLES = {
         "source",
     ),
 }
+# What else is known of a stratum, but decides no target.
+STRATUM_COLUMNS = ("stratum_id", "definition_hash", "parent_stratum_id")
 # Sorting the largest table takes seconds; what takes this long was made to.
 SECONDS_TO_READ = 600.0
 STEPS_BETWEEN_LOOKS = 100_000
-# Columns of the table targets that databases may lack; nothing is known then.
-OPTIONAL = ("tolerance", "source")
+# Columns that databases may lack; nothing is known then.
+OPTIONAL = ("tolerance", "source", *STRATUM_COLUMNS[1:])
+# Columns that say nothing to a program.
+SILENT = ("notes",)
 # A write-ahead log or a rollback journal with something in it changes what the database says.
 SIDE_FILES = ("-wal", "-journal")
 # Which returns count as a target's population, not what they have: no domain of its own.
@@ -132,9 +136,9 @@ def read_targets_table(path: str | Path) -> pd.DataFrame:
             cell is empty or of the wrong kind, its stratum is missing, or its place is none.
     """
     path = Path(path)
-    with _open_database(path) as connection:
-        stratum_ids = {row[0] for row in _rows(connection, "strata")}
-        constraints = _read_constraints(path, connection)
+    with open_database(path) as connection:
+        stratum_ids = {row[0] for row in rows_of(connection, "strata")}
+        constraints = read_constraints(path, connection)
         targets = list(_active_targets(path, connection))
     if not targets:
         raise InputError(f"{path}: no target is active; set active to 1 for those to use")
@@ -164,7 +168,7 @@ def inactive_targets(path: str | Path) -> Counter[tuple[str, str]]:
     Raises:
         InputError: the file is missing or no target database.
     """
-    with _open_database(Path(path)) as connection:
+    with open_database(Path(path)) as connection:
         notes = "notes" if "notes" in _columns(connection, "targets") else "NULL"
         rows = connection.execute(f"SELECT variable, {notes} FROM targets WHERE NOT active")
         return Counter((str(variable), str(note or "")) for variable, note in rows)
@@ -197,7 +201,7 @@ def copy_database(source: str | Path, destination: str | Path) -> None:
         InputError: the file is missing or no target database; the disk is full.
     """
     source = Path(source)
-    with _open_database(source):
+    with open_database(source):
         pass
     with _settled(source) as settled, atomic_path(destination) as part:
         shutil.copyfile(settled, part)
@@ -210,10 +214,10 @@ def content_digest(path: str | Path) -> str:
         InputError: the file is missing or no target database.
     """
     digest = hashlib.sha256()
-    with _open_database(Path(path)) as connection:
+    with open_database(Path(path)) as connection:
         for name, columns in TABLES.items():
             digest.update(repr((name, columns)).encode())
-            for row in _rows(connection, name):
+            for row in rows_of(connection, name):
                 digest.update(repr(tuple(map(_as_number, columns, row))).encode())
     return digest.hexdigest()
 
@@ -257,7 +261,7 @@ def district_income(path: str | Path, period: int) -> AreaIncome:
 
 
 @contextlib.contextmanager
-def _open_database(path: Path) -> Iterator[sqlite3.Connection]:
+def open_database(path: Path) -> Iterator[sqlite3.Connection]:
     """Open for reading, with the tables checked; SQLite's own errors become InputError."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the path of a target database")
@@ -314,10 +318,26 @@ def _check_tables(path: Path, connection: sqlite3.Connection) -> None:
             )
         missing = [column for column in columns if column not in found and column not in OPTIONAL]
         if missing:
+            others = sorted(found - _known_columns(name))
+            has = f" and has {', '.join(others)}, which are not known" if others else ""
             raise InputError(
-                f"{path}: table {name} lacks the columns {', '.join(missing)}; rebuild the "
+                f"{path}: table {name} lacks the columns {', '.join(missing)}{has}; rebuild the "
                 "database with the current schema"
             )
+
+
+def unknown_columns(connection: sqlite3.Connection) -> list[str]:
+    """Return the columns of the tables read that are not known, as `table.column`."""
+    return [
+        f"{name}.{row[1]}"
+        for name in TABLES
+        for row in connection.execute(f"PRAGMA table_info({name})")
+        if row[1] not in _known_columns(name)
+    ]
+
+
+def _known_columns(name: str) -> set[str]:
+    return {*TABLES[name], *SILENT, *(STRATUM_COLUMNS if name == "strata" else ())}
 
 
 def _refuse_views(path: Path, name: str, connection: sqlite3.Connection) -> None:
@@ -338,13 +358,17 @@ def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
     return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
 
 
-def _rows(connection: sqlite3.Connection, name: str) -> sqlite3.Cursor:
+def rows_of(
+    connection: sqlite3.Connection, name: str, wanted: Sequence[str] | None = None
+) -> sqlite3.Cursor:
+    """Return the rows of a table, sorted, NULL where the database lacks an optional column."""
+    wanted = TABLES[name] if wanted is None else wanted
     found = _columns(connection, name)
     columns = ", ".join(
         f"NULL AS {column}" if column in OPTIONAL and column not in found else column
-        for column in TABLES[name]
+        for column in wanted
     )
-    return connection.execute(f"SELECT {columns} FROM {name} ORDER BY {', '.join(TABLES[name])}")
+    return connection.execute(f"SELECT {columns} FROM {name} ORDER BY {', '.join(wanted)}")
 
 
 def _as_number(column: str, cell: object) -> object:
@@ -354,9 +378,14 @@ def _as_number(column: str, cell: object) -> object:
     return cell
 
 
-def _read_constraints(path: Path, connection: sqlite3.Connection) -> dict[int, list[Constraint]]:
+def read_constraints(path: Path, connection: sqlite3.Connection) -> dict[int, list[Constraint]]:
+    """Return the constraints of every stratum that has some.
+
+    Raises:
+        InputError: a constraint has an empty cell.
+    """
     constraints: defaultdict[int, list[Constraint]] = defaultdict(list)
-    for stratum_id, *cells in _rows(connection, "stratum_constraints"):
+    for stratum_id, *cells in rows_of(connection, "stratum_constraints"):
         if any(cell is None for cell in cells):
             raise InputError(
                 f"{path}: stratum {stratum_id}: a constraint has an empty cell; complete or "
@@ -367,7 +396,7 @@ def _read_constraints(path: Path, connection: sqlite3.Connection) -> dict[int, l
 
 
 def _active_targets(path: Path, connection: sqlite3.Connection) -> Iterator[_Target]:
-    for row in _rows(connection, "targets"):
+    for row in rows_of(connection, "targets"):
         cells = dict(zip(TABLES["targets"], row, strict=True))
         label = f"{path}: target {cells['target_id']}"
         if cells["active"] not in (0, 1):

@@ -182,6 +182,11 @@ class Engine(Protocol):
         """Return the units of a population for which the model cannot calculate something."""
 
 
+def variable_names(engine: Engine) -> list[str]:
+    """Return the names of the model's variables, sorted."""
+    return sorted(engine.variables())
+
+
 def load_engine(name: str) -> Engine:
     """Return the engine that the config names as `module:Class`.
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from localcal.database.levels import FAMILY
+
 logger = logging.getLogger(__name__)
 
-FAMILY = ["variable", "reform_id", "constraints"]
 # Above this, levels do not merely differ by rounding or timing: the report names the family.
 CONTRADICTION = 0.02
 NATION = "US"

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from localcal.database.levels import FAMILY
 from localcal.errors import InputError
 from localcal.files.csr import CsrLike
 from localcal.weights import verdicts
 from localcal.weights.columns import Columns
-from localcal.weights.harmonize import FAMILY, Harmonized, harmonize
+from localcal.weights.harmonize import Harmonized, harmonize
 from localcal.weights.problem import Problem, Records, build_problem
 from localcal.weights.rows import RowSummary, count_households, summarize_rows
 from localcal.weights.settings import GROUP_WEIGHTS, GroupRules, Settings, apply_rules
