@@ -52,9 +52,9 @@ class Table:
 
     def __init__(self, path: str | Path) -> None:
         self.path = path
-        self._is_parquet = Path(path).suffix == ".parquet"
+        self.is_parquet = Path(path).suffix == ".parquet"
         try:
-            self._columns = pq.read_table(path) if self._is_parquet else self._read_csv()
+            self._columns = pq.read_table(path) if self.is_parquet else self._read_csv()
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such file; correct the path in the config") from error
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -82,12 +82,33 @@ class Table:
 
     def row_name(self, row: int) -> str:
         """Name a row the way an editor counts it: a csv file's header is line 1."""
-        return f"{self.path}: row {row}" if self._is_parquet else f"{self.path}: line {row + 2}"
+        return f"{self.path}: row {row}" if self.is_parquet else f"{self.path}: line {row + 2}"
 
     def refuse_rows(self, wrong: np.ndarray, complaint: str) -> None:
         """Raise InputError for the first row where `wrong` is true."""
         if wrong.any():
             raise InputError(f"{self.row_name(int(np.argmax(wrong)))} {complaint}; correct it")
+
+    @property
+    def names(self) -> list[str]:
+        """The columns, in their order."""
+        return self._columns.column_names
+
+    def cells(self, name: str) -> np.ndarray:
+        """Return a column as it is, (rows,): of csv text without the spaces around it."""
+        _, column = self._column((name,))
+        if not self.is_parquet:
+            column = pc.utf8_trim_whitespace(column)
+        return np.asarray(column.to_pandas())
+
+    def refuse_cells(self, name: str, wrong: np.ndarray, need: str) -> None:
+        """Raise InputError for the first row of a column where `wrong` is true."""
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            found = self._columns[name][row].as_py()
+            raise InputError(
+                f"{self.row_name(row)} has the {name} {found!r}, which is not {need}; correct it"
+            )
 
     def has(self, names: tuple[str, ...]) -> bool:
         return any(name in self._columns.column_names for name in names)

@@ -1,4 +1,4 @@
-"""The base population of a run: synthetic, a given dataset, or one from Hugging Face."""
+"""The base population of a run: synthetic, a given dataset or tables, or from Hugging Face."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -11,8 +11,14 @@ import pandas as pd
 from localcal.engine.protocol import Engine, naming_households
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
-from localcal.microdata.check import check_dataset, refuse_misplaced, warn_of_unusable_units
+from localcal.microdata.check import (
+    DERIVED_WEIGHTS,
+    check_dataset,
+    refuse_misplaced,
+    warn_of_unusable_units,
+)
 from localcal.microdata.sample import stratified_sample
+from localcal.microdata.tables import read_tables
 from localcal.population.dataset import read_arrays, write_population
 from localcal.population.entity_tables import has_entity_tables, read_entity_tables
 from localcal.population.population import PERSON, Population
@@ -45,7 +51,7 @@ def build_population(
         InputError: the dataset is not one the model can use, or holds too few households.
     """
     download = population_path.with_name("downloaded.h5")
-    source, arrays, table_of = _load(section, period, seed, download)
+    source, arrays, table_of = _load(section, period, seed, engine, download)
     download.unlink(missing_ok=True)
     arrays = _without(source, arrays, section["drop"])
     places = engine.place_variables()
@@ -72,7 +78,7 @@ def build_population(
 
 
 def _load(
-    section: Mapping[str, Any], period: int, seed: int, download: Path
+    section: Mapping[str, Any], period: int, seed: int, engine: Engine, download: Path
 ) -> tuple[str, Mapping[str, np.ndarray], Mapping[str, str]]:
     """Return what to call the data, its arrays and, if it has tables, the entity of each."""
     if section["source"] == "synthetic":
@@ -81,13 +87,18 @@ def _load(
         households = synthetic_households(section["households"], period, seed)
         return "the synthetic population", households, {}
     path = section["path"]
+    table_of: Mapping[str, str] = {}
+    if section["source"] == "tables":
+        # Their cells may be anything, also where they are left behind.
+        left = (engine.place_variables() - {STATE}) | DERIVED_WEIGHTS | set(section["drop"])
+        arrays, table_of, _ = read_tables(path, period, engine.variables(), left)
+        return path, arrays, table_of
     if section["source"] == "huggingface":
         from localcal.files.huggingface import fetch_file
 
         path = download
         names = {key: section[key] for key in ("repo_id", "repo_type", "filename", "revision")}
         fetch_file(path=path, **names)
-    table_of: Mapping[str, str] = {}
     if has_entity_tables(path, "correct population.path, or give another dataset"):
         arrays, table_of, found = read_entity_tables(path, period)
     else:
