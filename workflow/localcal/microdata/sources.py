@@ -87,6 +87,10 @@ def _load(
         households = synthetic_households(section["households"], period, seed)
         return "the synthetic population", households, {}
     path = section["path"]
+    if section["source"] == "cps":
+        from localcal.microdata.cps.households import cps_households
+
+        return path, cps_households(path, period, engine), {}
     table_of: Mapping[str, str] = {}
     if section["source"] == "tables":
         # Their cells may be anything, also where they are left behind.

@@ -24,8 +24,7 @@ from localcal.population.population import GROUPS, PERSON, REFERENCES
 HOUSEHOLD = "household"
 WEIGHT = "household_weight"
 
-NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-# Ids too: a column of whole numbers with an empty cell is written with decimals by some.
+# A column of whole numbers with an empty cell is written with decimals by some.
 WHOLE_NUMBER = r"-?[0-9]{1,18}(?:\.0*)?"
 TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
@@ -135,8 +134,7 @@ def _values(table: Table, variable: Variable) -> np.ndarray:
         return texts.map(TRUTHS).to_numpy(bool)
     is_whole = variable.kind == "int"
     need = "a whole number" if is_whole else "a number"
-    table.refuse_cells(variable.name, ~_match(cells, NUMBER), need)
-    numbers = cells.astype(np.str_).astype(np.float64)
+    numbers = table.numbers(variable.name, need)
     largest = LARGEST_INT if is_whole else LARGEST_FLOAT
     table.refuse_cells(variable.name, ~(np.abs(numbers) <= largest), f"{need} of that size")
     if not is_whole:

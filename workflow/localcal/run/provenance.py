@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from localcal.errors import InputError, one_line
 from localcal.files.atomic import atomic_path, sha256_file, write_json
-from localcal.files.folders import FILES_IN, files_in
+from localcal.files.folders import FILES_IN, files_in, names_in
 from localcal.files.seal import is_broken, sealed
 from localcal.run.code_digest import CodeDigest
 
@@ -147,7 +147,7 @@ def _paths_in(
     if not found:
         raise InputError(
             f"{folder or '(nothing)'}: {reason}; the config's {key} must name a folder with "
-            f"{', '.join(FILES_IN[source])}"
+            f"{names_in(source)}"
         )
     yield from ((f"{key}.{Path(path).name}", path) for path in found)
 

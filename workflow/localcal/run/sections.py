@@ -69,14 +69,16 @@ AreaNames = Annotated[
 class Population(Section):
     """The base households."""
 
-    source: Literal["synthetic", "file", "tables", "huggingface"] = "synthetic"
+    source: Literal["synthetic", "file", "tables", "cps", "huggingface"] = "synthetic"
     """Where households come from: made up from the seed, a dataset at `path`, a folder of tables
-    there, or a dataset from a Hugging Face repository."""
+    there, a folder of the Census Bureau's CPS ASEC files, or a dataset from a Hugging Face
+    repository."""
     households: Count = 1000
     """Households to keep, exactly; a larger dataset is sampled by income bracket, a smaller one is
     refused."""
     path: PopulationPath = None
-    """The given file, for `source: file`, or folder of files, for `source: tables`, see below."""
+    """The given file, for `source: file`, or folder of files, for `source: tables` and `cps`, see
+    below."""
     repo_id: Repository = None
     """Hugging Face repository, for `source: huggingface`."""
     repo_type: Literal["model", "dataset"] = "dataset"
