@@ -89,6 +89,10 @@ def put(table, row, column, value):
         ),
         (put("person", 2, "WSAL_VAL", "x"), r"pppub24\.csv: line 4 has the WSAL_VAL 'x'"),
         (put("person", 2, "WSAL_VAL", -5), r"line 4 has the WSAL_VAL '-5', .* of 0 or more"),
+        (put("person", 2, "DST_VAL1_YNG", -5), r"line 4 has the DST_VAL1_YNG '-5'"),
+        (put("person", 2, "SPM_ENGVAL", -5), r"line 4 has the SPM_ENGVAL '-5'"),
+        (put("person", 2, "A_SEX", 3), r"line 4 has the A_SEX '3', .* a code of 1 to 2"),
+        (put("person", 2, "A_MARITL", 0), r"line 4 has the A_MARITL '0', .* a code of 1 to 7"),
         (put("person", 2, "A_AGE", 99), r"line 4 has the A_AGE '99', .* an age of 0 to 85"),
         (put("person", 2, "A_LINENO", 0), r"line 4 has the A_LINENO '0', .* line number"),
         (put("person", 1, "A_LINENO", 1), r"line 3 has the PH_SEQ and A_LINENO of a line above"),
@@ -99,6 +103,7 @@ def put(table, row, column, value):
         (put("household", 0, "HSUP_WGT", -1), r"hhpub24\.csv: line 2 has the HSUP_WGT '-1'"),
         (put("household", 0, "H_HHTYPE", 4), r"hhpub24\.csv: line 2 has the H_HHTYPE '4'"),
         (put("household", 0, "H_HHTYPE", 2), r"pppub24\.csv: line 2 .* that was interviewed"),
+        (put("household", 0, "H_TENURE", 4), r"line 2 has the H_TENURE '4', .* code of 0 to 3"),
         (put("household", 0, "GESTFIPS", 72), r"line 2 has the GESTFIPS '72', .* of a state"),
     ],
 )

@@ -80,5 +80,19 @@ PERSON = tuple(
         | {*DOLLARS.values(), *TIMES.values(), *FLAGS.values()}
     )
 )
+# Dollars that cannot be negative.
+AMOUNTS = tuple(
+    name
+    for name in PERSON
+    if name not in LOSSES and ("_VAL" in name or name in ("SPM_CHILDCAREXPNS", "SPM_ENGVAL"))
+)
+# The codes there are, where another one would be taken for one of them.
+CODES = {
+    "A_FAMTYP": range(1, 6),
+    "A_MARITL": range(1, 8),
+    "A_SEX": range(1, 3),
+    "SPM_TENMORTSTATUS": range(1, 4),
+}
+TENURES = range(4)
 FAMILY = ("FH_SEQ", "FFPOS")
 HOUSEHOLD = ("H_SEQ", "H_HHTYPE", "H_TENURE", "GESTFIPS", "HSUP_WGT")

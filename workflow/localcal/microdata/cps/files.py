@@ -17,7 +17,15 @@ from localcal.errors import InputError
 from localcal.files.folders import files_in
 from localcal.files.table import Table
 from localcal.geography.codes import STATES
-from localcal.microdata.cps.columns import FAMILY, HOUSEHOLD, LOSSES, PERSON, POINTERS
+from localcal.microdata.cps.columns import (
+    AMOUNTS,
+    CODES,
+    FAMILY,
+    HOUSEHOLD,
+    PERSON,
+    POINTERS,
+    TENURES,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +131,9 @@ def _check_households(table: Table, households: pd.DataFrame) -> None:
     interviewed = households["H_HHTYPE"] == INTERVIEWED
     states = households["GESTFIPS"].isin(STATES)
     _refuse(table, "GESTFIPS", interviewed & ~states, "the FIPS code of a state")
+    tenures = households["H_TENURE"].isin(TENURES)
+    need = f"a code of {TENURES[0]} to {TENURES[-1]}"
+    _refuse(table, "H_TENURE", interviewed & ~tenures, need)
     weights = households["HSUP_WGT"][interviewed]
     if not weights.any():
         raise InputError(
@@ -140,9 +151,11 @@ def _check_persons(table: Table, persons: pd.DataFrame) -> None:
     age = persons["A_AGE"]
     wrong = (age < 0) | (age > OLDEST) | (age != np.floor(age))
     _refuse(table, "A_AGE", wrong, f"an age of 0 to {OLDEST}")
-    for name in PERSON:
-        if name.endswith("_VAL") and name not in LOSSES:
-            _refuse(table, name, persons[name] < 0, "an amount of 0 or more")
+    for name in AMOUNTS:
+        _refuse(table, name, persons[name] < 0, "an amount of 0 or more")
+    for name, codes in CODES.items():
+        need = f"a code of {codes[0]} to {codes[-1]}"
+        _refuse(table, name, ~persons[name].isin(codes), need)
     keys = pd.MultiIndex.from_frame(persons[["PH_SEQ", "A_LINENO"]])
     for name in POINTERS:
         pointed = pd.MultiIndex.from_frame(persons[["PH_SEQ", name]])

@@ -258,7 +258,7 @@ def _spm_units(persons: pd.DataFrame, unit: np.ndarray) -> dict[str, np.ndarray]
     )
     of_survey["unit"] = pd.Series(unit).groupby(persons["SPM_ID"].to_numpy()).first()
     joined = of_survey.groupby("unit")
-    tenure = joined["SPM_TENMORTSTATUS"].first().clip(1, len(SPM_TENURES)).to_numpy(np.int64)
+    tenure = joined["SPM_TENMORTSTATUS"].first().to_numpy(np.int64)
     dollars = {name: joined[column].sum() for name, column in SPM_DOLLARS.items()}
     return {name: values.to_numpy(np.float32) for name, values in dollars.items()} | {
         "receives_housing_assistance": (joined["SPM_CAPHOUSESUB"].sum() > 0).to_numpy(),
