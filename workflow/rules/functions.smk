@@ -27,6 +27,16 @@ def given_all(key):
     return [file["sha256"] for name, file in GIVEN.items() if name.startswith(f"{key}.")]
 
 
+def given_in(key):
+    """The contents of the files that are read of a given folder as a parameter, by name."""
+    below = f"{key}."
+    return {
+        name.removeprefix(below): file["sha256"]
+        for name, file in GIVEN.items()
+        if name.startswith(below)
+    }
+
+
 def database_origin():
     """Where the target database comes from, as a parameter."""
     chosen = ("source", "repo_id", "repo_type", "filename", "revision")

@@ -21,6 +21,7 @@ rule build_population:
         population=settings("population"),
         given=given("population.path"),
         survey=given("population.survey"),
+        files=given_in("population.path"),
         period=config["period"],
         seed=config["seed"],
         engine=config["engine"],

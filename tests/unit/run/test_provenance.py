@@ -157,6 +157,46 @@ def test_only_files_that_the_source_reads_are_inputs(run):
         given_files(run.config, run.folder)
 
 
+def _tables(run) -> Path:
+    """Have the run's population come from tables."""
+    folder = Path("tables")
+    folder.mkdir()
+    for name in ("person.csv", "household.csv", "notes.txt"):
+        _given(f"tables/{name}")
+    run.config["population"] |= {"source": "tables", "path": "tables"}
+    return folder
+
+
+def test_each_table_of_a_population_s_folder_is_an_input(run):
+    folder = _tables(run)
+    run.freeze()
+    inputs = given_files(run.config, run.folder)
+    names = {"population.path.person.csv", "population.path.household.csv"}
+    assert {name for name in inputs if name.startswith("population")} == names
+    (folder / "notes.txt").write_text("nobody reads this")
+    assert run.changes == []
+    (folder / "person.csv").write_text("other")
+    (folder / "family.parquet").write_text("new")
+    assert run.changes == [
+        "inputs.population.path.family.parquet",
+        "inputs.population.path.person.csv",
+    ]
+
+
+def test_a_folder_that_is_gone_counts_as_recorded_but_must_hold_tables_at_first(run):
+    folder = _tables(run)
+    run.freeze()
+    folder.rename("elsewhere")
+    assert run.changes == []
+    run.config["population"]["path"] = "elsewhere"
+    assert run.changes == []
+    (run.folder / "run.json").unlink()
+    for path, reason in [("tables", "No such file"), ("rates.csv", "Not a dir"), ("published", "")]:
+        run.config["population"]["path"] = path
+        with pytest.raises(InputError, match=rf"{path}: {reason}.*population\.path.*person\.csv"):
+            run.state  # noqa: B018
+
+
 def test_a_start_is_refused_with_the_difference_until_amended(run):
     run.freeze()
     before = (run.folder / "run.json").read_bytes()

@@ -1,4 +1,4 @@
-"""The base population of a run: of a survey, synthetic, a given dataset, or from Hugging Face."""
+"""The base population of a run: of a survey, synthetic, given as data or tables, or fetched."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -11,8 +11,14 @@ import pandas as pd
 from localcal.engine.protocol import Engine, naming_households
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
-from localcal.microdata.check import check_dataset, refuse_misplaced, warn_of_unusable_units
+from localcal.microdata.check import (
+    DERIVED_WEIGHTS,
+    check_dataset,
+    refuse_misplaced,
+    warn_of_unusable_units,
+)
 from localcal.microdata.sample import stratified_sample
+from localcal.microdata.tables import read_tables
 from localcal.population.dataset import read_arrays, write_population
 from localcal.population.entity_tables import has_entity_tables, read_entity_tables
 from localcal.population.population import PERSON, Population
@@ -45,7 +51,7 @@ def build_population(
         InputError: the dataset is not one the model can use, or holds too few households.
     """
     download = population_path.with_name("downloaded.h5")
-    source, arrays, table_of, made_up = _load(section, period, seed, download)
+    source, arrays, table_of, made_up = _load(section, period, seed, engine, download)
     download.unlink(missing_ok=True)
     arrays = _without(source, arrays, section["drop"])
     places = engine.place_variables()
@@ -89,26 +95,39 @@ class _Loaded(NamedTuple):
     made_up: np.ndarray
 
 
-def _load(section: Mapping[str, Any], period: int, seed: int, download: Path) -> _Loaded:
+def _load(
+    section: Mapping[str, Any], period: int, seed: int, engine: Engine, download: Path
+) -> _Loaded:
     nobody = np.zeros(0, dtype=np.int64)
     if section["source"] == "synthetic":
         from localcal.microdata.synthetic.households import synthetic_households
 
-        arrays = synthetic_households(section["households"], period, seed)
-        return _Loaded("the synthetic population", arrays, {}, arrays["household_id"])
+        synthetic = synthetic_households(section["households"], period, seed)
+        return _Loaded("the synthetic population", synthetic, {}, synthetic["household_id"])
     if section["source"] == "survey":
         from localcal.microdata.survey.households import survey_households
 
-        arrays, synthetic = survey_households(Path(section["survey"]), period, seed)
-        return _Loaded(section["survey"], arrays, {}, arrays["household_id"][synthetic])
+        survey = survey_households(Path(section["survey"]), period, seed)
+        made_up = survey.arrays["household_id"][survey.synthetic]
+        return _Loaded(section["survey"], survey.arrays, {}, made_up)
     path = section["path"]
+    if section["source"] == "cps":
+        from localcal.microdata.cps.households import cps_households
+
+        return _Loaded(path, cps_households(path, period, engine), {}, nobody)
+    arrays: Mapping[str, np.ndarray]
+    table_of: Mapping[str, str] = {}
+    if section["source"] == "tables":
+        # Their cells may be anything, also where they are left behind.
+        left = (engine.place_variables() - {STATE}) | DERIVED_WEIGHTS | set(section["drop"])
+        arrays, table_of, _ = read_tables(path, period, engine.variables(), left)
+        return _Loaded(path, arrays, table_of, nobody)
     if section["source"] == "huggingface":
         from localcal.files.huggingface import fetch_file
 
         path = download
         names = {key: section[key] for key in ("repo_id", "repo_type", "filename", "revision")}
         fetch_file(path=path, **names)
-    table_of: Mapping[str, str] = {}
     if has_entity_tables(path, "correct population.path, or give another dataset"):
         arrays, table_of, found = read_entity_tables(path, period)
     else:

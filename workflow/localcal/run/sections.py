@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, WrapValidator, model_validator
 
+from localcal.files.folders import FILES_IN
 from localcal.run.fit_section import FitSection, NationalFit
 from localcal.run.values import (
     AS_WRITTEN,
@@ -48,6 +49,7 @@ Engine = Annotated[
     allowing("module:Class"),
 ]
 SourceFile = Annotated[GivenFile, needed_with("file")]
+PopulationPath = Annotated[GivenFile, needed_with("file", *FILES_IN)]
 Repository = Annotated[str | None, needed_with("huggingface"), allowing("owner/name, or null")]
 RepositoryFile = Annotated[
     str | None, needed_with("huggingface"), allowing("a path inside the repository, or null")
@@ -67,16 +69,18 @@ AreaNames = Annotated[
 class Population(Section):
     """The base households."""
 
-    source: Literal["survey", "synthetic", "file", "huggingface"] = "survey"
+    source: Literal["survey", "synthetic", "file", "tables", "cps", "huggingface"] = "survey"
     """Where households come from: the public survey in the folder `survey`, made up from the seed,
-    a dataset at `path`, or one from a Hugging Face repository."""
+    a dataset at `path`, a folder of tables there, a folder of the Census Bureau's CPS ASEC files,
+    or a dataset from a Hugging Face repository."""
     households: Count = 1000
     """Households to keep, exactly; a larger dataset is sampled by income bracket, a smaller one is
     refused."""
     survey: str = "config/survey"
     """Folder of survey households, for `source: survey`."""
-    path: SourceFile = None
-    """The given file, for `source: file`."""
+    path: PopulationPath = None
+    """The given file, for `source: file`, or folder of files, for `source: tables` and `cps`, see
+    below."""
     repo_id: Repository = None
     """Hugging Face repository, for `source: huggingface`."""
     repo_type: Literal["model", "dataset"] = "dataset"
