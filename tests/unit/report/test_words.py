@@ -34,7 +34,7 @@ FILERS = "tax_unit_is_filer==1"
         ),
         (
             f"national/adjusted_gross_income/[adjusted_gross_income>=1500000,{FILERS}]",
-            "AGI with AGI of $1.5m or more on returns",
+            "AGI on returns with AGI of $1.5m or more",
         ),
         (f"national/eitc/[eitc>0,{FILERS}]", "EITC on returns"),
         (f"national/tax_unit_count/[eitc>0,{FILERS}]", "Returns with EITC"),

@@ -47,12 +47,9 @@ def target_in_words(variable: str, constraints: Iterable[Constraint]) -> str:
     else:
         subject = variable_in_words(variable)
         subject = subject[0].upper() + subject[1:]
+    on = ["on returns"] if filing and subject != RETURNS else [] if filing else files
     where = [_range(name, found, variable) for name, found in conditions.items()]
-    if filing and subject != RETURNS:
-        where.append("on returns")
-    elif files and not filing:
-        where += files
-    return " ".join([subject, *filter(None, where)])
+    return " ".join([subject, *on, *filter(None, where)])
 
 
 def variable_in_words(variable: str) -> str:
