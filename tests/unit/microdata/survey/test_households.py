@@ -8,6 +8,7 @@ import pytest
 
 from localcal.errors import InputError
 from localcal.microdata.survey.households import CHILDCARE, POPULATION, survey_households
+from localcal.microdata.survey.money import read_factors
 from tests.survey_case import COMMITTED, survey_folder, written_units
 
 GROUPS = ("household", "tax_unit", "spm_unit", "family", "marital_unit")
@@ -171,6 +172,26 @@ def test_the_top_is_made_up_and_marked_and_nobody_surveyed_is_in_it(committed, s
         assert weight[households.synthetic].sum() == pytest.approx(799_094, rel=1e-5)
         assert arrays["employment_income"][~made_up].max() < 1e6
     assert (~small.synthetic).sum() == 32
+
+
+def test_what_is_not_taxed_puts_nobody_into_the_top(tmp_path):
+    untaxed = [
+        {"e00400": 2_000_000},
+        {"e01500": 2_000_000},
+        {"e00200p": 300_000, "e02400": 450_000},
+    ]
+    taxed = [{"e01500": 2_000_000, "e01700": 2_000_000}, {"e00200p": 300_000, "e02400": 600_000}]
+    for units, kept in ((untaxed, 3), (taxed, 0)):
+        folder = some_folder(tmp_path, *some_units(), *units)
+        assert (~survey_households(folder, 2024, 0).synthetic).sum() == 32 + kept
+
+
+def test_childcare_is_of_the_spm_unit_of_all_who_pay(tmp_path):
+    family = [{"h_seq": 99, "e32800": 10}, {"h_seq": 99, "age_head": 25, "e32800": 20}]
+    arrays = survey_households(some_folder(tmp_path, *some_units(), *family), 2024, 0).arrays
+    factor = read_factors(COMMITTED / "factors.csv", 2024)["ATXPY"]
+    paid = arrays[CHILDCARE][arrays[CHILDCARE] > 0]
+    assert paid == pytest.approx([50 * factor] * 8 + [30 * factor])
 
 
 def test_what_only_one_part_has_is_nothing_for_the_other(small):

@@ -91,6 +91,15 @@ def test_social_security_is_for_retirement_from_62_on_only():
     assert found(MARS=2, age_head=50, age_spouse=51) == [[0, 0], [100, 0], [0, 0]]
 
 
+def test_pensions_are_shared_by_those_of_55_and_more():
+    def found(**unit):
+        return incomes(unit | {"e01400": 100})["taxable_ira_distributions"].tolist()
+
+    assert found(MARS=2, age_head=60, age_spouse=55) == [50, 50]
+    assert found(MARS=2, age_head=54, age_spouse=55) == [0, 100]
+    assert found(MARS=2, age_head=54, age_spouse=50) == [100, 0]
+
+
 def test_nothing_of_the_money_is_lost_or_made():
     unit = COUPLE | {"nu13": 2, "n24": 2, "nu18": 2, "h_seq": 1, "e00200p": 1_000, "e00200s": 200}
     unit |= {"e00600": 30, "e00650": 10, "e01400": 7, "e01500": 9, "e01700": 4, "e02400": 50}
