@@ -45,9 +45,9 @@ def build_population(
         InputError: the dataset is not one the model can use, or holds too few households.
     """
     download = population_path.with_name("downloaded.h5")
-    source, arrays, table_of, made_up = _load(section, period, seed, download)
+    source, loaded, table_of, made_up = _load(section, period, seed, download)
     download.unlink(missing_ok=True)
-    arrays = _without(source, arrays, section["drop"])
+    arrays = _without(source, loaded, section["drop"])
     places = engine.place_variables()
     arrays = _without_places(source, arrays, places)
     refuse_misplaced(source, arrays, table_of, engine.variables())
