@@ -94,13 +94,14 @@ def _load(section: Mapping[str, Any], period: int, seed: int, download: Path) ->
     if section["source"] == "synthetic":
         from localcal.microdata.synthetic.households import synthetic_households
 
-        arrays = synthetic_households(section["households"], period, seed)
-        return _Loaded("the synthetic population", arrays, {}, arrays["household_id"])
+        everybody = synthetic_households(section["households"], period, seed)
+        return _Loaded("the synthetic population", everybody, {}, everybody["household_id"])
     if section["source"] == "survey":
         from localcal.microdata.survey.households import survey_households
 
-        arrays, synthetic = survey_households(Path(section["survey"]), period, seed)
-        return _Loaded(section["survey"], arrays, {}, arrays["household_id"][synthetic])
+        surveyed = survey_households(Path(section["survey"]), period, seed)
+        made_up = surveyed.arrays["household_id"][surveyed.synthetic]
+        return _Loaded(section["survey"], surveyed.arrays, {}, made_up)
     path = section["path"]
     if section["source"] == "huggingface":
         from localcal.files.huggingface import fetch_file
