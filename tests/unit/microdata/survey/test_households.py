@@ -213,7 +213,7 @@ def test_the_same_arguments_give_the_same_bytes(small, tmp_path):
 
 def test_a_year_without_its_population_is_refused(tmp_path):
     with pytest.raises(
-        InputError, match=r"population\.csv: has no row for 2025, only for 2024; add"
+        InputError, match=r"population\.csv: has no row for 2025, only for 2024; set"
     ):
         survey_households(COMMITTED, 2025, 0)
     text = (COMMITTED / "population.csv").read_text().replace("2024,18365047", "2024,many")

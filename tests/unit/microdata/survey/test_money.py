@@ -44,7 +44,7 @@ def test_factors_are_the_source_s_products_of_yearly_ones():
 
 
 def test_a_year_without_factors_is_refused(tmp_path):
-    with pytest.raises(InputError, match="has no row for 2040, only 2015 to 2036; set period"):
+    with pytest.raises(InputError, match="has no row for 2040, only for 2015 to 2036; set"):
         read_factors(COMMITTED / "factors.csv", 2040)
     text = (COMMITTED / "factors.csv").read_text()
     (tmp_path / "factors.csv").write_text(text.replace("\n2020,", "\n2020,x"))
