@@ -6,6 +6,7 @@ import csv
 import numpy as np
 import pytest
 
+import localcal.microdata.survey.top
 from localcal.errors import InputError
 from localcal.microdata.survey.households import CHILDCARE, POPULATION, survey_households
 from localcal.microdata.survey.money import read_factors
@@ -75,7 +76,14 @@ def small(tmp_path_factory):
     """Return the households of `some_units`, and one with more than the top begins with."""
     rich = {"age_head": 50, "e00200p": 2_000_000}
     folder = some_folder(tmp_path_factory.mktemp("small"), *some_units(), rich)
-    return survey_households(folder, 2024, 0)
+    return brought_to_2024(folder)
+
+
+def brought_to_2024(folder, seed=0):
+    """Return the households of a folder and a top that takes less time to make up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localcal.microdata.survey.top, "CANDIDATES", 2_000)
+        return survey_households(folder, 2024, seed)
 
 
 def some_folder(parent, *units):
@@ -183,12 +191,12 @@ def test_what_is_not_taxed_puts_nobody_into_the_top(tmp_path):
     taxed = [{"e01500": 2_000_000, "e01700": 2_000_000}, {"e00200p": 300_000, "e02400": 600_000}]
     for units, kept in ((untaxed, 3), (taxed, 0)):
         folder = some_folder(tmp_path, *some_units(), *units)
-        assert (~survey_households(folder, 2024, 0).synthetic).sum() == 32 + kept
+        assert (~brought_to_2024(folder).synthetic).sum() == 32 + kept
 
 
 def test_childcare_is_of_the_spm_unit_of_all_who_pay(tmp_path):
     family = [{"h_seq": 99, "e32800": 10}, {"h_seq": 99, "age_head": 25, "e32800": 20}]
-    arrays = survey_households(some_folder(tmp_path, *some_units(), *family), 2024, 0).arrays
+    arrays = brought_to_2024(some_folder(tmp_path, *some_units(), *family)).arrays
     factor = read_factors(COMMITTED / "factors.csv", 2024)["ATXPY"]
     paid = arrays[CHILDCARE][arrays[CHILDCARE] > 0]
     assert paid == pytest.approx([50 * factor] * 8 + [30 * factor])
@@ -206,7 +214,7 @@ def test_what_only_one_part_has_is_nothing_for_the_other(small):
 
 def test_the_same_arguments_give_the_same_bytes(small, tmp_path):
     folder = some_folder(tmp_path, *some_units())
-    first, second = (survey_households(folder, 2024, 3).arrays for _ in range(2))
+    first, second = (brought_to_2024(folder, 3).arrays for _ in range(2))
     assert first.keys() == second.keys()
     assert all(first[name].tobytes() == second[name].tobytes() for name in first)
 
@@ -219,10 +227,10 @@ def test_a_year_without_its_population_is_refused(tmp_path):
     text = (COMMITTED / "population.csv").read_text().replace("2024,18365047", "2024,many")
     folder = survey_folder(tmp_path / "survey", written_units({}), population=text)
     with pytest.raises(InputError, match=r"population\.csv: line 2 holds no numbers"):
-        survey_households(folder, 2024, 0)
+        brought_to_2024(folder)
 
 
 def test_households_that_cannot_be_so_many_are_refused(tmp_path):
     folder = survey_folder(tmp_path / "survey", written_units({"age_head": 30}, {"age_head": 80}))
     with pytest.raises(InputError, match=r"population\.csv: no weights give"):
-        survey_households(folder, 2024, 0)
+        brought_to_2024(folder)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import localcal.microdata.survey.top
 from localcal.errors import InputError
 from localcal.microdata.survey.top import OF_THE_TOP, TAXED, Bracket, read_top, top_households
 from tests.survey_case import COMMITTED
@@ -10,8 +11,15 @@ from tests.survey_case import COMMITTED
 BRACKETS = [Bracket(1e6, 5_000), Bracket(5e6, 300)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _fewer_candidates():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localcal.microdata.survey.top, "CANDIDATES", 2_000)
+        yield
+
+
 @pytest.fixture(scope="module")
-def top():
+def top(_fewer_candidates):
     return top_households(COMMITTED / "top.csv", BRACKETS, ["age", *TAXED], 2024, 0)
 
 
