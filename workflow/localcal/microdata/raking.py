@@ -24,8 +24,7 @@ def raked(source: str, weight: np.ndarray, counts: np.ndarray, totals: np.ndarra
     Raises:
         InputError: no weights give the totals.
     """
-    step = np.zeros(totals.size)
-    result = weight * (totals[0] / (weight @ counts[:, 0]))
+    result = weight * (totals.sum() / (weight @ counts).sum())
     for _ in range(MOST_STEPS):
         gap = totals - result @ counts
         if (np.abs(gap) <= EXACT * totals).all():

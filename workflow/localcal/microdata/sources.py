@@ -51,9 +51,9 @@ def build_population(
         InputError: the dataset is not one the model can use, or holds too few households.
     """
     download = population_path.with_name("downloaded.h5")
-    source, arrays, table_of, made_up = _load(section, period, seed, engine, download)
+    source, loaded, table_of, made_up = _load(section, period, seed, engine, download)
     download.unlink(missing_ok=True)
-    arrays = _without(source, arrays, section["drop"])
+    arrays = _without(source, loaded, section["drop"])
     places = engine.place_variables()
     arrays = _without_places(source, arrays, places)
     refuse_misplaced(source, arrays, table_of, engine.variables())
@@ -102,14 +102,14 @@ def _load(
     if section["source"] == "synthetic":
         from localcal.microdata.synthetic.households import synthetic_households
 
-        synthetic = synthetic_households(section["households"], period, seed)
-        return _Loaded("the synthetic population", synthetic, {}, synthetic["household_id"])
+        everybody = synthetic_households(section["households"], period, seed)
+        return _Loaded("the synthetic population", everybody, {}, everybody["household_id"])
     if section["source"] == "survey":
         from localcal.microdata.survey.households import survey_households
 
-        survey = survey_households(Path(section["survey"]), period, seed)
-        made_up = survey.arrays["household_id"][survey.synthetic]
-        return _Loaded(section["survey"], survey.arrays, {}, made_up)
+        surveyed = survey_households(Path(section["survey"]), period, seed)
+        made_up = surveyed.arrays["household_id"][surveyed.synthetic]
+        return _Loaded(section["survey"], surveyed.arrays, {}, made_up)
     path = section["path"]
     if section["source"] == "cps":
         from localcal.microdata.cps.households import cps_households

@@ -44,7 +44,7 @@ def test_factors_are_the_source_s_products_of_yearly_ones():
 
 
 def test_a_year_without_factors_is_refused(tmp_path):
-    with pytest.raises(InputError, match="has no row for 2040, only 2015 to 2036; set period"):
+    with pytest.raises(InputError, match="has no row for 2040, only for 2015 to 2036; set"):
         read_factors(COMMITTED / "factors.csv", 2040)
     text = (COMMITTED / "factors.csv").read_text()
     (tmp_path / "factors.csv").write_text(text.replace("\n2020,", "\n2020,x"))
@@ -89,6 +89,15 @@ def test_social_security_is_for_retirement_from_62_on_only():
     assert found(MARS=2, age_head=66, age_spouse=63) == [[50, 50], [0, 0], [0, 0]]
     assert found(MARS=2, age_head=50, age_spouse=63) == [[0, 100], [0, 0], [0, 0]]
     assert found(MARS=2, age_head=50, age_spouse=51) == [[0, 0], [100, 0], [0, 0]]
+
+
+def test_pensions_are_shared_by_those_of_55_and_more():
+    def found(**unit):
+        return incomes(unit | {"e01400": 100})["taxable_ira_distributions"].tolist()
+
+    assert found(MARS=2, age_head=60, age_spouse=55) == [50, 50]
+    assert found(MARS=2, age_head=54, age_spouse=55) == [0, 100]
+    assert found(MARS=2, age_head=54, age_spouse=50) == [100, 0]
 
 
 def test_nothing_of_the_money_is_lost_or_made():

@@ -104,6 +104,12 @@ def test_subfamilies_join_the_first_family_and_single_lodgers_do_not():
     assert persons["tax_unit"].tolist() == [0, 0, 1, 1, 2, 0]
 
 
+def test_whoever_is_claimed_is_in_the_family_of_those_who_claim():
+    student = {"h_seq": 1, "ffpos": 2, "age_head": 20, "DSI": 1}
+    persons = people_of(records_of(COUPLE | {"h_seq": 1}, student), 0)
+    assert persons["family"].tolist() == [0, 0, 0]
+
+
 def test_no_family_is_of_minors_only_where_the_household_has_an_adult():
     married = {"MARS": 2, "age_head": 17, "age_spouse": 16}
     records = records_of(married | {"h_seq": 1}, {"h_seq": 1, "ffpos": 2, "age_head": 70})

@@ -6,8 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from localcal.errors import InputError
-from localcal.files.rows import read_rows
 from localcal.microdata.raking import raked
 from localcal.microdata.survey.money import (
     aged,
@@ -17,7 +15,7 @@ from localcal.microdata.survey.money import (
     read_factors,
 )
 from localcal.microdata.survey.people import people_of
-from localcal.microdata.survey.records import INCOMES, read_records
+from localcal.microdata.survey.records import INCOMES, of_year, read_records
 from localcal.microdata.survey.top import People, read_top, top_households
 from localcal.microdata.units import entity_arrays
 
@@ -56,7 +54,8 @@ def survey_households(folder: Path, period: int, seed: int) -> Households:
     Raises:
         InputError: a file cannot be used, or has nothing about the year.
     """
-    totals = read_population(folder / "population.csv", period)
+    published = of_year(folder / "population.csv", POPULATION, period)
+    totals = np.array([published[name] for name in POPULATION])
     factors = read_factors(folder / "factors.csv", period)
     brackets = read_top(folder / "top.csv")
     records = read_records(folder / "households.csv.gz")
@@ -74,26 +73,6 @@ def survey_households(folder: Path, period: int, seed: int) -> Households:
     together = _together(people, top)
     numbers = together.persons["household"].unique()
     return Households(entity_arrays(*together), numbers < 0)
-
-
-def read_population(path: Path, period: int) -> np.ndarray:
-    """Return how many persons of each age group and how many households there are, (8,).
-
-    Raises:
-        InputError: the table is damaged, or has nothing about the year.
-    """
-    years = []
-    for place, row in read_rows(path, ("year", *POPULATION)):
-        years.append(row["year"])
-        if row["year"] == str(period):
-            try:
-                return np.array([float(row[name]) for name in POPULATION])
-            except ValueError as error:
-                raise InputError(f"{place} holds no numbers ({error}); correct it") from error
-    raise InputError(
-        f"{path}: has no row for {period}, only for {', '.join(years) or 'no year'}; add one, or "
-        "set period to one of these"
-    )
 
 
 def counts_of(people: People) -> np.ndarray:

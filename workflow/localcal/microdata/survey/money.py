@@ -5,10 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from localcal.errors import InputError
-from localcal.files.rows import read_rows
 from localcal.microdata.survey.people import HEAD, SPOUSE
-from localcal.microdata.survey.records import HOUSEHOLD, INCOMES, MONEY_YEAR, OTHER_MONEY
+from localcal.microdata.survey.records import (
+    HOUSEHOLD,
+    INCOMES,
+    MONEY_YEAR,
+    OTHER_MONEY,
+    of_year,
+)
 from localcal.population.draws import keyed_uniform
 
 # By which of the source's factors its money grows, as in `records.py` of Tax-Calculator 6.8.0:
@@ -82,20 +86,7 @@ def read_factors(path: Path, period: int) -> dict[str, float]:
         InputError: the table is damaged, or lacks the year or a factor.
     """
     names = sorted({*FACTOR.values(), LOSSES})
-    if period == MONEY_YEAR:
-        return dict.fromkeys(names, 1.0)
-    years = []
-    for place, row in read_rows(path, ("year", *names)):
-        years.append(row["year"])
-        if row["year"] == str(period):
-            try:
-                return {name: float(row[name]) for name in names}
-            except ValueError as error:
-                raise InputError(f"{place} holds no numbers ({error}); correct it") from error
-    known = f"{years[0]} to {years[-1]}" if years else "none"
-    raise InputError(
-        f"{path}: has no row for {period}, only {known}; set period to one of these years"
-    )
+    return dict.fromkeys(names, 1.0) if period == MONEY_YEAR else of_year(path, names, period)
 
 
 def aged(records: pd.DataFrame, factors: dict[str, float]) -> pd.DataFrame:

@@ -1,12 +1,14 @@
 """What the extract of survey households holds: one row per tax unit, with money of 2014."""
 
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from localcal.errors import InputError, one_line
+from localcal.files.rows import read_rows
 from localcal.geography.codes import STATES
 
 # The year whose dollars and whose population the survey's file is about.
@@ -75,6 +77,27 @@ SIGNED = ("e00900p", "e00900s", "e02100p", "e02100s")
 SINGLE, JOINT, SEPARATE, HEAD_OF_HOUSEHOLD = range(1, 5)
 
 REMEDY = "make it again, see README.md beside it"
+
+
+def of_year(path: Path, names: Collection[str], period: int) -> dict[str, float]:
+    """Return the numbers that a table has for a year, by column.
+
+    Raises:
+        InputError: the table is damaged, or has nothing about the year.
+    """
+    years = []
+    for place, row in read_rows(path, ("year", *names)):
+        years.append(row["year"])
+        if row["year"] == str(period):
+            try:
+                return {name: float(row[name]) for name in names}
+            except ValueError as error:
+                raise InputError(f"{place} holds no numbers ({error}); correct it") from error
+    known = " to ".join(dict.fromkeys((years[0], years[-1]))) if years else "no year"
+    raise InputError(
+        f"{path}: has no row for {period}, only for {known}; set period to a year that is there, "
+        "or add one"
+    )
 
 
 def read_records(path: Path) -> pd.DataFrame:
