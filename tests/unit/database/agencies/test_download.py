@@ -177,6 +177,7 @@ def test_redirects_are_followed_a_few_times(server, tmp_path, waits):
     assert server.requests == ["/data.csv", "/elsewhere.csv"]
     server.answers = [Answer(status=302, headers={"Location": "/data.csv"})]
     assert "leads on more than 5 times; correct the url" in refusal(server, tmp_path)
+    assert len(server.requests) == 2 + 1 + 5
     assert waits == []
 
 
