@@ -51,7 +51,9 @@ GIVEN_FILES = {
     "targets.tables": None,
     "targets.published": "demo",
     "targets.cache": "agencies",
+    "weights.local.path": None,
     "weights.local.prior": None,
+    "weights.national.path": None,
     "weights.national.prior": None,
     "areas.path": None,
 }
