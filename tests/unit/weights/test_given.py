@@ -12,6 +12,7 @@ import pytest
 from localcal.errors import InputError
 from localcal.geography.geography import read_geography
 from localcal.matrix.package import PackageInputs, export_package
+from localcal.weights.diagnostics import design_effect
 from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files
 from localcal.weights.given import read_given_weights
 from localcal.weights.pose import check_input
@@ -131,6 +132,9 @@ def test_a_household_without_design_weight_may_have_a_given_one():
     assert result.trace.base[without].tolist() == weights[without].tolist()
     assert set(result.trace.factor[without]) == {1.0}
     assert not result.trace.factor[weights == 0].any()
+    quality = result.report["weights"]
+    assert quality["design_effect_base"] == pytest.approx(design_effect(case.design_weight))
+    assert quality["design_effect"] == pytest.approx(design_effect(weights))
     np.testing.assert_allclose(
         result.diagnostics["final_estimate"], case.matrix.astype(float) @ weights.astype(float)
     )

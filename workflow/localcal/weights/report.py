@@ -165,6 +165,8 @@ def _report(
     quality = diagnostics.weight_quality(
         columns, trace.base, trace.probability, weights, settings.bounds
     )
+    # Not of the given weights that stand for a base where there is none.
+    quality["design_effect_base"] = diagnostics.design_effect(prepared.base)
     few = is_fitted & (table["effective_n"] < diagnostics.FEW_EFFECTIVE)
     unpublishable = areas[~areas["is_publishable"]]
     return {
