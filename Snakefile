@@ -59,8 +59,8 @@ else:
         fetch_raw,
         build_database,
 
-    # So does a fit that begins from a given one.
-    if any(config["weights"][scope]["prior"] for scope in SCOPES):
+    # So does a fit that begins from a given one, or takes given weights.
+    if any(config["weights"][scope][key] for scope in SCOPES for key in ("path", "prior")):
 
         localrules:
             fit_weights,

@@ -1,5 +1,6 @@
 """The target database as rules make and check it."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -13,8 +14,13 @@ DATABASE, CHECKS = f"{TARGETS}/policy_data.db", f"{TARGETS}/database_checks.csv"
 
 def test_a_built_database_lists_the_models_variables_and_is_checked(checkout):
     give_inputs(checkout.folder)
+    # The others are about what the stand-in lacks.
+    for name in ("census_age", "usda_snap"):
+        shutil.copy(checkout.folder / f"config/published/{name}.csv", checkout.folder / "given")
     small = ("--cores", "2", CHECKS, "--configfile", "small.yaml")
-    result = checkout.snakemake(*small, "--config", "targets={source: demo}")
+    figures = "targets={source: demo, published: given}"
+    (checkout.folder / "given/take_up.csv").rename(checkout.folder / "take_up.csv")
+    result = checkout.snakemake(*small, "--config", figures, "take_up={rates: take_up.csv}")
     assert result.returncode == 0, result.stdout
     with closing(sqlite3.connect(checkout.folder / DATABASE)) as connection:
         known = "SELECT valid_value FROM field_valid_values WHERE field_name = ?"

@@ -74,6 +74,11 @@ def fit_prior(wildcards):
     return given(f"weights.{wildcards.scope}.prior")
 
 
+def given_weights(wildcards):
+    """The content of weights that are taken as they are, as a parameter; None where they are fitted."""
+    return given(f"weights.{wildcards.scope}.path")
+
+
 def l0_settings(wildcards):
     """The settings of l0-python for one scope, as a parameter."""
     return fit_settings(wildcards)["l0"]

@@ -26,6 +26,7 @@ rule fit_weights:
     params:
         fit=fit_settings,
         prior=fit_prior,
+        given=given_weights,
         seed=config["seed"],
         code=code_digest("fit_weights"),
     script:

@@ -372,6 +372,34 @@ RULE = {"variable": "snap", "geo_level": "state"}
             {"weights.local.prior": "./runs/../runs/demo/weights/local/trace.h5"},
             "is this run's and would be overwritten",
         ),
+        (
+            {"weights.local.method": "given", "weights.local.path": "runs/demo/weights/w.npy"},
+            "weights.local.path: runs/demo/weights/w.npy is this run's and would be overwritten",
+        ),
+        (
+            {"weights.local.method": "given"},
+            "weights.local.path: null is not allowed with method: given; name a calibration_weig",
+        ),
+        (
+            {"weights.national.path": "w.npy"},
+            "weights.national.path: w.npy is not used with method: descent; allowed: null",
+        ),
+        (
+            {
+                "weights.local.method": "given",
+                "weights.local.path": "w.npy",
+                "weights.local.prior": "other/trace.h5",
+            },
+            "weights.local.prior: other/trace.h5 is not used with method: given",
+        ),
+        (
+            {
+                "weights.local.method": "given",
+                "weights.local.path": "w.npy",
+                "weights.local.records": 100,
+            },
+            "weights.local.records: 100 is not allowed with method: given",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(changes, complaint):
@@ -389,6 +417,7 @@ def test_settings_that_contradict_each_other_are_refused(changes, complaint):
         {"weights.local.groups": [{"variable": "snap", "weight": 2.0}], "targets.exclude": [RULE]},
         {"weights.local.groups": [{"variable": "snap", "weight": 2.0}], "targets.include": [RULE]},
         {"weights.local.prior": "runs/other/weights/local/trace.h5"},
+        {"weights.local.method": "given", "weights.local.path": "w.npy"},
     ],
 )
 def test_settings_that_leave_something_are_allowed(changes):

@@ -273,6 +273,18 @@ def test_an_empty_history_and_a_file_without_its_digest_are_damage_too(run):
         differences(run.folder, {})
 
 
+def test_given_weights_count_by_their_content(run):
+    assert "path" not in run.freeze()["config"]["weights"]["local"]
+    run.config["weights"]["local"] |= {"method": "given", "path": _given("w.npy")}
+    assert run.changes == ["config.weights.local.method", "inputs.weights.local.path"]
+    digest = run.state["inputs.weights.local.path"]
+    Path("w.npy").write_text("other weights")
+    assert run.state["inputs.weights.local.path"] != digest
+    Path("w.npy").unlink()
+    with pytest.raises(InputError, match="the config's weights.local.path must name it"):
+        _ = run.state
+
+
 def test_the_fit_another_one_begins_from_counts_by_its_content(run):
     first = run.freeze()
     assert "prior" not in first["config"]["weights"]["local"]

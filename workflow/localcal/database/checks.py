@@ -57,8 +57,9 @@ STOPS_BUILT = frozenset(
 STOPS_GIVEN = frozenset({"parents exist", "territories"})
 # How many areas a level has; the nation is one.
 PARTS = {"state": len(STATES), "district": DISTRICTS}
-# A message names so many of them; the others are in the table.
+# A message names so many of them, the log so many; the others are in the table.
 NAMED = 3
+LOGGED = 100
 
 
 class Finding(NamedTuple):
@@ -174,6 +175,9 @@ def validate_database(
     _write(found, refused if fatal else checks)
     counts = Counter(finding.verdict for finding in found)
     logger.info("%s: %s", database, ", ".join(f"{counts[name]} {name}" for name in sorted(counts)))
+    # The table stays where the job ran, the log comes back.
+    for finding in fatal[:LOGGED]:
+        logger.warning("%s", _in_words(finding))
     if fatal:
         shown = "; ".join(map(_in_words, fatal[:NAMED]))
         more = f" and {len(fatal) - NAMED} more" if len(fatal) > NAMED else ""

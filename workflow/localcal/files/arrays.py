@@ -20,10 +20,27 @@ def read_array(path: str | Path, dtype: str, mmap_mode: Literal["r"] | None = No
     Raises:
         InputError: the file is missing, damaged or holds another kind of array.
     """
+    array = load_array(path, REMAKE, mmap_mode)
+    if array.ndim != 1 or array.dtype != np.dtype(dtype):
+        raise InputError(f"{path}: damaged, not a list of {dtype} numbers; {REMAKE}")
+    return array
+
+
+def load_array(path: str | Path, remedy: str, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    """Read the array of a .npy file, whatever it is of; but nothing that could run code.
+
+    Args:
+        path: the file.
+        remedy: what to do if it cannot be read.
+        mmap_mode: "r" leaves it on the disk.
+
+    Raises:
+        InputError: the file is missing or damaged, or holds objects or several arrays.
+    """
     try:
         array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; {REMAKE}") from error
+        raise InputError(f"{path}: no such file; {remedy}") from error
     # NumPy reads the header as Python, and makes room for as many numbers as it says there are.
     except (
         OSError,
@@ -36,10 +53,11 @@ def read_array(path: str | Path, dtype: str, mmap_mode: Literal["r"] | None = No
         tokenize.TokenError,
     ) as error:
         raise InputError(
-            f"{path}: damaged, no NumPy array ({one_line(error)}); {REMAKE}"
+            f"{path}: damaged, no NumPy array ({one_line(error)}); {remedy}"
         ) from error
-    if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype != np.dtype(dtype):
-        raise InputError(f"{path}: damaged, not a list of {dtype} numbers; {REMAKE}")
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise InputError(f"{path}: damaged, an archive and not one NumPy array; {remedy}")
     return array
 
 

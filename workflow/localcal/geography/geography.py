@@ -211,6 +211,15 @@ def _column_order(n_clones: int, columns: np.ndarray) -> tuple[np.ndarray, np.nd
     return household.astype(np.int32), clone.astype(np.int32)
 
 
+def clone_order(places: Geography) -> np.ndarray:
+    """Return the column at each position of PolicyEngine's order, int64 (columns,).
+
+    Its tools have clone after clone, `clone * n_households + household`.
+    """
+    columns = np.arange(len(places)).reshape(places.n_households, places.n_clones)
+    return columns.T.reshape(-1)
+
+
 def from_blocks(
     n_households: int,
     n_clones: int,

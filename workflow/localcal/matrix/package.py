@@ -21,7 +21,7 @@ from localcal.files.atomic import atomic_path
 from localcal.files.csr import open_csr
 from localcal.files.documents import read_json
 from localcal.files.origins import record, refuse_other_files
-from localcal.geography.geography import Geography, read_geography
+from localcal.geography.geography import Geography, clone_order, read_geography
 from localcal.targets.table import as_databases_spell, read_targets
 
 TARGET_COLUMNS = [
@@ -72,7 +72,7 @@ def export_package(
     digests = refuse_other_files(inputs.matrix, csr.attributes, made_from)
     digests |= record({"database": inputs.database})
     places, targets = read_geography(inputs.geography), read_targets(inputs.targets)
-    order = column_order(places)
+    order = clone_order(places)
     about = _metadata(inputs, settings, places, digests)
     content = {
         "X_sparse": reordered(csr.matrix(), order),
@@ -88,12 +88,6 @@ def export_package(
         part.write_text(json.dumps(about, indent=2) + "\n")
     with atomic_path(package) as part, part.open("wb") as file:
         pickle.dump(content, file, protocol=PROTOCOL)
-
-
-def column_order(places: Geography) -> np.ndarray:
-    """Return our column at each of their positions, (columns,)."""
-    ours = np.arange(places.household.size).reshape(places.n_households, places.n_clones)
-    return ours.T.reshape(-1)
 
 
 def reordered(matrix: scipy.sparse.csr_array, order: np.ndarray) -> scipy.sparse.csr_matrix:

@@ -92,11 +92,16 @@ def _around_one(bounds: tuple[float, ...]) -> tuple[float, ...]:
     return bounds
 
 
-def _all_with_l0(records: str | int, info: ValidationInfo) -> str | int:
+def _all_of_some_methods(records: str | int, info: ValidationInfo) -> str | int:
     if info.data.get("method") == "l0" and records != "all":
         raise complaint(
             f"{records} is not allowed with method: l0, which cannot be asked for a number of "
             "records; allowed: all, and l0.lambda_l0 higher to keep fewer"
+        )
+    if info.data.get("method") == "given" and records != "all":
+        raise complaint(
+            f"{records} is not allowed with method: given, which keeps the records that the given "
+            "weights keep; allowed: all"
         )
     return records
 
@@ -105,7 +110,7 @@ Levels = Annotated[tuple[Level, ...], AS_TUPLE, Field(min_length=1), UNIQUE, EAC
 Records = Annotated[
     Literal["all"] | Count,
     WrapValidator(as_one),
-    AfterValidator(_all_with_l0),
+    AfterValidator(_all_of_some_methods),
     allowing("all, or an integer of at least 1"),
 ]
 Bounds = Annotated[
@@ -125,10 +130,14 @@ class FitSection(Section):
 
     model_config = ConfigDict(json_schema_extra={"x-renamed": {"start": "prior"}})
 
-    method: Literal["descent", "newton", "l0"] = "descent"
+    method: Literal["descent", "newton", "l0", "given"] = "descent"
     """Coordinate descent; a dual Newton method for at most 4,000 targets that many columns carry,
-    which minimises the same objective; or l0-python (an environment of its own), which chooses the
-    records, and then coordinate descent with those."""
+    which minimises the same objective; l0-python (an environment of its own), which chooses the
+    records, and then coordinate descent with those; or no fit, but the weights at `path`."""
+    path: GivenFile = None
+    """For `method: given`: PolicyEngine's `calibration_weights.npy` of the same households, clones
+    and places, one number of households for each, in the order `clone * households + household`.
+    Its errors are described as those of a fit are."""
     levels: Levels = TARGET_LEVELS
     """Levels whose targets are fitted."""
     records: Records = "all"

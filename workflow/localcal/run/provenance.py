@@ -55,7 +55,9 @@ GIVEN_FILES: dict[str, tuple[str, ...] | None] = {
     "targets.compare": ("demo", "agencies"),
     "targets.published": ("demo",),
     "targets.raw_files": ("agencies",),
+    "weights.local.path": None,
     "weights.local.prior": None,
+    "weights.national.path": None,
     "weights.national.prior": None,
     "areas.path": None,
 }

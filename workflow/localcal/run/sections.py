@@ -251,11 +251,11 @@ class Config(Section):
             problems.append((("targets", "exclude"), words))
         for scope, section in (("local", self.weights.local), ("national", self.weights.national)):
             own = ("runs", self.run_id)
-            if section.prior is not None and Path(os.path.relpath(section.prior)).parts[:2] == own:
-                words = (
-                    f"{section.prior} is this run's and would be overwritten; name another run's"
-                )
-                problems.append((("weights", scope, "prior"), words))
+            for key in ("path", "prior"):
+                path = getattr(section, key)
+                if path is not None and Path(os.path.relpath(path)).parts[:2] == own:
+                    words = f"{path} is this run's and would be overwritten; name another run's"
+                    problems.append((("weights", scope, key), words))
             problems += [
                 (("weights", scope, *key), words) for key, words in self._contradicted(section)
             ]
@@ -266,6 +266,18 @@ class Config(Section):
     def _contradicted(self, section: FitSection) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield the keys of a fit that other keys leave nothing for, and what to say of them."""
         columns = self.population.households * self.geography.clones
+        if section.method == "given" and section.path is None:
+            words = "null is not allowed with method: given; name a calibration_weights.npy"
+            yield ("path",), words
+        if section.method != "given" and section.path is not None:
+            words = (
+                f"{section.path} is not used with method: {section.method}; allowed: null, or "
+                "method: given for weights that are not fitted"
+            )
+            yield ("path",), words
+        if section.method == "given" and section.prior is not None:
+            words = f"{section.prior} is not used with method: given, which fits nothing; set null"
+            yield ("prior",), words
         if section.records != "all" and section.records > columns:
             words = (
                 f"{section.records:,} is more than there are columns, population.households x "

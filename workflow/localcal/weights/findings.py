@@ -16,6 +16,9 @@ from localcal.weights.verdicts import (
     ZERO,
 )
 
+# How a fit ended that was none.
+GIVEN = "given"
+
 
 def findings(report: dict) -> list[str]:
     """Return in words what a reader of fit.json must not overlook; empty if there is nothing."""
@@ -25,6 +28,8 @@ def findings(report: dict) -> list[str]:
             f"ended by the cap on sweeps with an rms gap of {report['rms_gap']:.2g}, above the "
             f"tolerance of {report['settings']['tolerance']:g}"
         )
+    if report["stopped_by"] == GIVEN:
+        lines.append("the weights were given, nothing was fitted")
     verdicts = report["targets_by_verdict"]
     for verdict in (CONTRADICTED, MISSED, UNREACHABLE, NO_SUPPORT, THIN, ZERO):
         if verdicts.get(verdict):
@@ -53,7 +58,8 @@ def findings(report: dict) -> list[str]:
             )
     for bound in ("lower", "upper"):
         share = report["weights"][f"share_at_{bound}_bound"]
-        if share > MANY_AT_BOUND:
+        # Given ones know no bounds.
+        if share > MANY_AT_BOUND and report["stopped_by"] != GIVEN:
             lines.append(f"{share:.0%} of the weights are at their {bound} bound")
     lines += [
         f"levels contradict each other: {line}"

@@ -19,11 +19,13 @@ import pandas as pd
 
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path, sha256_file, write_json
-from localcal.files.csr import CsrLike
+from localcal.files.csr import CsrFile, CsrLike
 from localcal.files.origins import record
+from localcal.geography.geography import Geography
 from localcal.targets.table import read_targets
 from localcal.weights.checkpoint import Checkpoint
 from localcal.weights.columns import Columns
+from localcal.weights.given import read_given_weights
 from localcal.weights.l0.exchange import read_l0_weights
 from localcal.weights.l0.refit import describe_refit
 from localcal.weights.pose import check_input, content_of, open_matrix
@@ -32,7 +34,7 @@ from localcal.weights.preparation import (
     make_problem,
     prepare,
 )
-from localcal.weights.report import FitResult, describe_fit
+from localcal.weights.report import FitResult, describe_fit, describe_given
 from localcal.weights.settings import Settings
 from localcal.weights.solver import Prior, solve
 from localcal.weights.trace import Trace, read_prior, write_trace
@@ -91,6 +93,8 @@ class FitInputs:
     """What l0-python made of the problem, where the settings ask for that."""
     prior: Path | None = None
     """The trace of another fit to begin from."""
+    given: Path | None = None
+    """Weights to take instead of fitting any, where the settings ask for that."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ def fit_from_files(
 ) -> None:
     """Fit weights and write everything about them; goes on where an earlier try was cut off.
 
+    Or take given ones, with `method: given`.
+
     Args:
         inputs: the files read.
         outputs: the files written.
@@ -121,6 +127,9 @@ def fit_from_files(
         InputError: see `fit_weights`; or files that do not belong together.
     """
     matrix, places = open_matrix(inputs.matrix, inputs.targets, inputs.geography)
+    if settings.method == "given":
+        _take_given(inputs, outputs, matrix, places, settings, seed)
+        return
     raw = prior = None
     if inputs.l0 is not None:
         raw = read_l0_weights(inputs.l0, matrix.shape[1], content_of(matrix))
@@ -145,6 +154,25 @@ def fit_from_files(
         result = describe_refit(result, matrix, raw)
     write_fit(result, matrix.origins(), outputs)
     checkpoint.remove()
+
+
+def _take_given(
+    inputs: FitInputs,
+    outputs: FitOutputs,
+    matrix: CsrFile,
+    places: Geography,
+    settings: Settings,
+    seed: int,
+) -> None:
+    """Write given weights and everything about them, as those of a fit are written."""
+    if inputs.given is None:
+        raise InputError("weights.<scope>.path: names no file, but method: given needs one")
+    weights = read_given_weights(inputs.given, places)
+    targets, columns = read_targets(inputs.targets), Columns.at(places)
+    check_input(matrix, targets, columns, settings)
+    prepared = prepare(matrix, targets, columns, settings)
+    result = describe_given(matrix, targets, columns, settings, seed, prepared, weights)
+    write_fit(result, matrix.origins(), outputs)
 
 
 def _checked_support(support: np.ndarray, columns: Columns, settings: Settings) -> np.ndarray:

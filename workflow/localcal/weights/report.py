@@ -10,7 +10,8 @@ from localcal.errors import InputError
 from localcal.files.csr import CsrLike
 from localcal.weights import diagnostics, verdicts
 from localcal.weights.columns import Columns
-from localcal.weights.findings import findings
+from localcal.weights.findings import GIVEN, findings
+from localcal.weights.given import trace_of
 from localcal.weights.preparation import Preparation, count_verdicts, merged_sums
 from localcal.weights.rows import RowSummary, summarize_rows
 from localcal.weights.settings import Settings
@@ -56,16 +57,87 @@ def describe_fit(
             "design weights and of the targets"
         )
     final = summarize_rows(matrix, weights)
-    dense = final
+    dense = final.estimate
     if fitted.selection is not None:
-        dense = summarize_rows(matrix, prepared.base * trace.dense_factor)
-    table = diagnostics.target_table(targets, prepared, fitted.huber_weight, dense.estimate, final)
-    areas = diagnostics.area_table(table, columns, weights.astype(np.float64))
-    report = _report(table, areas, columns, settings, seed, prepared, fitted, trace)
-    report["merged"] = _merged(targets, prepared, fitted, final)
+        dense = summarize_rows(matrix, prepared.base * trace.dense_factor).estimate
+    certificate = fitted.certificate
+    about = {
+        "objective": certificate.objective,
+        "gap": certificate.gap,
+        "rms_gap": certificate.rms_gap,
+        "sweeps": fitted.sweeps,
+        "stopped_by": "tolerance" if certificate.within_tolerance else "max_sweeps",
+        "selection": fitted.selection,
+        "huber": {
+            "softened": int(np.count_nonzero(fitted.huber_weight < 1.0)),
+            "rounds": fitted.huber_rounds,
+        },
+    }
+    made = _Made(weights, trace, final, dense, fitted.huber_weight, about | {"seed": seed})
+    return _described(targets, columns, settings, prepared, made)
+
+
+def describe_given(
+    matrix: CsrLike,
+    targets: pd.DataFrame,
+    columns: Columns,
+    settings: Settings,
+    seed: int,
+    prepared: Preparation,
+    weights: np.ndarray,
+) -> FitResult:
+    """Describe weights (float32 (J,)) that were given as those of a fit are.
+
+    What only a fit has is empty: there is no fit of all records that could have met a target, so
+    that none is contradicted, and nothing that was minimised.
+    """
+    trace = trace_of(weights, prepared)
+    final = summarize_rows(matrix, weights)
+    nothing = dict.fromkeys(("objective", "gap", "rms_gap"))
+    about = nothing | {
+        "sweeps": 0,
+        "stopped_by": GIVEN,
+        "selection": None,
+        "huber": {"softened": 0, "rounds": 0},
+        "verdict_meanings": verdicts.MEANING | {verdicts.MISSED: "the given weights miss it"},
+    }
+    dense = np.full(len(targets), np.nan)
+    softened = np.ones(len(prepared.equations.value))
+    made = _Made(weights, trace, final, dense, softened, about | {"seed": seed})
+    return _described(targets, columns, settings, prepared, made)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Weights, fitted or given, and what they come to."""
+
+    weights: np.ndarray
+    """float32 (J,)."""
+    trace: Trace
+    final: RowSummary
+    """Each target's sums under the weights."""
+    dense: np.ndarray
+    """float64 (m,): each target's estimate under the fit of all records; NaN without one."""
+    huber_weight: np.ndarray
+    """float64 (p,)."""
+    about: dict
+    """What fit.json says about how they were found."""
+
+
+def _described(
+    targets: pd.DataFrame,
+    columns: Columns,
+    settings: Settings,
+    prepared: Preparation,
+    made: _Made,
+) -> FitResult:
+    table = diagnostics.target_table(targets, prepared, made.huber_weight, made.dense, made.final)
+    areas = diagnostics.area_table(table, columns, made.weights.astype(np.float64))
+    report = _report(table, areas, columns, settings, prepared, made)
+    report["merged"] = _merged(targets, prepared, made)
     report["findings"] = findings(report)
     _log_summary(report)
-    return FitResult(weights, trace, report, table, areas)
+    return FitResult(made.weights, made.trace, report, table, areas)
 
 
 def _trace(prepared: Preparation, fitted: Fitted) -> Trace:
@@ -84,22 +156,20 @@ def _report(
     areas: pd.DataFrame,
     columns: Columns,
     settings: Settings,
-    seed: int,
     prepared: Preparation,
-    fitted: Fitted,
-    trace: Trace,
+    made: _Made,
 ) -> dict:
-    certificate = fitted.certificate
     n_equations = len(prepared.equations.value)
     is_fitted = (table["role"] == "fitted").to_numpy()
-    weights = trace.weights().astype(np.float64)
+    weights, trace = made.weights.astype(np.float64), made.trace
     quality = diagnostics.weight_quality(
-        columns, prepared.base, trace.probability, weights, settings.bounds
+        columns, trace.base, trace.probability, weights, settings.bounds
     )
+    # Not of the given weights that stand for a base where there is none.
+    quality["design_effect_base"] = diagnostics.design_effect(prepared.base)
     few = is_fitted & (table["effective_n"] < diagnostics.FEW_EFFECTIVE)
     unpublishable = areas[~areas["is_publishable"]]
     return {
-        "seed": seed,
         "settings": settings.for_json(),
         "n_columns": len(weights),
         "n_targets": len(table),
@@ -109,16 +179,6 @@ def _report(
         "verdict_meanings": verdicts.MEANING,
         "base_factor": prepared.base_factor,
         "loss": float(np.sum(table["rel_error"].to_numpy()[is_fitted] ** 2)),
-        "objective": certificate.objective,
-        "gap": certificate.gap,
-        "rms_gap": certificate.rms_gap,
-        "sweeps": fitted.sweeps,
-        "stopped_by": "tolerance" if certificate.within_tolerance else "max_sweeps",
-        "selection": fitted.selection,
-        "huber": {
-            "softened": int(np.count_nonzero(fitted.huber_weight < 1.0)),
-            "rounds": fitted.huber_rounds,
-        },
         "weights": quality,
         "carried_by_few": int(few.sum()),
         "not_publishable": {
@@ -133,19 +193,18 @@ def _report(
             "contradictions": prepared.harmonized.contradictions,
             "families": prepared.harmonized.families,
         },
+        **made.about,
     }
 
 
-def _merged(
-    targets: pd.DataFrame, prepared: Preparation, fitted: Fitted, final: RowSummary
-) -> list[dict]:
+def _merged(targets: pd.DataFrame, prepared: Preparation, made: _Made) -> list[dict]:
     """Return one JSON-ready row per merged sum."""
     equations = prepared.equations
     rows = []
     for number, names in merged_sums(prepared, targets["name"].to_numpy()):
         members = equations.slot == number
         value, scale = float(equations.value[number]), float(equations.scale[number])
-        estimate = float(np.sum(final.estimate[members]))
+        estimate = float(np.sum(made.final.estimate[members]))
         rows.append(
             {
                 "targets": names,
@@ -154,7 +213,7 @@ def _merged(
                 "final_estimate": estimate,
                 "rel_error": (estimate - value) / scale,
                 "rho": float(equations.rho[number]),
-                "huber_weight": float(fitted.huber_weight[number]),
+                "huber_weight": float(made.huber_weight[number]),
             }
         )
     return rows
@@ -162,11 +221,23 @@ def _merged(
 
 def _log_summary(report: dict) -> None:
     weights = report["weights"]
+    if report["stopped_by"] == GIVEN:
+        logger.info(
+            "given weights: %d records, loss %.4g, design effect %.3g; targets: %s",
+            weights["records"], report["loss"], weights["design_effect"],
+            ", ".join(f"{count} {name}" for name, count in report["targets_by_verdict"].items()),
+        )  # fmt: skip
+    else:
+        _log_fit(report)
+    for line in report["findings"]:
+        logger.info("note: %s", line)
+
+
+def _log_fit(report: dict) -> None:
+    weights = report["weights"]
     logger.info(
         "fit: %d records, loss %.4g, rms gap %.3g after %d sweeps (ended by %s), design effect "
         "%.3g; targets: %s", weights["records"], report["loss"], report["rms_gap"],
         report["sweeps"], report["stopped_by"], weights["design_effect"],
         ", ".join(f"{count} {name}" for name, count in report["targets_by_verdict"].items()),
     )  # fmt: skip
-    for line in report["findings"]:
-        logger.info("note: %s", line)

@@ -51,7 +51,7 @@ class Settings(FitSection):
     def for_json(self) -> dict[str, Any]:
         """Return the settings as the config writes them, without the places of files."""
         values: dict[str, Any] = plain(self)
-        del values["prior"], values["l0"]["python"]
+        del values["path"], values["prior"], values["l0"]["python"]
         if self.method != "l0":
             values["l0"] = None
         return values

@@ -23,11 +23,12 @@ class Trace:
     """The parts of the weights of J columns."""
 
     base: np.ndarray
-    """float64 (J,), households: design weight times the fit's base factor."""
+    """float64 (J,), households: design weight times the fit's base factor; a given weight itself
+    where there is no design weight."""
     probability: np.ndarray
     """float64 (J,): of being kept; 1 where all columns are, and without design weight."""
     dense_factor: np.ndarray
-    """float64 (J,): weight in the fit of all columns / base."""
+    """float64 (J,): weight in the fit of all columns / base; as `factor` of given weights."""
     factor: np.ndarray
     """float64 (J,): weight * probability / base; 0 for columns not kept."""
 
