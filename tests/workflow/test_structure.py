@@ -25,7 +25,6 @@ TESTED_ELSEWHERE = {
     "database/agencies/census.py": "unit/database/agencies/test_agencies.py",
     "database/agencies/cms.py": "unit/database/agencies/test_agencies.py",
     "database/agencies/figures.py": "unit/database/agencies/test_agencies.py",
-    "database/agencies/irs.py": "unit/database/agencies/test_agencies.py",
     "database/agencies/raw.py": "unit/database/agencies/test_agencies.py",
     "database/agencies/usda.py": "unit/database/agencies/test_agencies.py",
     "__init__.py": "unit/test_facade.py",

@@ -1,6 +1,5 @@
 """Tables from the agencies' files: what is in them, and what is refused; small files of our own."""
 
-import csv
 import json
 import sqlite3
 import zipfile
@@ -10,24 +9,18 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from localcal.database.agencies import census, cms, irs, usda
+from localcal.database.agencies import census, cms, usda
 from localcal.database.agencies.figures import write_figures
 from localcal.database.demo import write_demo_database
 from localcal.errors import InputError
 from localcal.geography.codes import STATES
+from tests.agency_files import AREAS, write_csv
 
-AREAS = Path(__file__).parents[4] / "config" / "areas.tsv"
 CODES = {f"S{code:02}": str(code) for code in STATES}
 
 
 def write_json(path: Path, rows: list) -> Path:
     path.write_text(json.dumps(rows))
-    return path
-
-
-def write_csv(path: Path, rows: list[list]) -> Path:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
     return path
 
 
@@ -177,44 +170,6 @@ def test_medicaid_takes_the_last_month_with_a_figure_and_says_so(tmp_path):
         1000,
         "of 202411, the last month with a figure",
     )
-
-
-def soi_rows() -> list[list]:
-    rows: list[list] = [list(irs.COLUMNS)]
-    for state in ["US", *CODES, "PR"]:
-        for stub in range(11):
-            cells = dict.fromkeys(irs.COLUMNS, "1,000") | {"STATE": state, "AGI_STUB": str(stub)}
-            rows.append(list((cells | {"A59660": "4,000"}).values()))
-    return rows
-
-
-def test_soi_amounts_are_dollars_and_items_have_returns_and_amount(tmp_path):
-    path = write_csv(tmp_path / "soi.csv", soi_rows())
-    figures = [f for f in irs.state_figures(path, 2022, CODES) if f.code == "6"]
-    assert len(figures) == 1 + 2 * 26 + 3 * 10
-    assert figures[0].value == 1_000_000
-    eitc = [f for f in figures if "eitc_child_count>2" in f.constraints]
-    assert [(f.variable, f.value) for f in eitc] == [("tax_unit_count", 1000), ("eitc", 1e6)]
-    counts = [f.constraints for f in figures if f.variable == "person_count"]
-    assert counts[0] == "tax_unit_is_filer==1;adjusted_gross_income<1"
-    assert counts[-1] == "tax_unit_is_filer==1;adjusted_gross_income>=1000000"
-    assert counts[1].endswith("adjusted_gross_income>=1;adjusted_gross_income<10000")
-
-
-def test_soi_files_of_something_else_are_refused(tmp_path):
-    def refused(rows: list[list], message: str) -> None:
-        with pytest.raises(InputError, match=message):
-            list(irs.state_figures(write_csv(tmp_path / "soi.csv", rows), 2022, CODES))
-
-    rows = soi_rows()
-    rows[12][irs.COLUMNS.index("A59664")] = "1,000,000"
-    refused(rows, "one of them is not in thousands")
-    refused(soi_rows()[:-22], "has 50 states")
-    refused([row for row in soi_rows() if row[1] != "7"], "state 1 lacks AGI_STUB 7")
-    refused([row[:-1] for row in soi_rows()], "has no column A85770")
-    rows = soi_rows()
-    rows[12][irs.COLUMNS.index("N17000")] = "**"
-    refused(rows, "line 13: column N17000 is '\\*\\*', expected a number")
 
 
 def test_the_database_has_what_the_tables_say(tmp_path):

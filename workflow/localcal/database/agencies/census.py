@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from localcal.database.agencies.crosswalk import refuse_other_districts
 from localcal.database.agencies.figures import Published
 from localcal.database.agencies.raw import REMEDY, Row, read_json_rows, refuse_other_states
 from localcal.errors import InputError, one_line
@@ -13,6 +14,7 @@ from localcal.geography.codes import DISTRICTS, STATES, at_large_code
 AGE = "Census ACS S0101"
 SNAP = "Census ACS S2201"
 INCOME_TAX = "Census STC T40"
+DISTRICT_LIST = "Census list of districts"
 
 # Five years each, and 85 and older, in the columns _002E to _019E.
 AGES = 18
@@ -47,6 +49,28 @@ def snap_figures(path: Path, period: int) -> Iterator[Published]:
         yield Published(
             level, code, "household_count", period, "snap>0", value, SNAP, tolerance=tolerance
         )
+
+
+def compare_districts(path: Path, period: int, districts: Collection[str]) -> Iterator[Published]:
+    """Yield no figures, but refuse a list of other districts than those of the table of areas.
+
+    Args:
+        path: the Census API's list of districts.
+        period: the year.
+        districts: codes of the districts of the table of areas.
+    """
+    found: set[str] = set()
+    for row in read_json_rows(DISTRICT_LIST, path, ("NAME", "state", "congressional district")):
+        number = row.cells["congressional district"]
+        # Not in any district: water.
+        if row.whole("state") not in STATES or number == "ZZ":
+            continue
+        code = at_large_code(100 * row.whole("state") + row.whole("congressional district"))
+        if str(code) in found:
+            raise InputError(f"{row.place}: district {code} comes twice; {REMEDY}")
+        found.add(str(code))
+    refuse_other_districts(f"{DISTRICT_LIST}: {path}:", found, districts)
+    yield from ()
 
 
 def income_tax_figures(path: Path, period: int) -> Iterator[Published]:

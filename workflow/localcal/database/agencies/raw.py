@@ -37,6 +37,19 @@ class Row(NamedTuple):
             )
         return number
 
+    def whole(self, column: str) -> int:
+        """Return a cell as a whole number of at least 0, such as a code.
+
+        Raises:
+            InputError: it is none.
+        """
+        text = self.cells[column].strip()
+        if not (text.isascii() and text.isdecimal()):
+            raise InputError(
+                f"{self.place}: column {column} is {text!r}, expected a whole number; {REMEDY}"
+            )
+        return int(text)
+
 
 def read_json_rows(source: str, path: Path, columns: Sequence[str]) -> Iterator[Row]:
     """Yield the rows of an answer of the Census API: lists, of which the first has the names."""
@@ -56,11 +69,25 @@ def read_json_rows(source: str, path: Path, columns: Sequence[str]) -> Iterator[
         yield Row(place, {c: "" if cells[c] is None else str(cells[c]) for c in columns})
 
 
-def read_csv_rows(source: str, path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """Yield the rows of a table with commas."""
+def read_csv_rows(
+    source: str, path: Path, columns: Sequence[str], upper: bool = False
+) -> Iterator[Row]:
+    """Yield the rows of a table with commas.
+
+    Args:
+        source: who is named in messages.
+        path: the file.
+        columns: what it must have.
+        upper: take the names in capitals, where the agency writes them now so, now so.
+
+    Raises:
+        InputError: the file is no such table, lacks a column, or a row has more or fewer cells.
+    """
     table = csv.DictReader(io.StringIO(_text(source, path), newline=""), strict=True)
     try:
         names = list(table.fieldnames or ())
+        if upper:
+            table.fieldnames = names = [name.upper() for name in names]
         _refuse_missing(source, path, columns, names)
         for row in table:
             place = f"{source}: {path}: line {table.line_num}"
@@ -100,6 +127,8 @@ def _refuse_missing(source: str, path: Path, columns: Sequence[str], names: Sequ
                 f"{source}: {path}: has no column {column}, found {', '.join(map(str, names[:8]))} "
                 f"and so on; {REMEDY}"
             )
+        if names.count(column) > 1:
+            raise InputError(f"{source}: {path}: has the column {column} twice; {REMEDY}")
 
 
 def _unreadable(source: str, path: Path, expected: str, error: Exception) -> InputError:
