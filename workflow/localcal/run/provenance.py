@@ -51,6 +51,7 @@ GIVEN_FILES = {
     "targets.tables": None,
     "targets.published": "demo",
     "targets.cache": "agencies",
+    "targets.figures": "agencies",
     "weights.local.prior": None,
     "weights.national.prior": None,
     "areas.path": None,

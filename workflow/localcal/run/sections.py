@@ -13,10 +13,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, WrapValidator, model_validator
 
+from localcal.database.agencies.sources import DEFAULT_SOURCES, SOURCES
 from localcal.run.fit_section import FitSection, NationalFit
 from localcal.run.values import (
+    AS_TUPLE,
     AS_WRITTEN,
+    EACH_ONCE,
     FINITE,
+    UNIQUE,
     Count,
     ExcludeRules,
     GivenFile,
@@ -27,6 +31,7 @@ from localcal.run.values import (
     allowing,
     as_one,
     needed_with,
+    one_of,
     refused,
 )
 
@@ -56,6 +61,13 @@ Revision = Annotated[
     str | None,
     needed_with("huggingface"),
     allowing("a tag, branch or commit as text, or null"),
+]
+SourceNames = Annotated[
+    tuple[Annotated[str, one_of(SOURCES), allowing(", ".join(SOURCES), enum=[*SOURCES])], ...],
+    AS_TUPLE,
+    UNIQUE,
+    EACH_ONCE,
+    allowing("a list of sources, no entry twice"),
 ]
 AreaNames = Annotated[
     Literal["all"] | Names,
@@ -138,6 +150,14 @@ class Targets(Section):
     """Folder of published figures, for `source: demo`."""
     cache: str = "raw"
     """Folder of the agencies' raw files, at any depth below it, for `source: agencies`."""
+    agencies: SourceNames = DEFAULT_SOURCES
+    """The agencies' sources to build from, for `source: agencies`; `irs_districts` is one more."""
+    figures: Annotated[Names, allowing("a list of paths, no entry twice")] = (
+        "config/agencies/irs_nation.csv",
+        "config/agencies/nation.csv",
+        "config/agencies/tax_expenditures.csv",
+    )
+    """CSV tables of published figures beside the sources, for `source: agencies`."""
     tables: Annotated[Names, allowing("a list of paths, no entry twice")] = ()
     """CSV tables of targets of your own, beside the database's, see below."""
     include: TargetRules = ()

@@ -30,7 +30,7 @@ def test_a_raw_file_is_found_once_or_refused(tmp_path):
 def test_a_source_of_several_files_needs_all_of_them(tmp_path):
     assert [name for name in SOURCES if name not in DEFAULT_SOURCES] == ["irs_districts"]
     (tmp_path / "22incd.csv").touch()
-    with pytest.raises(InputError, match="irs_districts: geocorr2022_cd117_to_cd119.csv is missing"):
+    with pytest.raises(InputError, match="geocorr2022_cd117_to_cd119.csv is missing below"):
         find_raw("irs_districts", tmp_path)
     (tmp_path / "geocorr2022_cd117_to_cd119.csv").touch()
     assert [path.name for path in find_raw("irs_districts", tmp_path)] == [
