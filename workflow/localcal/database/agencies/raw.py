@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from localcal.errors import InputError, one_line
 from localcal.geography.codes import STATES
@@ -53,10 +53,7 @@ class Row(NamedTuple):
 
 def read_json_rows(source: str, path: Path, columns: Sequence[str]) -> Iterator[Row]:
     """Yield the rows of an answer of the Census API: lists, of which the first has the names."""
-    try:
-        table = json.loads(_text(source, path))
-    except ValueError as error:
-        raise _unreadable(source, path, "JSON", error) from error
+    table = _json(source, path)
     if not isinstance(table, list) or not table or not all(isinstance(r, list) for r in table):
         raise InputError(f"{source}: {path}: is no list of lists; {REMEDY}")
     names = table[0]
@@ -67,6 +64,19 @@ def read_json_rows(source: str, path: Path, columns: Sequence[str]) -> Iterator[
             raise InputError(f"{place}: has {len(row)} cells, expected {len(names)}; {REMEDY}")
         cells = dict(zip(names, row, strict=True))
         yield Row(place, {c: "" if cells[c] is None else str(cells[c]) for c in columns})
+
+
+def read_json_records(source: str, path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    """Yield the rows of a list of objects, each of which has its names."""
+    records = _json(source, path)
+    if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):
+        raise InputError(f"{source}: {path}: is no list of records; {REMEDY}")
+    for index, record in enumerate(records, 1):
+        place = f"{source}: {path}: record {index}"
+        for column in columns:
+            if column not in record:
+                raise InputError(f"{place}: has no {column}; {REMEDY}")
+        yield Row(place, {c: "" if record[c] is None else str(record[c]) for c in columns})
 
 
 def read_csv_rows(
@@ -107,6 +117,13 @@ def refuse_other_states(source: str, path: Path, found: Sequence[int]) -> None:
             f"{source}: {path}: has {len(found)} states, expected {len(STATES)} "
             f"(missing FIPS codes: {missing}, twice: {doubled}); {REMEDY}"
         )
+
+
+def _json(source: str, path: Path) -> Any:
+    try:
+        return json.loads(_text(source, path))
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(source, path, "JSON", error) from error
 
 
 def _text(source: str, path: Path) -> str:
