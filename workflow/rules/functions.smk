@@ -58,8 +58,9 @@ def database_engine():
 
 
 def source_tables(wildcards):
-    """The tables of all agencies' sources, where the config asks for a database of them."""
-    wanted = SOURCES if config["targets"]["source"] == "agencies" else ()
+    """The tables of the agencies' sources, where the config asks for a database of them."""
+    targets = config["targets"]
+    wanted = targets["agencies"] if targets["source"] == "agencies" else ()
     folder = f"runs/{wildcards.run_id}/targets/sources"
     return {source: f"{folder}/{source}.csv" for source in wanted}
 

@@ -66,6 +66,7 @@ rule build_database:
         origin=database_origin(),
         given=given("targets.path"),
         published=given("targets.published"),
+        figures=given_all("targets.figures"),
         areas=given("areas.path"),
         engine=database_engine(),
         code=code_digest("build_database"),

@@ -197,6 +197,19 @@ def test_a_folder_that_is_gone_counts_as_recorded_but_must_hold_tables_at_first(
             run.state  # noqa: B018
 
 
+def test_tables_of_figures_count_by_their_content_where_the_database_is_built(run):
+    run.config["targets"] |= {"cache": ".", "figures": [_given("figures.csv")]}
+    assert "targets.figures.1" not in given_files(run.config, run.folder)
+    run.config["targets"]["source"] = "agencies"
+    digest = run.state["inputs.targets.figures.1"]
+    Path("figures.csv").rename("moved.csv")
+    run.config["targets"]["figures"] = ["moved.csv"]
+    assert run.state["inputs.targets.figures.1"] == digest
+    assert "config.targets.figures" not in run.state
+    Path("moved.csv").write_text("other figures")
+    assert run.state["inputs.targets.figures.1"] != digest
+
+
 def test_a_start_is_refused_with_the_difference_until_amended(run):
     run.freeze()
     before = (run.folder / "run.json").read_bytes()

@@ -55,6 +55,7 @@ GIVEN_FILES: dict[str, tuple[str, ...] | None] = {
     "targets.compare": ("demo", "agencies"),
     "targets.published": ("demo",),
     "targets.raw_files": ("agencies",),
+    "targets.figures": ("agencies",),
     "weights.local.path": None,
     "weights.local.prior": None,
     "weights.national.path": None,

@@ -13,11 +13,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, WrapValidator, model_validator
 
+from localcal.database.agencies.sources import DEFAULT_SOURCES, SOURCES
 from localcal.files.folders import FILES_IN
 from localcal.run.fit_section import FitSection, NationalFit
 from localcal.run.values import (
+    AS_TUPLE,
     AS_WRITTEN,
+    EACH_ONCE,
     FINITE,
+    UNIQUE,
     Count,
     ExcludeRules,
     GivenFile,
@@ -28,6 +32,7 @@ from localcal.run.values import (
     allowing,
     as_one,
     needed_with,
+    one_of,
     refused,
 )
 
@@ -58,6 +63,13 @@ Revision = Annotated[
     str | None,
     needed_with("huggingface"),
     allowing("a tag, branch or commit as text, or null"),
+]
+SourceNames = Annotated[
+    tuple[Annotated[str, one_of(SOURCES), allowing(", ".join(SOURCES), enum=[*SOURCES])], ...],
+    AS_TUPLE,
+    UNIQUE,
+    EACH_ONCE,
+    allowing("a list of sources, no entry twice"),
 ]
 AreaNames = Annotated[
     Literal["all"] | Names,
@@ -148,6 +160,14 @@ class Targets(Section):
     cache: GivenFile = None
     """Folder that keeps the raw files; what is there, at any depth, is not downloaded. null for
     `localcal` in the user's cache, which is `~/.cache` or what `XDG_CACHE_HOME` names."""
+    agencies: SourceNames = DEFAULT_SOURCES
+    """The agencies' sources to build from, for `source: agencies`; `irs_districts` is one more."""
+    figures: Annotated[Names, allowing("a list of paths, no entry twice")] = (
+        "config/agencies/irs_nation.csv",
+        "config/agencies/nation.csv",
+        "config/agencies/tax_expenditures.csv",
+    )
+    """CSV tables of published figures beside the sources, for `source: agencies`."""
     tables: Annotated[Names, allowing("a list of paths, no entry twice")] = ()
     """CSV tables of targets of your own, beside the database's, see below."""
     compare: GivenFile = "config/totals.csv"
