@@ -114,6 +114,14 @@ def test_codes_of_an_enum_and_ids_that_are_texts_are_understood(tmp_path):
     assert population.values["tenure_type"].tolist() == [b"RENTED", b"OWNED_WITH_MORTGAGE"]
 
 
+def test_whoever_points_to_an_empty_cell_or_0_points_to_nobody(tmp_path):
+    text = PERSON.replace("person_id,", "parent_1_id,person_id,", 1)
+    text = text.replace("\n1,10", "\n,1,10").replace("\n2,10", "\n0,2,10")
+    text = text.replace("\n3,10", "\n1.0,3,10").replace("\n4,20", "\n,4,20")
+    arrays = read(folder_of(tmp_path / "given", FILES | {"person.csv": text})).arrays
+    assert arrays["parent_1_id"].tolist() == [0, 0, 1, 0]
+
+
 def test_an_entity_without_a_file_has_the_units_that_persons_name(tmp_path):
     arrays = read(folder_of(tmp_path / "given")).arrays
     assert arrays["marital_unit_id"].tolist() == [1, 2, 3]
