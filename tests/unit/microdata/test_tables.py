@@ -29,7 +29,7 @@ FILES = {"person.csv": PERSON, "household.csv": HOUSEHOLD, "tax_unit.csv": TAX_U
 def folder_of(path, files=FILES):
     path.mkdir(exist_ok=True)
     for name, text in files.items():
-        (path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+        (path / name).write_bytes(text.encode(errors="surrogateescape"))
     return path
 
 
@@ -165,6 +165,7 @@ def test_an_entity_without_a_file_has_the_units_that_persons_name(tmp_path):
         ("household.csv", "20,", "10,", r"line 3 has a household_id that a row above it has"),
         ("household.csv", ",", ";", r"household\.csv: line 1 separates columns by ';'"),
         ("household.csv", HOUSEHOLD, "household_id\n", r"holds no rows"),
+        ("household.csv", "RENTED", "R\udce9", r"household\.csv: cannot be read as a table"),
         ("household.csv", HOUSEHOLD, "", r"household\.csv: cannot be read as a table"),
         ("tax_unit.csv", "2,7", "2,7\n5,1", r"line 3 has the tax_unit_id '5', .* of anybody"),
         ("tax_unit.csv", "tax_unit_id", "tax_unit", r"tax_unit\.csv: has no column 'tax_unit_id'"),
@@ -191,6 +192,8 @@ def test_weights_that_are_all_zero_are_refused(tmp_path):
     [
         ("person.parquet", r"has both person\.csv and person\.parquet; keep one"),
         ("tax_units.csv", r"tax_units\.csv: is no entity's table .did you mean tax_unit\.csv"),
+        ("Family.CSV", r"Family\.CSV: is no entity's table .did you mean family\.csv"),
+        ("family.xlsx", r"family\.xlsx: is no entity's table"),
         ("family.csv.gz", r"family\.csv\.gz: is no entity's table"),
     ],
 )
