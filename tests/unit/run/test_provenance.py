@@ -198,7 +198,7 @@ def test_a_folder_that_is_gone_counts_as_recorded_but_must_hold_tables_at_first(
 
 
 def test_tables_of_figures_count_by_their_content_where_the_database_is_built(run):
-    run.config["targets"] |= {"cache": ".", "figures": [_given("figures.csv")]}
+    run.config["targets"] |= {"raw_files": _given("raw.csv"), "figures": [_given("figures.csv")]}
     assert "targets.figures.1" not in given_files(run.config, run.folder)
     run.config["targets"]["source"] = "agencies"
     digest = run.state["inputs.targets.figures.1"]
