@@ -139,7 +139,7 @@ def _describe(random, person: pd.DataFrame) -> None:
     person["A_HSCOL"] = np.where(student, random.integers(1, 3, size), 0)
     for name in ("SPM_CAPHOUSESUB", "SPM_CHILDCAREXPNS", "SPM_ENGVAL"):
         unit = np.unique(person["SPM_ID"], return_inverse=True)[1]
-        person[name] = (random.integers(0, 900, size) * (random.random(size) < 0.1))[unit]
+        person[name] = (random.integers(0, 900, size) * (random.random(size) < 0.5))[unit]
     person["SPM_TENMORTSTATUS"] = random.integers(1, 4, size)[unit]
     # What is not read, in files with some eight hundred columns.
     person["PERIDNUM"] = [f"{number:022d}" for number in random.permutation(size)]

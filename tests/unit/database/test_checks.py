@@ -384,3 +384,9 @@ def test_a_database_of_other_columns_is_refused_with_what_it_has(tmp_path):
     change_database(path, "ALTER TABLE targets RENAME COLUMN value TO amount")
     with pytest.raises(InputError, match=r"targets lacks the columns value and has amount, which"):
         list(check_database(path, KNOWN, False, {}))
+
+
+def test_of_a_target_that_is_switched_off_neither_value_nor_place_is_looked_at(broken):
+    assert broken("UPDATE targets SET active = 0, value = NULL WHERE target_id = 1") == []
+    zero = "UPDATE targets SET active = 0, value = 0 WHERE target_id = 1"
+    assert broken(zero, *stratum("state_fips == 6", "ssi > 0", parent=6)) == []

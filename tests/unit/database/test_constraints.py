@@ -289,6 +289,7 @@ def test_a_stratum_that_repeats_what_is_above_it_or_lies_in_it_is_a_child(parent
     [
         (["age > 4"], [], "does not repeat age>4"),
         (["age > 4"], ["age > 5"], "does not repeat age>4"),
+        (["age > 4"], ["state_fips == 6"], "does not repeat age>4"),
         (["state_fips == 6"], ["age > 4"], "does not repeat state_fips==6"),
         (["state_fips == 6"], ["state_fips == 7", "age > 4"], "does not repeat state_fips==6"),
         # People are not counted by a district's code where the stratum above says the state's.

@@ -29,7 +29,7 @@ FILES = {"person.csv": PERSON, "household.csv": HOUSEHOLD, "tax_unit.csv": TAX_U
 def folder_of(path, files=FILES):
     path.mkdir(exist_ok=True)
     for name, text in files.items():
-        (path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+        (path / name).write_bytes(text.encode(errors="surrogateescape"))
     return path
 
 
@@ -114,6 +114,14 @@ def test_codes_of_an_enum_and_ids_that_are_texts_are_understood(tmp_path):
     assert population.values["tenure_type"].tolist() == [b"RENTED", b"OWNED_WITH_MORTGAGE"]
 
 
+def test_whoever_points_to_an_empty_cell_or_0_points_to_nobody(tmp_path):
+    text = PERSON.replace("person_id,", "parent_1_id,person_id,", 1)
+    text = text.replace("\n1,10", "\n,1,10").replace("\n2,10", "\n0,2,10")
+    text = text.replace("\n3,10", "\n1.0,3,10").replace("\n4,20", "\n,4,20")
+    arrays = read(folder_of(tmp_path / "given", FILES | {"person.csv": text})).arrays
+    assert arrays["parent_1_id"].tolist() == [0, 0, 1, 0]
+
+
 def test_an_entity_without_a_file_has_the_units_that_persons_name(tmp_path):
     arrays = read(folder_of(tmp_path / "given")).arrays
     assert arrays["marital_unit_id"].tolist() == [1, 2, 3]
@@ -157,6 +165,7 @@ def test_an_entity_without_a_file_has_the_units_that_persons_name(tmp_path):
         ("household.csv", "20,", "10,", r"line 3 has a household_id that a row above it has"),
         ("household.csv", ",", ";", r"household\.csv: line 1 separates columns by ';'"),
         ("household.csv", HOUSEHOLD, "household_id\n", r"holds no rows"),
+        ("household.csv", "RENTED", "R\udce9", r"household\.csv: cannot be read as a table"),
         ("household.csv", HOUSEHOLD, "", r"household\.csv: cannot be read as a table"),
         ("tax_unit.csv", "2,7", "2,7\n5,1", r"line 3 has the tax_unit_id '5', .* of anybody"),
         ("tax_unit.csv", "tax_unit_id", "tax_unit", r"tax_unit\.csv: has no column 'tax_unit_id'"),
@@ -183,6 +192,8 @@ def test_weights_that_are_all_zero_are_refused(tmp_path):
     [
         ("person.parquet", r"has both person\.csv and person\.parquet; keep one"),
         ("tax_units.csv", r"tax_units\.csv: is no entity's table .did you mean tax_unit\.csv"),
+        ("Family.CSV", r"Family\.CSV: is no entity's table .did you mean family\.csv"),
+        ("family.xlsx", r"family\.xlsx: is no entity's table"),
         ("family.csv.gz", r"family\.csv\.gz: is no entity's table"),
     ],
 )

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from localcal.database.constraints import (
     Constraint,
-    check_child,
     check_constraints,
     constraints_in,
     place_constraints,
@@ -229,14 +228,11 @@ class _Strata:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._ids: dict[str, int] = {}
-        self._constraints: dict[int | None, tuple[Constraint, ...]] = {None: ()}
 
     def add(self, parent: int | None, constraints: tuple[Constraint, ...], notes: str) -> int:
         digest = definition_hash(parent, constraints)
         if digest not in self._ids:
-            check_child(notes, self._constraints[parent], constraints)
             self._ids[digest] = stratum = len(self._ids) + 1
-            self._constraints[stratum] = constraints
             self._connection.execute(
                 "INSERT INTO strata VALUES (?, ?, ?, ?)", (stratum, digest, parent, notes)
             )

@@ -72,8 +72,9 @@ def _paths(folder: str | Path) -> dict[str, Path]:
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}; correct population.path") from error
     for path in everything:
-        is_table = path.name.endswith((*TABLE_ENDINGS, ".csv.gz")) and not path.name.startswith(".")
-        if is_table and path not in found:
+        name = path.name.lower()
+        is_table = name.endswith((*TABLE_ENDINGS, ".csv.gz")) or name.split(".")[0] in TABLES
+        if is_table and not name.startswith(".") and path not in found:
             raise InputError(
                 f"{path}: is no entity's table{near(path.name, FILES_IN['tables'])}; rename it to "
                 f"one of {', '.join(FILES_IN['tables'])}, or move it elsewhere"
