@@ -59,6 +59,12 @@ else:
         fetch_raw,
         build_database,
 
+    # So does the check of a database that is made of given figures, too.
+    if config["targets"]["source"] == "agencies":
+
+        localrules:
+            validate_database,
+
     # So does a fit that begins from a given one, or takes given weights.
     if any(config["weights"][scope][key] for scope in SCOPES for key in ("path", "prior")):
 

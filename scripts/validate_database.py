@@ -11,6 +11,8 @@ if __name__ == "__main__":
 
         names = run_with_engine(snakemake.params.engine, "localcal.engine.protocol:variable_names")
         tables = paths(snakemake.input)
+        if snakemake.config["targets"]["source"] == "agencies":
+            tables |= {table: Path(table) for table in snakemake.config["targets"]["figures"]}
         validate_database(
             database=tables.pop("database"),
             variables=names,

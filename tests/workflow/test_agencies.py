@@ -7,10 +7,21 @@ import pytest
 
 from tests.agency_files import write_raw_files
 
-DATABASE = "runs/demo/targets/policy_data.db"
-CHOSEN = "{cache: given, agencies: [irs_districts, cms_medicaid], figures: [given/own.csv]}"
-ASKED = (DATABASE, "--config", "build_database=true", f"targets={CHOSEN}")
-FIGURES = "geo_level,code,variable,period,constraints,value,source\nnation,US,rent,2024,,7,own\n"
+TARGETS = "runs/x/targets"
+DATABASE, CHECKS = f"{TARGETS}/policy_data.db", f"{TARGETS}/database_checks.csv"
+CHOSEN = "agencies: [census_snap_districts, census_districts, cms_medicaid]"
+ASKED = (
+    CHECKS,
+    "--config",
+    "run_id=x",
+    "engine=tests.standin_engine:StandIn",
+    "build_database=true",
+    f"targets={{cache: given, {CHOSEN}, figures: [own.csv]}}",
+)
+FIGURES = (
+    "geo_level,code,variable,period,constraints,value,source,reform_id\n"
+    "nation,US,salt_deduction,2024,,7,own,1\n"
+)
 
 
 def counts(path) -> list[tuple]:
@@ -19,43 +30,37 @@ def counts(path) -> list[tuple]:
 
 
 @pytest.fixture
-def built(checkout):
-    """A checkout with a database of two sources and one table of figures."""
+def given(checkout):
+    """A checkout with raw files and a table of figures."""
     write_raw_files(checkout.folder / "given")
-    (checkout.folder / "given" / "own.csv").write_text(FIGURES)
-    result = checkout.snakemake("--cores", "2", *ASKED)
-    assert result.returncode == 0, result.stdout
+    (checkout.folder / "own.csv").write_text(FIGURES)
     return checkout
 
 
-def test_a_database_has_the_chosen_sources_and_figures(built):
-    found = counts(built.folder / DATABASE)
-    assert found == [("CMS Medicaid enrollment", 51), ("IRS SOI", 80 * 436), ("own", 1)]
-    assert built.jobs(*ASKED) == {}
-    # A source that is no longer wanted is not in the database, though its table is there.
-    less = [word.replace("irs_districts, ", "") for word in ASKED]
-    refused = built.snakemake("-n", *less)
-    assert 'config.targets.agencies: ["irs_districts", "cms_medicaid"] -> ["cms' in refused.stdout
-    result = built.snakemake("--cores", "2", *less, "amend=true")
+def test_a_database_has_the_chosen_sources_and_figures_and_is_checked(given):
+    result = given.snakemake("--cores", "2", *ASKED)
     assert result.returncode == 0, result.stdout
-    assert counts(built.folder / DATABASE) == [("CMS Medicaid enrollment", 51), ("own", 1)]
-    # Other figures make another database of the same tables.
-    (built.folder / "given" / "own.csv").write_text(FIGURES.replace("rent", "tip_income"))
-    assert "inputs.targets.figures.1" in built.snakemake("-n", *less).stdout
+    medicaid, snap = ("CMS Medicaid enrollment", 51), ("Census ACS S2201", 436)
+    assert counts(given.folder / DATABASE) == [medicaid, snap, ("own", 1)]
+    checks = (given.folder / CHECKS).read_text().splitlines()
+    assert "tables,,,census_districts,0,,,ok,0,compared with the table of areas" in checks
+    assert 'tables,,,own,1,1,,ok,0,"targets, and rows of tables"' in checks
+    assert given.jobs(*ASKED) == {}
+    # A source that is no longer wanted is not in the database, though its table is there.
+    less = [word.replace("census_snap_districts, ", "") for word in ASKED]
+    refused = given.snakemake("-n", *less).stdout
+    assert 'config.targets.agencies: ["census_snap_districts", "cens' in refused
+    (given.folder / "own.csv").write_text(FIGURES.replace("own", "other"))
+    assert "inputs.targets.figures.1" in given.snakemake("-n", *ASKED).stdout
+    result = given.snakemake("--cores", "2", *less, "amend=true")
+    assert result.returncode == 0, result.stdout
+    assert counts(given.folder / DATABASE) == [medicaid, ("other", 1)]
 
 
-def test_an_unknown_source_is_refused_before_anything_is_made(checkout):
-    wrong = [word.replace("irs_districts", "irs_district") for word in ASKED]
-    result = checkout.snakemake("-n", *wrong)
+def test_an_unknown_source_is_refused_before_anything_is_made(given):
+    wrong = [word.replace("cms_medicaid", "cms_medicare") for word in ASKED]
+    result = given.snakemake("-n", *wrong)
     assert result.returncode == 1
     assert result.stdout.splitlines()[-1].startswith(
-        'error: --config: targets.agencies.0: "irs_district" is not allowed (did you mean \'irs_d'
+        'error: --config: targets.agencies.2: "cms_medicare" is not allowed (did you mean \'cms_m'
     )
-
-
-def test_a_missing_file_is_said_in_one_line(checkout):
-    (checkout.folder / "given").mkdir()
-    (checkout.folder / "given" / "own.csv").write_text(FIGURES)
-    result = checkout.snakemake("--cores", "1", *ASKED)
-    assert result.returncode == 1
-    assert "irs_districts: 22incd.csv is missing below given; put it there once" in result.stdout

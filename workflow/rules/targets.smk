@@ -94,6 +94,7 @@ rule validate_database:
         runtime=15,
     params:
         built=database_is_built(),
+        figures=given_all("targets.figures"),
         engine=config["engine"],
         code=code_digest("validate_database"),
     script:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from localcal.database.agencies.sources import DEFAULT_SOURCES, SOURCES, find_raw, write_source
+from localcal.database.checks import check_database
 from localcal.database.demo import write_demo_database
 from localcal.errors import InputError
+from localcal.run.sections import Targets
 from tests.agency_files import AREAS, write_raw_files
 
 RAW = os.environ.get("LOCALCAL_RAW_DATA")
@@ -62,6 +64,38 @@ def test_every_source_makes_a_table_and_all_fit_into_one_database(raw, tmp_path)
         ("national", 18 + 2 + 1 + 2 * 26 + 3 * 10, 1),
         ("state", (18 + 2 + 1 + 1 + 1 + 2 * 26 + 3 * 10) * 51, 51),
     ]
+
+
+def test_the_checks_of_a_database_find_nothing_that_ends_the_run(raw, tmp_path):
+    """With the tables of figures that come with the project, too, of which all are in it."""
+    tables = {name: tmp_path / f"{name}.csv" for name in sorted(SOURCES)}
+    for name, table in tables.items():
+        write_source(name, raw, AREAS, table)
+    tables |= {figures: AREAS.parent.parent / figures for figures in Targets().figures}
+    path = tmp_path / "policy_data.db"
+    write_demo_database([str(table) for table in tables.values()], AREAS, path)
+    with closing(sqlite3.connect(path)) as connection:
+        names = "SELECT variable FROM targets UNION SELECT constraint_variable FROM "
+        known = {name for (name,) in connection.execute(names + "stratum_constraints")}
+    found = list(check_database(path, known, True, tables))
+    assert [finding for finding in found if finding.stops] == []
+    (compared,) = [finding for finding in found if finding.name == "census_districts"]
+    assert (compared.found, compared.detail) == (0, "compared with the table of areas")
+    # A source that should have figures is missed.
+    (tmp_path / "usda_snap.csv").write_text("source\n")
+    again = check_database(path, known, True, tables)
+    assert [(f.name, f.detail) for f in again if f.stops] == [
+        ("usda_snap", "has no row"),
+        ("USDA FNS SNAP", "targets, and rows of tables"),
+    ]
+
+
+def test_a_file_without_figures_is_refused(raw, tmp_path, monkeypatch):
+    empty = SOURCES["usda_snap"]._replace(read=lambda *files, **told: iter(()))
+    monkeypatch.setitem(SOURCES, "usda_snap", empty)
+    with pytest.raises(InputError, match="usda_snap: .*snap_fy69tocurrent.zip: no figures in it"):
+        write_source("usda_snap", raw, AREAS, tmp_path / "table.csv")
+    assert not (tmp_path / "table.csv").exists()
 
 
 def test_the_same_files_give_the_same_tables(raw, tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import os
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,19 @@ def _least(size: str) -> float:
     return float(size.split(";")[0].split(">=")[1]) if ">=" in size else -1.0
 
 
+def test_figures_with_dependents_own_returns_are_not_fitted():
+    """As those of the raw files are not; their number is much of all returns, their income not."""
+    bounds = [1, 5000, 10000, 15000, 20000, 25000]
+    sizes = [*pairwise(bounds), (1, 10000), (10000, 25000)]
+    income = "adjusted_gross_income"
+    expected = {f"{FILERS};{income}>={low};{income}<{high}" for low, high in sizes}
+    left_out = [row for row in rows("irs_nation.csv") if row["active"] == "0"]
+    of_amounts = {row["constraints"] for row in left_out if row["variable"] == income}
+    assert of_amounts == expected
+    of_returns = {row["constraints"] for row in left_out if row["variable"] == "tax_unit_count"}
+    assert of_returns == {*expected, FILERS}
+
+
 def test_expenditures_are_reforms_of_the_nation_without_constraints(tmp_path):
     """As the matrix takes them: what income tax rises by without the deduction."""
     write_demo_database(TABLES, AREAS, tmp_path / "policy_data.db")
@@ -118,9 +132,10 @@ def test_the_irs_figures_are_those_of_another_extract_of_the_publication():
             known[place].add(float(row["Value"]))
     compared = 0
     for row in rows("irs_nation.csv"):
-        _, table, _, column, word, line = row["notes"].removesuffix(", their sum").split()
+        place, _, _ = row["notes"].partition(";")
+        _, table, _, column, word, line = place.removesuffix(", their sum").split()
         if word == "row":
-            place = (row["period"], f"Table {table}", column, line)
-            assert known[place] == {float(row["value"])}, row
+            cell = (row["period"], f"Table {table}", column, line)
+            assert known[cell] == {float(row["value"])}, row
             compared += 1
     assert compared == len(rows("irs_nation.csv")) - 8

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from localcal.database.agencies import census, cms, irs, usda
 from localcal.database.agencies.figures import Published, write_figures
+from localcal.database.agencies.raw import REMEDY
 from localcal.errors import InputError
 from localcal.geography.areas import Area, read_areas
 
@@ -22,6 +23,8 @@ class Source(NamedTuple):
     districts: bool = False
     # Whether a run has it only where `targets.agencies` names it.
     optional: bool = False
+    # Whether it is compared with the table of areas, and has no figures.
+    compares: bool = False
 
 
 SOURCES = {
@@ -33,6 +36,7 @@ SOURCES = {
         2024,
         census.compare_districts,
         districts=True,
+        compares=True,
     ),
     "census_snap_districts": Source(("acs_S2201_district_2024.json",), 2024, census.snap_figures),
     "census_income_tax": Source(
@@ -74,7 +78,9 @@ def write_source(name: str, raw: Path, areas: Path, path: Path) -> None:
     """
     source = SOURCES[name]
     files = find_raw(name, raw)
-    figures = source.read(*files, period=source.period, **_told(source, read_areas(areas)))
+    figures = list(source.read(*files, period=source.period, **_told(source, read_areas(areas))))
+    if not figures and not source.compares:
+        raise InputError(f"{name}: {', '.join(map(str, files))}: no figures in it; {REMEDY}")
     write_figures(figures, path)
 
 
