@@ -35,6 +35,7 @@ if not STORED:
         freeze_run,
         copy_take_up,
         copy_tables,
+        fetch_raw,
         parse_source,
         summarize_validation,
         write_preflight,
@@ -48,14 +49,14 @@ if not STORED:
 
 else:
 
-    # They read what only this machine has: given files, and credentials for downloads.
+    # They read what only this machine has: given files, the cache, and credentials for downloads.
     localrules:
         freeze_run,
         build_population,
         assign_geography,
         copy_take_up,
         copy_tables,
-        parse_source,
+        fetch_raw,
         build_database,
 
     # So does a fit that begins from a given one, or takes given weights.
@@ -91,6 +92,7 @@ ONCE = [
     "report/weights.png",
     "report/families.csv",
     "report/worst.csv",
+    "report/totals.csv",
     "report/simulated.png",
     "report/areas.csv",
     "report/index.html",

@@ -15,7 +15,12 @@ if __name__ == "__main__":
 
                 write_demo_database(
                     published=(
-                        Path(section["published"]) if origin == "demo" else path.parent / "sources"
+                        Path(section["published"])
+                        if origin == "demo"
+                        else [
+                            *(snakemake.input.get(name) for name in sorted(section["agencies"])),
+                            *section["figures"],
+                        ]
                     ),
                     areas=Path(snakemake.config["areas"]["path"]),
                     path=path,

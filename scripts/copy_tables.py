@@ -8,8 +8,10 @@ if __name__ == "__main__":
     with job(snakemake):
         from localcal.database.own import copy_tables
 
+        section = snakemake.config["targets"]
         copy_tables(
-            tables=[Path(table) for table in snakemake.config["targets"]["tables"]],
+            tables=[Path(table) for table in section["tables"]],
+            compare=Path(section["compare"]) if snakemake.params.compare else None,
             areas=Path(snakemake.config["areas"]["path"]),
             path=Path(snakemake.output.tables),
         )

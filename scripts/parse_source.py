@@ -10,7 +10,7 @@ if __name__ == "__main__":
 
         write_source(
             name=snakemake.wildcards.source,
-            raw=Path(snakemake.config["targets"]["cache"]),
+            raw=Path(snakemake.input.raw[0]).parent,
             areas=Path(snakemake.config["areas"]["path"]),
             path=Path(snakemake.output.table),
         )

@@ -73,7 +73,8 @@ GROWTH: dict[str, Callable[[Job, float, float], float]] = {
     "build_database": unchanged,
     "validate_database": unchanged,
     "resolve_targets": unchanged,
-    "build_population": in_proportion,
+    # All households of the survey are looked at, however few are kept.
+    "build_population": unchanged,
     "assign_geography": in_proportion,
     # They simulate so many columns of each state, however many there are.
     "freeze_values": reads_more,

@@ -8,8 +8,11 @@ import time
 from pathlib import Path
 
 import h5py
+import pandas as pd
 import pytest
 
+from tests.dataset_case import as_tables
+from tests.households import random_dataset
 from tests.workflow.conftest import (
     SMALL_JOBS,
     Checkout,
@@ -122,7 +125,7 @@ def fresh_bytes(folder: Path, change, arguments: tuple[str, ...]) -> dict[str, b
     "what",
     [
         "seed",
-        "penalty",
+        pytest.param("penalty", marks=pytest.mark.slow),
         pytest.param("population", marks=pytest.mark.slow),
         pytest.param("kernel", marks=pytest.mark.slow),
     ],
@@ -171,6 +174,31 @@ def test_cleaning_what_snakemake_remembers_hides_no_change(finished, tmp_path):
     assert cleaned.returncode == 0, cleaned.stdout
     arguments, _, remade, _ = CHANGES["penalty"]
     assert run.jobs(*SMALL, "--config", *arguments) == remade
+
+
+def test_a_changed_cell_of_a_population_s_tables_makes_it_again(tmp_path):
+    checkout = copy_sources(tmp_path / "checkout")
+    give_inputs(checkout.folder)
+    tables = checkout.folder / "given/tables"
+    tables.mkdir()
+    for entity, table in as_tables(random_dataset(60, seed=3)).items():
+        table.to_csv(tables / f"{entity}.csv", index=False)
+    target = str(RUN / "population/population.h5")
+    config = ("--config", "population={source: tables, path: given/tables, households: 60}")
+    made = checkout.snakemake("--cores", "1", target, *SMALL, *config)
+    assert made.returncode == 0, made.stdout
+    assert NOTHING in checkout.snakemake("-n", target, *SMALL, *config).stdout
+
+    persons = pd.read_csv(tables / "person.csv")
+    persons.loc[0, "age"] += 1
+    persons.to_csv(tables / "person.csv", index=False)
+    assert checkout.jobs(target, *SMALL, *config) == {"build_population": 1}
+    refused = checkout.snakemake("--cores", "1", target, *SMALL, *config)
+    assert refused.returncode == 1
+    assert "inputs.population.path.person.csv" in refused.stdout.splitlines()[-1]
+    amended = checkout.snakemake("--cores", "1", target, *SMALL, *config, AMEND)
+    assert amended.returncode == 0, amended.stdout
+    assert history(checkout) == [{"inputs.population.path.person.csv"}]
 
 
 def test_an_interrupted_amended_run_goes_on(run, tmp_path):

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from localcal.database.agencies.sources import DEFAULT_SOURCES, SOURCES, raw_files
 from localcal.files.made import read_records
 
 DEMO = {
@@ -219,8 +220,13 @@ def test_whatever_the_run_made_is_missed_when_it_is_lost(finished):
 
 
 @pytest.mark.parametrize("setting", ["build_database=true", "targets={source: agencies}"])
-def test_a_database_of_the_agencies_files_is_a_job_for_each_of_them(checkout, setting):
+def test_a_database_of_the_agencies_files_is_a_job_for_each_of_them(sources, setting):
     """However Snakemake spells true on its command line."""
-    (checkout.folder / "raw").mkdir()
-    jobs = checkout.jobs("runs/demo/targets/policy_data.db", "--config", setting)
-    assert jobs == {"freeze_run": 1, "parse_source": 8, "build_database": 1}
+    jobs = sources.jobs("runs/demo/targets/policy_data.db", "--config", setting)
+    wanted = [SOURCES[name] for name in DEFAULT_SOURCES]
+    assert jobs == {
+        "freeze_run": 1,
+        "fetch_raw": len({file for source in wanted for file in raw_files(source)}),
+        "parse_source": len(wanted),
+        "build_database": 1,
+    }

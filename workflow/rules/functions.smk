@@ -27,12 +27,26 @@ def given_all(key):
     return [file["sha256"] for name, file in GIVEN.items() if name.startswith(f"{key}.")]
 
 
+def given_in(key):
+    """The contents of the files that are read of a given folder as a parameter, by name."""
+    below = f"{key}."
+    return {
+        name.removeprefix(below): file["sha256"]
+        for name, file in GIVEN.items()
+        if name.startswith(below)
+    }
+
+
 def database_origin():
     """Where the target database comes from, as a parameter."""
     chosen = ("source", "repo_id", "repo_type", "filename", "revision")
     return {name: config["targets"][name] for name in chosen}
 
 
+def raw_of(wildcards):
+    """The raw files that a source's table is made of."""
+    folder = f"runs/{wildcards.run_id}/targets/raw"
+    return [f"{folder}/{file}" for file in raw_files(SOURCES[wildcards.source])]
 def database_is_built():
     """Whether the target database is made here, of figures, as a parameter."""
     return config["targets"]["source"] in ("demo", "agencies")
@@ -44,8 +58,9 @@ def database_engine():
 
 
 def source_tables(wildcards):
-    """The tables of all agencies' sources, where the config asks for a database of them."""
-    wanted = SOURCES if config["targets"]["source"] == "agencies" else ()
+    """The tables of the agencies' sources, where the config asks for a database of them."""
+    targets = config["targets"]
+    wanted = targets["agencies"] if targets["source"] == "agencies" else ()
     folder = f"runs/{wildcards.run_id}/targets/sources"
     return {source: f"{folder}/{source}.csv" for source in wanted}
 

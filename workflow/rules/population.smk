@@ -20,6 +20,8 @@ rule build_population:
     params:
         population=settings("population"),
         given=given("population.path"),
+        survey=given("population.survey"),
+        files=given_in("population.path"),
         period=config["period"],
         seed=config["seed"],
         engine=config["engine"],

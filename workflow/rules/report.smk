@@ -29,6 +29,9 @@ rule write_report:
         worst=report(
             "runs/{run_id}/report/worst.csv", caption="../report/worst.rst", category="Fit"
         ),
+        totals=report(
+            "runs/{run_id}/report/totals.csv", caption="../report/totals.rst", category="Fit"
+        ),
         simulated=report(
             "runs/{run_id}/report/simulated.png",
             caption="../report/simulated.rst",

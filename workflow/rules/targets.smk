@@ -1,8 +1,31 @@
 """The target database and the targets of this run."""
 
 
+rule fetch_raw:
+    input:
+        run=ancient("runs/{run_id}/run.json"),
+    output:
+        raw="runs/{run_id}/targets/raw/{raw_file}",
+    log:
+        "runs/{run_id}/logs/fetch_raw/{raw_file}.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/fetch_raw/{raw_file}.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+    params:
+        table=given("targets.raw_files"),
+        code=code_digest("fetch_raw"),
+    script:
+        "../../scripts/fetch_raw.py"
+
+
 rule parse_source:
     input:
+        raw=raw_of,
         run=ancient("runs/{run_id}/run.json"),
     output:
         table="runs/{run_id}/targets/sources/{source}.csv",
@@ -17,7 +40,6 @@ rule parse_source:
         mem_mb=1000,
         runtime=10,
     params:
-        cache=given("targets.cache"),
         areas=given("areas.path"),
         code=code_digest("parse_source"),
     script:
@@ -44,6 +66,7 @@ rule build_database:
         origin=database_origin(),
         given=given("targets.path"),
         published=given("targets.published"),
+        figures=given_all("targets.figures"),
         areas=given("areas.path"),
         engine=database_engine(),
         code=code_digest("build_database"),
@@ -94,6 +117,7 @@ rule copy_tables:
         runtime=5,
     params:
         tables=given_all("targets.tables"),
+        compare=given("targets.compare"),
         areas=given("areas.path"),
         code=code_digest("copy_tables"),
     script:

@@ -98,7 +98,7 @@ def test_reporters_anchor_the_rate_of_their_base_only(tmp_path):
         (["1,,age>4", "0,,age>4", "0,,"], "line 3: .* has a rate for every other state already"),
         (
             [f"1,,{MEDICAID.partition(',')[0]}==True", "0,,"],
-            "but takes_up_medicaid_if_eligible may be calculated from it",
+            r"a person of household \d+ is of the base takes_up_\S+==True or not, as it takes up",
         ),
     ],
 )
@@ -108,3 +108,30 @@ def test_a_base_that_cannot_be_is_refused(tmp_path, rows, complaint):
     with pytest.raises(InputError, match=complaint) as raised:
         freeze(tmp_path, population, places, *(f"{MEDICAID},,{row}" for row in rows))
     assert "take_up.rates" in str(raised.value)
+
+
+class Naming(StandIn):
+    """Says of incomes that they may be calculated from who files, which they are not."""
+
+    def dependencies(self, variable):
+        return super().dependencies(variable) | {"would_file_taxes_voluntarily"}
+
+
+def test_a_base_may_read_what_only_names_the_variable(tmp_path):
+    population = random_population(60, seed=5)
+    places = random_places(population, 1, seed=5)
+    path = tmp_path / "rates.csv"
+    rows = ["1,,adjusted_gross_income>=40000", "0,,adjusted_gross_income<40000"]
+    lines = [f"would_file_taxes_voluntarily,tax_unit,,{row},x\n" for row in rows]
+    path.write_text(HEADER + "".join(lines))
+    named, plain = (
+        freeze_values(population, places, [], path, 3, engine) for engine in (Naming(), StandIn())
+    )
+    for one, other in zip(named.take_up, plain.take_up, strict=True):
+        assert np.array_equal(one.members, other.members) and one.members.any()
+    # Who is a filer does depend on it.
+    lines = ["would_file_taxes_voluntarily,tax_unit,,1,,tax_unit_is_filer==True,x\n"]
+    lines += ["would_file_taxes_voluntarily,tax_unit,,0,,,x\n"]
+    path.write_text(HEADER + "".join(lines))
+    with pytest.raises(InputError, match="of the base tax_unit_is_filer==True or not, as it"):
+        freeze_values(population, places, [], path, 3, Naming())

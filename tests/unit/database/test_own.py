@@ -112,3 +112,18 @@ def test_a_damaged_copy_is_refused(copied):
     path.write_text(path.read_text().replace(",2024,", ",x,"))
     with pytest.raises(InputError, match=r"tables\.csv: line 2: .*same command"):
         read_tables(path, 1, 1)
+
+
+def test_totals_to_compare_with_are_never_fitted(tmp_path):
+    table, compare = tmp_path / "mine.csv", tmp_path / "totals.csv"
+    header = "area,variable,constraints,value,period,hold_out\n"
+    table.write_text(header + "US,snap,,1,2024,true\nUS,ssi,,2,2024,\nUS,rent,,3,2024,false\n")
+    compare.write_text("area,variable,constraints,value,period\nUS,eitc,,4,2024\n")
+    path = tmp_path / "tables.csv"
+    copy_tables([table], AREAS, path, compare)
+    found = read_tables(path, 1, 1)
+    assert found["hold_out"].tolist() == [True, False, False, True]
+    assert found["compared"].tolist() == [False, False, False, True]
+    table.write_text(header + "US,snap,,1,2024,yes\n")
+    with pytest.raises(InputError, match="line 2: column hold_out: 'yes'; give true, false or not"):
+        copy_tables([table], AREAS, path)

@@ -1,6 +1,7 @@
 """The tables in config/: complete, consistent, and pointing at each other."""
 
 import csv
+import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -153,6 +154,8 @@ def test_take_up_rates_are_shares_and_medicaid_has_one_per_state(areas):
     ssi = {row["base"]: row for row in table if row["variable"] == "takes_up_ssi_if_eligible"}
     assert {base: float(row["rate"]) for base, row in ssi.items()} == {"age>=65": 0.5, "age<65": 1}
     table.remove(ssi["age<65"])
+    # Those of filing have a test of their own.
+    table = [row for row in table if row["variable"] != "would_file_taxes_voluntarily"]
     assert all(0 < float(row["rate"]) < 1 for row in table)
     assert {row["base"] for row in table} == {"", "age>=65"}
     assert {row["entity"] for row in table} <= {"person", "tax_unit", "spm_unit"}
@@ -163,7 +166,21 @@ def test_take_up_rates_are_shares_and_medicaid_has_one_per_state(areas):
     medicaid = where.pop("takes_up_medicaid_if_eligible")
     assert sorted(medicaid) == sorted(states)
     assert all(places == [""] for places in where.values())
-    assert len(where) == 8
+    assert len(where) == 7
+
+
+def test_units_of_every_income_with_and_without_earnings_have_a_rate_of_filing():
+    variable = "would_file_taxes_voluntarily"
+    table = [row for row in rows("take_up.csv") if row["variable"] == variable]
+    assert all(0 <= float(row["rate"]) <= 1 and not row["state"] for row in table)
+    assert {row["entity"] for row in table} == {"tax_unit"}
+    for earnings in (">0", "<=0"):
+        bases = [row["base"] for row in table if row["base"].endswith(f"earned_income{earnings}")]
+        bounds = [re.findall("adjusted_gross_income(>=|<)([0-9]+)", base) for base in bases]
+        # From the lowest to the highest, each beginning where the one before it ends.
+        assert [found[0] for found in bounds[1:]] == [(">=", found[-1][1]) for found in bounds[:-1]]
+        assert [len(found) for found in bounds] == [1, 2, 2, 2, 2, 2, 1]
+        assert [found[-1][0] for found in bounds] == ["<"] * 6 + [">="]
 
 
 def test_each_table_of_figures_names_its_sources_in_the_readme():

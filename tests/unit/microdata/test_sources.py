@@ -1,11 +1,16 @@
 """From a given dataset to the base population."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+import localcal.microdata.survey.households
 from localcal.engine.protocol import CalculationError
 from localcal.errors import InputError
+from localcal.geography.households import read_households
+from localcal.microdata.survey.households import Households
 from localcal.population.dataset import read_population
 from tests.dataset_case import build, build_from, write_dataset, write_tables
 from tests.households import random_dataset
@@ -132,3 +137,25 @@ def test_ids_that_are_texts_give_the_same_households(tmp_path):
     assert sorted(table["household_id"]) == list(range(1, 26))
     assert table["adjusted_gross_income"].tolist() == incomes
     assert read_population(population_path).count("person") == data["person_id"].size
+
+
+def test_who_is_made_up_is_marked_in_the_households_that_are_kept(tmp_path, monkeypatch):
+    data = random_dataset(60, seed=60)
+    made_up = np.arange(60) % 4 == 0
+    surveyed = Households(data, made_up)
+    monkeypatch.setattr(localcal.microdata.survey.households, "survey_households", given(surveyed))
+    _, path = build(tmp_path, data, source="survey", survey="somewhere", households=40)
+    table = read_households(path)
+    assert len(table) == 40
+    expected = np.isin(table["household_id"], data["household_id"][made_up])
+    assert np.array_equal(table["synthetic"], expected)
+    _, path = build(tmp_path, data)
+    assert not read_households(path)["synthetic"].any()
+
+
+def given(surveyed):
+    def households(folder, period, seed):
+        assert (folder, period, seed) == (Path("somewhere"), 2024, 0)
+        return surveyed
+
+    return households

@@ -1,6 +1,7 @@
 """The report's page, with its pictures and tables."""
 
 import html
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -30,10 +31,10 @@ def write(folder: Path, fit, simulated: pd.DataFrame) -> dict[str, Path]:
     write_json(folder / "validation.json", summary)
     (folder / "matrix.json").write_text('{"shape": [4, 4], "nnz": 9, "impossible": []}')
     names = ("errors.png", "sizes.png", "weights.png", "simulated.png", "families.csv")
-    names += ("worst.csv", "areas.csv", "index.html")
+    names += ("worst.csv", "totals.csv", "areas.csv", "index.html")
     outputs = {Path(name).stem: folder / name for name in names}
     write_report(
-        [fit, fit],
+        [fit, replace(fit, scope="national")],
         ReportInputs(
             list(tables.values()),
             folder / "validation.json",

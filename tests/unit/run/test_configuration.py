@@ -67,7 +67,7 @@ def test_the_default_is_allowed():
         ("engine", "model", 'engine: "model" is not allowed; allowed: module:Class'),
         ("matrix.chunk_columns", 0, "matrix.chunk_columns: 0 is not allowed; allowed: an integer"),
         ("matrix.chunk_column", 5, "matrix.chunk_column: unknown key (did you mean 'chunk_colu"),
-        ("population.source", "fil", '(did you mean \'file\'?); allowed: "synthetic", "file"'),
+        ("population.source", "fil", '(did you mean \'file\'?); allowed: "survey", "synthetic"'),
         ("population.source", "file", "population.path: null is not allowed with source: file"),
         ("targets.source", "file", "targets.path: null is not allowed with source: file"),
         ("take_up.enabled", "no", 'take_up.enabled: "no" is not allowed; allowed: true or false'),
@@ -93,6 +93,15 @@ def test_the_default_is_allowed():
         ("weights.local.l0.epochs", 0, "weights.local.l0.epochs: 0 is not allowed"),
         ("areas.states", ["CA", "CA"], "allowed: all, or a list of areas, each once"),
         ("targets.include", [{}], "targets.include.0: {} is not allowed; allowed: variable"),
+        (
+            "targets.agencies",
+            ["usda_snap", "irs_district"],
+            "targets.agencies.1: \"irs_district\" is not allowed (did you mean 'irs_districts'?); "
+            "allowed: census_age_nation, ",
+        ),
+        ("targets.agencies", ["usda_snap"] * 2, "allowed: a list of sources, no entry twice"),
+        ("targets.agencies", "usda_snap", "allowed: a list of sources, no entry twice"),
+        ("targets.figures", ["a.csv", "a.csv"], "allowed: a list of paths, no entry twice"),
     ],
 )
 def test_a_wrong_value_is_named_in_one_line(key, value, message):
@@ -223,6 +232,7 @@ def test_a_repository_needs_all_of_its_place():
         {"weights.local.groups": [{"variable": "snap", "weight": 2, "hold_out": True}]},
         {"weights.local.records": 5, "weights.local.huber": None, "areas.states": "all"},
         {"targets.include": [{"geo_level": "state"}], "population.path": "p.h5"},
+        {"targets.agencies": ["irs_districts"], "targets.figures": []},
     ],
 )
 def test_the_schema_takes_what_the_models_take(changes):
@@ -254,6 +264,8 @@ def test_the_schema_takes_what_the_models_take(changes):
         ("weights.local.groups", [{"variable": "snap"}]),
         ("weights.local.groups", [{"weight": 2, "tolerance": 1}]),
         ("targets.include", [{}]),
+        ("targets.agencies", ["irs_district"]),
+        ("targets.agencies", ["usda_snap", "usda_snap"]),
         ("areas.states", ["CA", "CA"]),
     ],
 )

@@ -42,6 +42,10 @@ def run(tmp_path, monkeypatch):
     config["take_up"]["rates"] = _given("rates.csv")
     config["geography"]["places"] = _given("places.csv")
     config["geography"]["district_population"] = _given("population.csv")
+    config["targets"]["compare"] = _given("totals.csv")
+    config["population"]["survey"] = "survey"
+    Path("survey").mkdir()
+    _given("survey/households.csv")
     config["targets"]["published"] = "published"
     Path("published").mkdir()
     _given("published/figures.csv")
@@ -106,8 +110,9 @@ def test_neither_the_run_id_nor_the_place_of_a_file_is_science(run):
     Path("rates.csv").rename("moved.csv")
     run.config["take_up"]["rates"] = "moved.csv"
     run.config["run_id"] = "y"
+    run.config["targets"]["cache"] = "elsewhere"
     assert run.changes == []
-    assert "path" not in science(run.config)["population"]
+    assert not {"path", "survey"} & science(run.config)["population"].keys()
     section = {"weights": {"local": {"l0": {"python": "a", "epochs": 3}, "penalty": 1}}}
     assert science(section) == {"weights": {"local": {"l0": {"epochs": 3}, "penalty": 1}}}
 
@@ -116,11 +121,13 @@ def test_a_changed_setting_file_and_module_are_each_named(run):
     run.freeze()
     run.config["seed"] = 5
     Path("rates.csv").write_text("other")
+    Path("survey/households.csv").write_text("other")
     Path("published/figures.csv").rename("published/renamed.csv")
     (run.scripts / "build_chunk.py").write_text("from localcal.files import write_json\n")
     assert run.changes == [
         "code.build_chunk",
         "config.seed",
+        "inputs.population.survey",
         "inputs.take_up.rates",
         "inputs.targets.published",
     ]
@@ -148,6 +155,59 @@ def test_only_files_that_the_source_reads_are_inputs(run):
     run.config["population"]["source"] = "file"
     with pytest.raises(InputError, match="nowhere.h5"):
         given_files(run.config, run.folder)
+
+
+def _tables(run) -> Path:
+    """Have the run's population come from tables."""
+    folder = Path("tables")
+    folder.mkdir()
+    for name in ("person.csv", "household.csv", "notes.txt"):
+        _given(f"tables/{name}")
+    run.config["population"] |= {"source": "tables", "path": "tables"}
+    return folder
+
+
+def test_each_table_of_a_population_s_folder_is_an_input(run):
+    folder = _tables(run)
+    run.freeze()
+    inputs = given_files(run.config, run.folder)
+    names = {"population.path.person.csv", "population.path.household.csv"}
+    assert {name for name in inputs if name.startswith("population")} == names
+    (folder / "notes.txt").write_text("nobody reads this")
+    assert run.changes == []
+    (folder / "person.csv").write_text("other")
+    (folder / "family.parquet").write_text("new")
+    assert run.changes == [
+        "inputs.population.path.family.parquet",
+        "inputs.population.path.person.csv",
+    ]
+
+
+def test_a_folder_that_is_gone_counts_as_recorded_but_must_hold_tables_at_first(run):
+    folder = _tables(run)
+    run.freeze()
+    folder.rename("elsewhere")
+    assert run.changes == []
+    run.config["population"]["path"] = "elsewhere"
+    assert run.changes == []
+    (run.folder / "run.json").unlink()
+    for path, reason in [("tables", "No such file"), ("rates.csv", "Not a dir"), ("published", "")]:
+        run.config["population"]["path"] = path
+        with pytest.raises(InputError, match=rf"{path}: {reason}.*population\.path.*person\.csv"):
+            run.state  # noqa: B018
+
+
+def test_tables_of_figures_count_by_their_content_where_the_database_is_built(run):
+    run.config["targets"] |= {"cache": ".", "figures": [_given("figures.csv")]}
+    assert "targets.figures.1" not in given_files(run.config, run.folder)
+    run.config["targets"]["source"] = "agencies"
+    digest = run.state["inputs.targets.figures.1"]
+    Path("figures.csv").rename("moved.csv")
+    run.config["targets"]["figures"] = ["moved.csv"]
+    assert run.state["inputs.targets.figures.1"] == digest
+    assert "config.targets.figures" not in run.state
+    Path("moved.csv").write_text("other figures")
+    assert run.state["inputs.targets.figures.1"] != digest
 
 
 def test_a_start_is_refused_with_the_difference_until_amended(run):

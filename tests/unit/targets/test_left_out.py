@@ -1,5 +1,8 @@
 """Why a run does not have some of a database's targets."""
 
+import contextlib
+import sqlite3
+
 from localcal.targets.left_out import left_out
 from tests.database_factory import state, write_database
 from tests.targets_case import resolve, target
@@ -9,6 +12,8 @@ TARGETS = [
     target("snap", period=2023, stratum_id=1),
     target("snap", constraints=state(6)),
     target("rent", active=0),
+    target("rent", period=2019, active=0, notes="a guess"),
+    target("rent", period=2018, active=0, notes="a guess"),
     target("rent", period=2021, stratum_id=2),
     target("rent", period=2022, stratum_id=2),
     target("household_count", constraints=(("age", ">", "4"),)),
@@ -33,6 +38,7 @@ def test_every_target_is_either_chosen_or_left_out_for_one_reason(path):
         ),
         ("the same total is known of a year nearer to the run's", "nation", "snap", 1),
         ("switched off in the database (active is 0)", "", "rent", 1),
+        ("switched off in the database (active is 0): a guess", "", "rent", 2),
     ]
     chosen = resolve(path, include=INCLUDE, exclude=EXCLUDE)
     assert len(chosen) + found["targets"].sum() == len(TARGETS)
@@ -41,3 +47,12 @@ def test_every_target_is_either_chosen_or_left_out_for_one_reason(path):
 def test_nothing_is_left_out_where_nothing_is_asked(path):
     write_database(path, [target("snap")])
     assert left_out(path, 2024, [], []).empty
+
+
+def test_older_databases_note_nothing(path):
+    write_database(path, [target("snap"), target("rent", active=0)])
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("ALTER TABLE targets DROP COLUMN notes")
+    assert left_out(path, 2024, [], [])["reason"].tolist() == [
+        "switched off in the database (active is 0)"
+    ]

@@ -42,6 +42,7 @@ def test_a_resolved_row_says_everything_about_its_target(path):
         "tolerance": 2.0,
         "name": "state_6/person_count/[age>4,age<10]",
         "source": "ACS",
+        "hold_out": False,
     }
 
 
@@ -417,3 +418,23 @@ def test_of_several_years_of_an_own_target_the_nearest_counts(path, tmp_path):
     rows = [f"NY,rent,,{value},{year}" for value, year in ((1, 2020), (2, 2023), (3, 2025))]
     frame = resolve_targets(path, 2024, [], [], Engine(), own_tables(tmp_path, *rows))
     assert frame[frame["geographic_id"] == "36"]["original_value"].tolist() == [2.0]
+
+
+def test_totals_to_compare_with_give_way_to_targets_that_mean_the_same(path, tmp_path):
+    write_database(path, [target("snap", 3.0), target("person_count", 4.0, (("age", ">=", "65"),))])
+    header = "area,variable,constraints,value,period\n"
+    mine, compare = tmp_path / "mine.csv", tmp_path / "compare.csv"
+    mine.write_text(header + "US,rent,,5,2024\n")
+    rows = ["US,snap,,9,2024", "US,rent,,9,2024", "US,person_count,age>=65,9,2024"]
+    rows += ["US,person_count,age<18,7,2024", "CA,snap,,8,2024"]
+    compare.write_text(header + "".join(f"{row}\n" for row in rows))
+    copy_tables([mine], AREAS, tmp_path / "tables.csv", compare)
+    frame = resolve_targets(path, 2024, [], [], Engine(), tmp_path / "tables.csv")
+    rows = frame[["name", "value", "hold_out"]].itertuples(index=False)
+    assert {row.name: (row.value, row.hold_out) for row in rows} == {
+        "national/snap": (3.0, False),
+        "national/rent": (5.0, False),
+        "national/person_count/[age>=65]": (4.0, False),
+        "national/person_count/[age<18]": (7.0, True),
+        "state_6/snap": (8.0, True),
+    }

@@ -145,3 +145,12 @@ def test_settings_of_l0_are_only_reported_where_it_is_used():
     assert Settings.from_config(section).for_json()["l0"] is None
     reported = Settings.from_config(section | {"method": "l0"}).for_json()["l0"]
     assert reported["epochs"] == 3 and "python" not in reported
+
+
+def test_targets_may_say_that_they_are_held_out(targets):
+    held_out = np.array([True, False, False, True, False, False])
+    found = apply_rules(targets.assign(hold_out=held_out), (), TARGET_LEVELS)
+    assert np.array_equal(found.hold_out, held_out)
+    rule = {"variable": targets["variable"][0], "hold_out": False}
+    found = apply_rules(targets.assign(hold_out=held_out), (rule,), TARGET_LEVELS)
+    assert not found.hold_out[0] and held_out[0]

@@ -7,7 +7,7 @@ the work is cut.
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,29 +30,53 @@ def with_members(
         engine: calculates what bases ask.
 
     Raises:
-        InputError: a base depends on who takes up; a unit is of two bases of one variable, or of
-            none.
+        InputError: who is of a base depends on who takes up; a unit is of two bases of one
+            variable, or of none.
     """
     by_variable: defaultdict[str, list[TakeUpRate]] = defaultdict(list)
     for rate in rates:
         by_variable[rate.variable].append(rate)
-        _refuse_circular(rate, engine)
     if not any(rate.base for rate in rates):
         return tuple(rates)
-    with contextlib.closing(engine.simulate(population)) as simulation:
-        evaluation = Evaluation(simulation, population, engine.variables())
-        with naming_households(population.ids["household"], "take_up.rates: a base"):
-            found = [_of_variable(population, group, evaluation) for group in by_variable.values()]
+    with _evaluating(population, engine) as evaluation:
+        found = [_of_variable(population, group, evaluation) for group in by_variable.values()]
+    for group in found:
+        _refuse_circular(population, group, engine)
     return tuple(rate for group in found for rate in group)
 
 
-def _refuse_circular(rate: TakeUpRate, engine: Engine) -> None:
-    for constraint in rate.base:
-        if rate.variable in engine.dependencies(constraint.variable):
-            raise InputError(
-                f"take_up.rates: {rate.variable} has the base {in_words(rate.base)}, but "
-                f"{constraint.variable} may be calculated from it; {REMEDY}"
-            )
+@contextlib.contextmanager
+def _evaluating(population: Population, engine: Engine) -> Iterator[Evaluation]:
+    with (
+        contextlib.closing(engine.simulate(population)) as simulation,
+        naming_households(population.ids["household"], "take_up.rates: a base"),
+    ):
+        yield Evaluation(simulation, population, engine.variables())
+
+
+def _refuse_circular(population: Population, rates: Sequence[TakeUpRate], engine: Engine) -> None:
+    """Refuse bases of a variable of which units are, or are not, because they take up.
+
+    The model may name the variable somewhere on the way to what a base asks and still never make
+    it depend on it, as it may name it on the way to a unit's income, which comes before filing.
+    What counts is whether anybody changes when all take up, and when nobody does.
+    """
+    variable = rates[0].variable
+    asked = {constraint.variable for rate in rates for constraint in rate.base}
+    if not any(variable in engine.dependencies(name) for name in asked):
+        return
+    entity = rates[0].entity
+    for taking in (False, True):
+        everybody = np.full(population.count(entity), taking)
+        alike = population.with_values(entity, {variable: everybody})
+        with _evaluating(alike, engine) as evaluation:
+            for rate in (rate for rate in rates if rate.base):
+                changed = evaluation.satisfied(rate.base, entity) != rate.members
+                if changed.any():
+                    what = (
+                        f"is of the base {in_words(rate.base)} or not, as it takes up or does not"
+                    )
+                    raise _refusal(population, rate, np.flatnonzero(changed), what)
 
 
 def _of_variable(

@@ -8,7 +8,7 @@ import errno
 import math
 import re
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,7 +57,10 @@ class Figure(NamedTuple):
 
 
 def write_demo_database(
-    published: Path, areas: Path, path: Path, variables: Collection[str] | None = None
+    published: Path | Sequence[str],
+    areas: Path,
+    path: Path,
+    variables: Collection[str] | None = None,
 ) -> None:
     """Write the target database at `path` from tables of published figures.
 
@@ -65,10 +68,10 @@ def write_demo_database(
     and districts in the order of the areas' table, then those of the figures as they come.
 
     Args:
-        published: folder of CSV tables with the columns COLUMNS and maybe OPTIONAL_COLUMNS.
-            `code` is US, a state's FIPS code or a district's code (state * 100 + district);
-            `constraints` holds conditions such as `age>4;age<10`; dollars and numbers of units
-            in `value`; a margin in per cent in `tolerance`.
+        published: folder of CSV tables with the columns COLUMNS and maybe OPTIONAL_COLUMNS, or
+            such tables. `code` is US, a state's FIPS code or a district's code (state * 100 +
+            district); `constraints` holds conditions such as `age>4;age<10`; dollars and numbers
+            of units in `value`; a margin in per cent in `tolerance`.
         areas: table of the areas, tab-separated.
         path: the SQLite database to write.
         variables: names of all variables of the model, for the table `field_valid_values`; None
@@ -130,8 +133,12 @@ def _has_parent(area: Area, codes: dict[str, dict[str, str]]) -> bool:
     return "US" in codes["nation"] if area.level == "state" else str(area.state) in codes["state"]
 
 
-def _read_figures(published: Path, codes: dict[str, dict[str, str]]) -> list[Figure]:
-    tables = sorted(Path(published).glob("*.csv"))
+def _read_figures(
+    published: Path | Sequence[str], codes: dict[str, dict[str, str]]
+) -> list[Figure]:
+    tables: Sequence[Path | str] = (
+        sorted(published.glob("*.csv")) if isinstance(published, Path) else published
+    )
     if not tables:
         raise InputError(f"{published}: no table of published figures (*.csv); name their folder")
     figures: list[Figure] = []

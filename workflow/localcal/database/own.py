@@ -26,27 +26,36 @@ from localcal.geography.areas import Area, read_areas
 from localcal.geography.codes import TARGET_LEVELS
 
 NEEDED = ("area", "variable", "constraints", "value", "period")
-OPTIONAL = ("tolerance", "source")
-# Of the run's copy: where a row stands in which table, and its area's level and code.
-COLUMNS = ("label", "geo_level", "code", *NEEDED[1:], *OPTIONAL)
+OPTIONAL = ("tolerance", "source", "hold_out")
+# Of the run's copy: where a row stands in which table, its area's level and code, and whether it is
+# one of the totals to compare with.
+COMPARED = "compared"
+COLUMNS = ("label", "geo_level", "code", *NEEDED[1:], *OPTIONAL, COMPARED)
+TRUTHS = {"": False, "false": False, "true": True}
 
 
-def copy_tables(tables: Iterable[Path], areas: Path, path: Path) -> None:
+def copy_tables(
+    tables: Iterable[Path], areas: Path, path: Path, compare: Path | None = None
+) -> None:
     """Write the rows of users' tables into one, each with where it stood, once they are checked.
 
     Args:
         tables: CSV tables with the columns NEEDED and, if they like, OPTIONAL: the short name of an
             area, a variable of the model, conditions separated by semicolons (`age>=65;snap>0`),
-            dollars or a number of units, the year, a relative uncertainty in per cent, and who
-            published it.
+            dollars or a number of units, the year, a relative uncertainty in per cent, who
+            published it, and `true` if it is only compared with what the weights come to.
         areas: table of the areas, tab-separated.
         path: the table to write, with the columns COLUMNS.
+        compare: such a table of totals, which are never fitted and give way to targets that mean
+            the same.
 
     Raises:
         InputError: a table is missing or lacks a column, or a cell is not what its column needs.
     """
     known = {area.area: area for area in read_areas(areas)}
     rows = [row for table in tables for row in _rows(table, known)]
+    for row in _rows(compare, known) if compare else ():
+        rows.append(row | {"hold_out": "true", COMPARED: "true"})
     with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -76,6 +85,8 @@ def _rows(table: Path, known: Mapping[str, Area]) -> Iterator[dict[str, str]]:
             "period": row["period"],
             "tolerance": row.get("tolerance", ""),
             "source": row.get("source") or place,
+            "hold_out": row.get("hold_out", ""),
+            COMPARED: "",
         }
 
 
@@ -106,6 +117,9 @@ def _check(place: str, row: Mapping[str, str]) -> None:
             f"{place}: column value: {row['value']!r} is no number; write it with digits and a "
             "point, nothing else"
         )
+    held_out = row.get("hold_out", "")
+    if held_out not in TRUTHS:
+        raise InputError(f"{place}: column hold_out: {held_out!r}; give true, false or nothing")
     tolerance = row.get("tolerance", "")
     if tolerance and not 0 <= _number(tolerance) < math.inf:
         raise InputError(
@@ -129,7 +143,8 @@ def read_tables(path: Path, first_id: int, first_stratum: int) -> pd.DataFrame:
         first_stratum: the stratum_id of the first row's stratum.
 
     Returns:
-        One row per target, columns as `read_targets_table` has them.
+        One row per target, columns as `read_targets_table` has them, and `hold_out` and
+        `compared`, bool.
 
     Raises:
         InputError: the file is damaged, or a geography is none.
@@ -143,7 +158,8 @@ def read_tables(path: Path, first_id: int, first_stratum: int) -> pd.DataFrame:
                 float(row["value"]),
                 float(row["tolerance"] or "nan"),
             )
-        except ValueError as error:
+            truths = (TRUTHS[row["hold_out"]], TRUTHS[row[COMPARED]])
+        except (ValueError, KeyError) as error:
             raise InputError(f"{place}: {one_line(error)}; {REMAKE}") from error
         geography = place_constraints(row["geo_level"], row["code"])
         conditions = constraints_in(place, row["constraints"])
@@ -151,5 +167,6 @@ def read_tables(path: Path, first_id: int, first_stratum: int) -> pd.DataFrame:
         stratum = strata.setdefault((area, rest), first_stratum + len(strata))
         place_of_target = (level, area, domain_of(rest), rest)
         target = (first_id + len(found), row["variable"], period, stratum, 0, value, tolerance)
-        found.append((*target, row["source"], *place_of_target, row["label"]))
-    return pd.DataFrame(found, columns=TARGET_COLUMNS)
+        found.append((*target, row["source"], *place_of_target, row["label"], *truths))
+    table = pd.DataFrame(found, columns=[*TARGET_COLUMNS, "hold_out", COMPARED])
+    return table.astype({"hold_out": bool, COMPARED: bool})

@@ -162,16 +162,16 @@ def read_targets_table(path: str | Path) -> pd.DataFrame:
     return table[TARGET_COLUMNS]
 
 
-def inactive_targets(path: str | Path) -> dict[str, int]:
-    """Return how many targets of each variable are switched off.
+def inactive_targets(path: str | Path) -> Counter[tuple[str, str]]:
+    """Count the targets that are switched off, by variable and what the database notes of them.
 
     Raises:
         InputError: the file is missing or no target database.
     """
-    columns = TABLES["targets"]
     with open_database(Path(path)) as connection:
-        rows = (dict(zip(columns, row, strict=True)) for row in rows_of(connection, "targets"))
-        return dict(Counter(str(row["variable"]) for row in rows if not row["active"]))
+        notes = "notes" if "notes" in _columns(connection, "targets") else "NULL"
+        rows = connection.execute(f"SELECT variable, {notes} FROM targets WHERE NOT active")
+        return Counter((str(variable), str(note or "")) for variable, note in rows)
 
 
 def domain_of(constraints: Iterable[Constraint]) -> str:
@@ -310,7 +310,7 @@ def _settled(path: Path) -> Iterator[Path]:
 def _check_tables(path: Path, connection: sqlite3.Connection) -> None:
     for name, columns in TABLES.items():
         _refuse_views(path, name, connection)
-        found = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
+        found = _columns(connection, name)
         if not found:
             raise InputError(
                 f"{path}: table {name} is missing; give a target database with the tables "
@@ -354,12 +354,16 @@ def _refuse_views(path: Path, name: str, connection: sqlite3.Connection) -> None
             )
 
 
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+
+
 def rows_of(
     connection: sqlite3.Connection, name: str, wanted: Sequence[str] | None = None
 ) -> sqlite3.Cursor:
     """Return the rows of a table, sorted, NULL where the database lacks an optional column."""
     wanted = TABLES[name] if wanted is None else wanted
-    found = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
+    found = _columns(connection, name)
     columns = ", ".join(
         f"NULL AS {column}" if column in OPTIONAL and column not in found else column
         for column in wanted

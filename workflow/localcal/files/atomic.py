@@ -21,18 +21,23 @@ HDF5_MARGIN = 4 << 20
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, suffix: str = PART_SUFFIX) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` on success.
 
     The temporary name is fixed, so that a killed job's remainder is overwritten by its successor
     instead of piling up.
+
+    Args:
+        path: the file to write.
+        suffix: what the temporary name has more; one of their own for those who may write the same
+            file at the same time.
 
     Raises:
         InputError: the disk is full, or the machine or the shell refuses to write the file;
             nothing is left under either name.
     """
     path = Path(path)
-    part = path.with_name(path.name + PART_SUFFIX)
+    part = path.with_name(path.name + suffix)
     try:
         make_folder(path.parent)
         # Never through a link of this name.

@@ -11,7 +11,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from localcal.errors import REMAKE, InputError, one_line
+from localcal.errors import REMAKE, InputError, near, one_line
+
+# With a decimal point, and nothing between the digits.
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 
 def read_table(
@@ -48,13 +51,22 @@ def read_table(
 
 
 class Table:
-    """A csv, csv.gz or parquet file whose complaints name the row."""
+    """A csv, csv.gz or parquet file whose complaints name the row.
 
-    def __init__(self, path: str | Path) -> None:
+    Args:
+        path: the file.
+        only: the columns to read, which the file has to have; all of them if left out.
+
+    Raises:
+        InputError: there is no such file, it is no table, has no rows, or lacks a column.
+    """
+
+    def __init__(self, path: str | Path, only: Collection[str] = ()) -> None:
         self.path = path
-        self._is_parquet = Path(path).suffix == ".parquet"
+        self._only = list(only)
+        self.is_parquet = Path(path).suffix == ".parquet"
         try:
-            self._columns = pq.read_table(path) if self._is_parquet else self._read_csv()
+            self._columns = self._read_parquet() if self.is_parquet else self._read_csv()
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such file; correct the path in the config") from error
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -66,28 +78,71 @@ class Table:
         if self.n_rows == 0:
             raise InputError(f"{path}: holds no rows; give a file with content")
 
+    def _read_parquet(self) -> pa.Table:
+        self._refuse_lacking(pq.read_schema(self.path).names)
+        return pq.read_table(self.path, columns=self._only or None)
+
     def _read_csv(self) -> pa.Table:
         # Codes are text: a guessed number would lose leading zeros and hide a wrong length. Empty
         # lines are kept, so that a row's number is its line's.
         options = pacsv.ParseOptions(ignore_empty_lines=False)
         with pacsv.open_csv(self.path, parse_options=options) as reader:
             names = reader.schema.names
+        self._refuse_lacking(names)
         return pacsv.read_csv(
             self.path,
             parse_options=options,
             convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+                column_types=dict.fromkeys(names, pa.string()),
+                strings_can_be_null=False,
+                include_columns=self._only,
             ),
         )
 
+    def _refuse_lacking(self, names: list[str]) -> None:
+        for name in self._only:
+            if name not in names:
+                raise InputError(
+                    f"{self.path}: has no column {name!r}{near(name, names)}; give a file that has"
+                )
+
     def row_name(self, row: int) -> str:
         """Name a row the way an editor counts it: a csv file's header is line 1."""
-        return f"{self.path}: row {row}" if self._is_parquet else f"{self.path}: line {row + 2}"
+        return f"{self.path}: row {row}" if self.is_parquet else f"{self.path}: line {row + 2}"
 
     def refuse_rows(self, wrong: np.ndarray, complaint: str) -> None:
         """Raise InputError for the first row where `wrong` is true."""
         if wrong.any():
             raise InputError(f"{self.row_name(int(np.argmax(wrong)))} {complaint}; correct it")
+
+    @property
+    def names(self) -> list[str]:
+        """The columns, in their order."""
+        return self._columns.column_names
+
+    def cells(self, name: str) -> np.ndarray:
+        """Return a column as it is, (rows,): of csv text without the spaces around it."""
+        _, column = self._column((name,))
+        if not self.is_parquet:
+            column = pc.utf8_trim_whitespace(column)
+        return np.asarray(column.to_pandas())
+
+    def numbers(self, name: str, need: str = "a number") -> np.ndarray:
+        """Return a column of a csv file as float64, (rows,), refusing anything but numbers."""
+        _, column = self._column((name,))
+        column = pc.utf8_trim_whitespace(column)
+        fits = pc.match_substring_regex(column, f"^(?:{NUMBER})$")
+        self.refuse_cells(name, ~fits.to_numpy(), need)
+        return pd.to_numeric(column.to_pandas()).to_numpy(np.float64)
+
+    def refuse_cells(self, name: str, wrong: np.ndarray, need: str) -> None:
+        """Raise InputError for the first row of a column where `wrong` is true."""
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            found = self._columns[name][row].as_py()
+            raise InputError(
+                f"{self.row_name(row)} has the {name} {found!r}, which is not {need}; correct it"
+            )
 
     def has(self, names: tuple[str, ...]) -> bool:
         return any(name in self._columns.column_names for name in names)

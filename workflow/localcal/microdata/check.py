@@ -10,9 +10,12 @@ from localcal.errors import InputError, near
 from localcal.microdata.kinds import as_kind
 from localcal.population.dataset import assemble, id_names
 from localcal.population.ids import numbered
-from localcal.population.population import Population
+from localcal.population.population import ENTITIES, Population
 
 logger = logging.getLogger(__name__)
+
+# What the model derives from households' weights.
+DERIVED_WEIGHTS = frozenset(f"{entity}_weight" for entity in ENTITIES if entity != "household")
 
 
 def check_dataset(
@@ -28,9 +31,7 @@ def check_dataset(
     Raises:
         InputError: an id, a link, a length, a variable or a value is wrong.
     """
-    derived = {"person_weight", "tax_unit_weight", "spm_unit_weight"}
-    derived |= {"family_weight", "marital_unit_weight"}
-    names = sorted(arrays.keys() - id_names() - derived)
+    names = sorted(arrays.keys() - id_names() - DERIVED_WEIGHTS)
     for name in names:
         if name not in variables:
             raise InputError(

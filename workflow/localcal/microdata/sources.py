@@ -1,9 +1,9 @@
-"""The base population of a run: synthetic, a given dataset, or one from Hugging Face."""
+"""The base population of a run: of a survey, synthetic, given as data or tables, or fetched."""
 
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,14 @@ import pandas as pd
 from localcal.engine.protocol import Engine, naming_households
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
-from localcal.microdata.check import check_dataset, refuse_misplaced, warn_of_unusable_units
+from localcal.microdata.check import (
+    DERIVED_WEIGHTS,
+    check_dataset,
+    refuse_misplaced,
+    warn_of_unusable_units,
+)
 from localcal.microdata.sample import stratified_sample
+from localcal.microdata.tables import read_tables
 from localcal.population.dataset import read_arrays, write_population
 from localcal.population.entity_tables import has_entity_tables, read_entity_tables
 from localcal.population.population import PERSON, Population
@@ -39,15 +45,15 @@ def build_population(
         engine: the model, which says what variables there are and computes incomes.
         population_path: the dataset to write, renamed last.
         households_path: the table to write: household_id, household_weight, persons,
-            adjusted_gross_income (dollars).
+            adjusted_gross_income (dollars), and synthetic: whether it is made up.
 
     Raises:
         InputError: the dataset is not one the model can use, or holds too few households.
     """
     download = population_path.with_name("downloaded.h5")
-    source, arrays, table_of = _load(section, period, seed, download)
+    source, loaded, table_of, made_up = _load(section, period, seed, engine, download)
     download.unlink(missing_ok=True)
-    arrays = _without(source, arrays, section["drop"])
+    arrays = _without(source, loaded, section["drop"])
     places = engine.place_variables()
     arrays = _without_places(source, arrays, places)
     refuse_misplaced(source, arrays, table_of, engine.variables())
@@ -64,30 +70,64 @@ def build_population(
             "household_weight": population.values["household_weight"].astype(np.float64),
             "persons": np.diff(population.starts[PERSON]).astype(np.int32),
             "adjusted_gross_income": income,
+            "synthetic": np.isin(population.ids["household"], made_up),
         }
     )
+    logger.info("%d of %d households are made up", table["synthetic"].sum(), len(table))
     with atomic_path(households_path) as part:
         table.to_parquet(part, index=False)
     write_population(population_path, population.without(places))
 
 
+class _Loaded(NamedTuple):
+    """What a source gave.
+
+    Attributes:
+        source: what to call it.
+        arrays: {variable: array}.
+        table_of: variable to the entity whose table it is in, if there are tables.
+        made_up: ids of households that nobody surveyed.
+    """
+
+    source: str
+    arrays: Mapping[str, np.ndarray]
+    table_of: Mapping[str, str]
+    made_up: np.ndarray
+
+
 def _load(
-    section: Mapping[str, Any], period: int, seed: int, download: Path
-) -> tuple[str, Mapping[str, np.ndarray], Mapping[str, str]]:
-    """Return what to call the data, its arrays and, if it has tables, the entity of each."""
+    section: Mapping[str, Any], period: int, seed: int, engine: Engine, download: Path
+) -> _Loaded:
+    nobody = np.zeros(0, dtype=np.int64)
     if section["source"] == "synthetic":
         from localcal.microdata.synthetic.households import synthetic_households
 
-        households = synthetic_households(section["households"], period, seed)
-        return "the synthetic population", households, {}
+        everybody = synthetic_households(section["households"], period, seed)
+        return _Loaded("the synthetic population", everybody, {}, everybody["household_id"])
+    if section["source"] == "survey":
+        from localcal.microdata.survey.households import survey_households
+
+        surveyed = survey_households(Path(section["survey"]), period, seed)
+        made_up = surveyed.arrays["household_id"][surveyed.synthetic]
+        return _Loaded(section["survey"], surveyed.arrays, {}, made_up)
     path = section["path"]
+    if section["source"] == "cps":
+        from localcal.microdata.cps.households import cps_households
+
+        return _Loaded(path, cps_households(path, period, engine), {}, nobody)
+    arrays: Mapping[str, np.ndarray]
+    table_of: Mapping[str, str] = {}
+    if section["source"] == "tables":
+        # Their cells may be anything, also where they are left behind.
+        left = (engine.place_variables() - {STATE}) | DERIVED_WEIGHTS | set(section["drop"])
+        arrays, table_of, _ = read_tables(path, period, engine.variables(), left)
+        return _Loaded(path, arrays, table_of, nobody)
     if section["source"] == "huggingface":
         from localcal.files.huggingface import fetch_file
 
         path = download
         names = {key: section[key] for key in ("repo_id", "repo_type", "filename", "revision")}
         fetch_file(path=path, **names)
-    table_of: Mapping[str, str] = {}
     if has_entity_tables(path, "correct population.path, or give another dataset"):
         arrays, table_of, found = read_entity_tables(path, period)
     else:
@@ -97,7 +137,7 @@ def _load(
             f"{path}: is about {found}, the run about {period}; set period: {found} or give "
             "another dataset"
         )
-    return str(path), arrays, table_of
+    return _Loaded(str(path), arrays, table_of, nobody)
 
 
 def _without(

@@ -35,7 +35,11 @@ REPORTED = (
     "errors", "findings", "loss", "n_columns", "n_targets", "records_per_target", "rms_gap",
     "settings", "stopped_by", "sweeps", "targets_by_verdict", "weights", "worst",
 )  # fmt: skip
-DIAGNOSED = ("name", "geo_level", "geographic_id", "domain_variable", "verdict", "rel_error")
+LABELS = (
+    "name", "geo_level", "geographic_id", "variable", "domain_variable", "constraints", "verdict",
+    "source",
+)  # fmt: skip
+ESTIMATES = ("target_value", "base_estimate", "final_estimate", "rel_error")
 AREA_COLUMNS = ("level", "area", "effective_households")
 
 
@@ -50,13 +54,13 @@ def read_fit(scope: str, folder: Path) -> Fit:
     content = read_json(report, (*REPORTED, "digests"))
     beside = {"diagnostics": diagnostics, "areas": areas, "trace": traced}
     refuse_other_files(report, content["digests"], beside)
-    targets = read_table(diagnostics, DIAGNOSED, DIAGNOSED[:-1])
+    targets = read_table(diagnostics, (*LABELS, *ESTIMATES), LABELS)
     trace, _ = read_trace(traced)
     kept = trace.factor > 0
     return Fit(
         scope=scope,
         report={key: content[key] for key in REPORTED},
-        targets=targets.fillna({"domain_variable": ""}),
+        targets=targets.fillna({"domain_variable": "", "source": ""}),
         areas=read_table(areas, AREA_COLUMNS, ["level", "area"]),
         weights=trace.weights()[kept].astype(np.float64),
         factor=trace.factor[kept],

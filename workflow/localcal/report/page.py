@@ -21,6 +21,7 @@ from localcal.report.figures import draw_errors, draw_simulated, draw_sizes, dra
 from localcal.report.fits import Fit
 from localcal.report.parts import PAGE, table_of
 from localcal.report.tables import errors_by_area, families, fits_of_states, worst_targets
+from localcal.report.totals import national_totals, totals_in_words
 
 # Columns of the areas' tables.
 BESIDE = ("area", "name", "target_value", "national_file", "state_file", "rel_difference")
@@ -52,6 +53,7 @@ class ReportOutputs:
     """Pictures, as the ones above."""
     families: Path
     worst: Path
+    totals: Path
     areas: Path
     """Tables, as the ones above."""
     index: Path
@@ -91,6 +93,7 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
     tables = {
         "families": families(fits),
         "worst": worst_targets(fits),
+        "totals": national_totals(fits),
         "areas": errors_by_area(simulated),
     }
     states = fits_of_states(read_table(inputs.states, BESIDE, ["area", "name"]))
@@ -116,6 +119,10 @@ def _page(
     parts = [
         f"<p>Matrix of {rows:,} targets by {columns:,} columns, {matrix['nnz']:,} entries; "
         f"{len(matrix['impossible'])} targets no column adds to.</p>",
+        "<h2>Totals of the nation</h2>",
+        "<p>Before: what the households come to with their own weights, scaled. No fit was told "
+        "those compared. Published figures of other years are brought to the run's.</p>",
+        table_of(totals_in_words(tables["totals"], [fit.scope for fit in fits])),
         "<h2>Fit</h2>",
         table_of(pd.DataFrame([_fit_row(fit) for fit in fits]).set_index("scope").T, index=True),
         *(_findings(fit) for fit in fits),

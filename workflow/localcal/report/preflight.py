@@ -16,7 +16,7 @@ import pandas as pd
 
 from localcal.database.constraints import Constraint, holds
 from localcal.database.levels import FAMILY, compare_levels
-from localcal.database.own import read_tables
+from localcal.database.own import COMPARED, read_tables
 from localcal.files.atomic import atomic_path
 from localcal.geography.geography import Geography, read_geography
 from localcal.population.dataset import entity_of_column, read_population
@@ -75,6 +75,7 @@ def write_preflight(
     findings = pd.DataFrame(found, columns=FINDINGS)
     left = left_out(inputs.database, period, include, exclude)
     own = read_tables(inputs.tables, 0, 0)
+    own = own[~own[COMPARED]]
     with atomic_path(findings_path) as part:
         findings.to_csv(part, index=False)
     with atomic_path(page_path) as part:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from localcal.errors import InputError, one_line
 from localcal.files.atomic import atomic_path, sha256_file, write_json
+from localcal.files.folders import FILES_IN, files_in, names_in
 from localcal.files.seal import is_broken, sealed
 from localcal.run.code_digest import CodeDigest
 
@@ -40,17 +41,21 @@ PRODUCT_FOLDERS = (
     "exports",
 )
 
-# Keys that name given files, and the source that reads them (None: every source).
-GIVEN_FILES = {
-    "population.path": "file",
-    "geography.path": "file",
+# Keys that name given files or folders, and the sources that read them (None: every source).
+GIVEN_FILES: dict[str, tuple[str, ...] | None] = {
+    "population.survey": ("survey",),
+    "population.path": ("file", *FILES_IN),
+    "geography.path": ("file",),
     "geography.places": None,
     "geography.district_population": None,
     "take_up.rates": None,
-    "targets.path": "file",
+    "targets.path": ("file",),
     "targets.tables": None,
-    "targets.published": "demo",
-    "targets.cache": "agencies",
+    # A database of the user's own is what it is.
+    "targets.compare": ("demo", "agencies"),
+    "targets.published": ("demo",),
+    "targets.raw_files": ("agencies",),
+    "targets.figures": ("agencies",),
     "weights.local.path": None,
     "weights.local.prior": None,
     "weights.national.path": None,
@@ -58,11 +63,12 @@ GIVEN_FILES = {
     "areas.path": None,
 }
 
-# Those that name a folder.
-GIVEN_FOLDERS = ("targets.published", "targets.cache")
+# Those that name a folder of which every file counts. Of a population's folder each file that is
+# read is an input by itself.
+GIVEN_FOLDERS = ("population.survey", "targets.published")
 
-# What names the run, the command or a program rather than describing what is computed.
-NOT_SCIENCE = ("run_id", "amend", "weights.*.l0.python", *GIVEN_FILES)
+# What names the run, the command, a program or a place rather than describing what is computed.
+NOT_SCIENCE = ("run_id", "amend", "targets.cache", "weights.*.l0.python", *GIVEN_FILES)
 
 
 class Change(NamedTuple):
@@ -101,6 +107,8 @@ def _science(section: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def given_files(config: Mapping[str, Any], folder: str | Path) -> dict[str, dict[str, Any]]:
     """Return path, sha256, size (bytes) and mtime (ns) of every file given by path, by config key.
 
+    Each file that is read of a folder has a key of its own: the folder's, and its name.
+
     Args:
         config: the config.
         folder: the run's; a file that run.json already describes is only read again if its size
@@ -110,20 +118,44 @@ def given_files(config: Mapping[str, Any], folder: str | Path) -> dict[str, dict
         InputError: a file is missing and the run does not know it.
     """
     recorded = _read_json(Path(folder) / RUN_FILE).get("inputs", {})
-    return {key: _describe(key, path, recorded.get(key, {})) for key, path in _given_paths(config)}
+    paths = _given_paths(config, recorded)
+    return {key: _describe(key, path, recorded.get(key, {})) for key, path in paths}
 
 
-def _given_paths(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, source in GIVEN_FILES.items():
+def _given_paths(
+    config: Mapping[str, Any], recorded: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    for key, sources in GIVEN_FILES.items():
         *sections, name = key.split(".")
         section = functools.reduce(lambda content, part: content[part], sections, config)
-        used = source is None or section["source"] == source
+        used = sources is None or section["source"] in sources
         if not used or section[name] is None:
             continue
-        if isinstance(section[name], str):
+        if sources is not None and section["source"] in FILES_IN:
+            yield from _paths_in(key, section[name], section["source"], recorded)
+        elif isinstance(section[name], str):
             yield key, section[name]
         else:
             yield from ((f"{key}.{number}", path) for number, path in enumerate(section[name], 1))
+
+
+def _paths_in(
+    key: str, folder: str, source: str, recorded: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """Yield the files that are read of a folder; those the run read of it where it is gone."""
+    reason = "holds none of its files"
+    try:
+        found = [str(path) for path in files_in(folder, source)]
+    except OSError as error:
+        reason = str(error.strerror)
+        known = [file["path"] for name, file in recorded.items() if name.startswith(f"{key}.")]
+        found = [path for path in known if Path(path).parent == Path(folder)]
+    if not found:
+        raise InputError(
+            f"{folder or '(nothing)'}: {reason}; the config's {key} must name a folder with "
+            f"{names_in(source)}"
+        )
+    yield from ((f"{key}.{Path(path).name}", path) for path in found)
 
 
 def _describe(key: str, path: str, recorded: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,10 +13,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, WrapValidator, model_validator
 
+from localcal.database.agencies.sources import DEFAULT_SOURCES, SOURCES
+from localcal.files.folders import FILES_IN
 from localcal.run.fit_section import FitSection, NationalFit
 from localcal.run.values import (
+    AS_TUPLE,
     AS_WRITTEN,
+    EACH_ONCE,
     FINITE,
+    UNIQUE,
     Count,
     ExcludeRules,
     GivenFile,
@@ -27,6 +32,7 @@ from localcal.run.values import (
     allowing,
     as_one,
     needed_with,
+    one_of,
     refused,
 )
 
@@ -48,6 +54,7 @@ Engine = Annotated[
     allowing("module:Class"),
 ]
 SourceFile = Annotated[GivenFile, needed_with("file")]
+PopulationPath = Annotated[GivenFile, needed_with("file", *FILES_IN)]
 Repository = Annotated[str | None, needed_with("huggingface"), allowing("owner/name, or null")]
 RepositoryFile = Annotated[
     str | None, needed_with("huggingface"), allowing("a path inside the repository, or null")
@@ -56,6 +63,13 @@ Revision = Annotated[
     str | None,
     needed_with("huggingface"),
     allowing("a tag, branch or commit as text, or null"),
+]
+SourceNames = Annotated[
+    tuple[Annotated[str, one_of(SOURCES), allowing(", ".join(SOURCES), enum=[*SOURCES])], ...],
+    AS_TUPLE,
+    UNIQUE,
+    EACH_ONCE,
+    allowing("a list of sources, no entry twice"),
 ]
 AreaNames = Annotated[
     Literal["all"] | Names,
@@ -67,14 +81,18 @@ AreaNames = Annotated[
 class Population(Section):
     """The base households."""
 
-    source: Literal["synthetic", "file", "huggingface"] = "synthetic"
-    """Where households come from: made up from the seed, a dataset at `path`, or one from a Hugging
-    Face repository."""
+    source: Literal["survey", "synthetic", "file", "tables", "cps", "huggingface"] = "survey"
+    """Where households come from: the public survey in the folder `survey`, made up from the seed,
+    a dataset at `path`, a folder of tables there, a folder of the Census Bureau's CPS ASEC files,
+    or a dataset from a Hugging Face repository."""
     households: Count = 1000
     """Households to keep, exactly; a larger dataset is sampled by income bracket, a smaller one is
     refused."""
-    path: SourceFile = None
-    """The given file, for `source: file`."""
+    survey: str = "config/survey"
+    """Folder of survey households, for `source: survey`."""
+    path: PopulationPath = None
+    """The given file, for `source: file`, or folder of files, for `source: tables` and `cps`, see
+    below."""
     repo_id: Repository = None
     """Hugging Face repository, for `source: huggingface`."""
     repo_type: Literal["model", "dataset"] = "dataset"
@@ -122,7 +140,7 @@ class Targets(Section):
 
     source: Literal["demo", "agencies", "file", "huggingface"] = "demo"
     """Where the target database comes from: built from the tables in `published`, built from the
-    agencies' raw files in `cache`, a `policy_data.db` at `path`, or one from a Hugging Face
+    agencies' raw files, a `policy_data.db` at `path`, or one from a Hugging Face
     repository."""
     path: SourceFile = None
     """The given file, for `source: file`."""
@@ -136,10 +154,25 @@ class Targets(Section):
     """Tag or commit of the repository; a branch may move, so prefer a commit."""
     published: str = "config/published"
     """Folder of published figures, for `source: demo`."""
-    cache: str = "raw"
-    """Folder of the agencies' raw files, at any depth below it, for `source: agencies`."""
+    raw_files: str = "config/raw_files.csv"
+    """Table of the agencies' raw files and where they are downloaded from, for `source:
+    agencies`."""
+    cache: GivenFile = None
+    """Folder that keeps the raw files; what is there, at any depth, is not downloaded. null for
+    `localcal` in the user's cache, which is `~/.cache` or what `XDG_CACHE_HOME` names."""
+    agencies: SourceNames = DEFAULT_SOURCES
+    """The agencies' sources to build from, for `source: agencies`; `irs_districts` is one more."""
+    figures: Annotated[Names, allowing("a list of paths, no entry twice")] = (
+        "config/agencies/irs_nation.csv",
+        "config/agencies/nation.csv",
+        "config/agencies/tax_expenditures.csv",
+    )
+    """CSV tables of published figures beside the sources, for `source: agencies`."""
     tables: Annotated[Names, allowing("a list of paths, no entry twice")] = ()
     """CSV tables of targets of your own, beside the database's, see below."""
+    compare: GivenFile = "config/totals.csv"
+    """Table of totals in the same form, which the report shows beside what the weights come to and
+    no fit is told; null for none. Only for a database that the run builds."""
     include: TargetRules = ()
     """Rules; a target must match one of them, or there must be none. Each gives one or more of
     `variable`, `geo_level`, `domain_variable`, `constraints`."""

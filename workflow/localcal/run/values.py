@@ -90,7 +90,8 @@ def _unique(items: tuple[Any, ...]) -> tuple[Any, ...]:
     return items
 
 
-def _one_of(choices: Iterable[str]) -> Any:
+def one_of(choices: Iterable[str]) -> Any:
+    """Refuse text that is none of the choices."""
     known = tuple(choices)
 
     def check(value: str) -> str:
@@ -134,7 +135,7 @@ Names = Annotated[tuple[str, ...], AS_TUPLE, UNIQUE, EACH_ONCE]
 Level = Annotated[
     str,
     AfterValidator(level_named),
-    _one_of(TARGET_LEVELS),
+    one_of(TARGET_LEVELS),
     allowing(", ".join(TARGET_LEVELS), enum=[*TARGET_LEVELS, NATION_IN_DATABASES]),
 ]
 

@@ -10,6 +10,7 @@ import pandas as pd
 from localcal.database.reader import best_period, inactive_targets, read_targets_table
 from localcal.targets.table import REASON, Rule, match_any, match_rule
 
+SWITCHED_OFF = "switched off in the database (active is 0)"
 COLUMNS = ["reason", "geo_level", "variable", "targets"]
 
 
@@ -40,8 +41,8 @@ def left_out(
     by_reason = counted.groupby(["reason", "geo_level", "variable"], sort=True).size()
     rows = [(*key, int(count)) for key, count in by_reason.items()]
     rows += [
-        ("switched off in the database (active is 0)", "", variable, count)
-        for variable, count in sorted(inactive_targets(database).items())
+        (f"{SWITCHED_OFF}: {note}" if note else SWITCHED_OFF, "", variable, count)
+        for (variable, note), count in sorted(inactive_targets(database).items())
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from localcal.database.constraints import OPERATIONS, check_constraints, meaning
-from localcal.database.own import read_tables
+from localcal.database.own import COMPARED, read_tables
 from localcal.database.reader import TargetRow, best_period, read_targets_table, target_rows
 from localcal.engine.protocol import Engine, Variable
 from localcal.errors import InputError, near
@@ -60,7 +60,8 @@ def resolve_targets(
             gives variable, geo_level or domain_variable, or several, which must all match.
         exclude: rules of which an included target may match none.
         engine: knows the model's variables and how population and prices grew.
-        own: the users' own targets (`localcal.database.own`), which need match no rule.
+        own: the users' own targets (`localcal.database.own`), which need match no rule, and
+            totals to compare with, which no other target may state already.
 
     Returns:
         One row per target in matrix order, columns as in `SCHEMA`.
@@ -72,12 +73,12 @@ def resolve_targets(
     """
     table = read_targets_table(database)
     first_id, first_stratum = (1 + int(table[name].max()) for name in ("target_id", "stratum_id"))
-    table = best_period(choose_targets(table, include, exclude), period)
+    table = best_period(choose_targets(table, include, exclude), period).assign(hold_out=False)
     for stratum in target_rows(table.drop_duplicates("stratum_id")):
         check_constraints(f"{database}: stratum {stratum.stratum_id}", stratum.constraints)
     if own is not None:
         added = best_period(read_tables(own, first_id, first_stratum), period)
-        table = pd.concat([table, added], ignore_index=True)
+        table = _with_own(table, added)
     _check_against_model(table, engine)
     table = _in_order(table)
     table["name"] = [_name(row) for row in target_rows(table)]
@@ -88,6 +89,15 @@ def resolve_targets(
         for constraints in table["constraints"]
     ]
     return table[SCHEMA.names].reset_index(drop=True)
+
+
+def _with_own(table: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
+    """Add the users' own targets, and the totals to compare with that no other target states."""
+    given = pd.concat([table, added[~added[COMPARED]]], ignore_index=True)
+    known = {_signature(row) for row in target_rows(given)}
+    compared = added[added[COMPARED]]
+    new = np.array([_signature(row) not in known for row in target_rows(compared)], dtype=bool)
+    return pd.concat([given, compared[new]], ignore_index=True).drop(columns=COMPARED)
 
 
 def choose_targets(
@@ -199,13 +209,14 @@ def _name(row: TargetRow) -> str:
     return "/".join(parts)
 
 
+def _signature(row: TargetRow) -> _Signature:
+    return _Signature(row.geographic_id, row.variable, row.reform_id > 0, meaning(row.constraints))
+
+
 def _check_distinct(table: pd.DataFrame) -> None:
     known: dict[_Signature | str, str] = {}
     for row, name in zip(target_rows(table), table["name"], strict=True):
-        signature = _Signature(
-            row.geographic_id, row.variable, row.reform_id > 0, meaning(row.constraints)
-        )
-        for key in (signature, name):
+        for key in (_signature(row), name):
             if key in known:
                 raise InputError(
                     f"{known[key]} and {row.label} are both {name}; remove one of them, or set its "

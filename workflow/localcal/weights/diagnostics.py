@@ -66,6 +66,7 @@ def target_table(
       (harmonized - final) / scale; empty if not fitted by itself
     - rho: the target's weight in the objective, mean 1 over what is fitted; huber_weight: factor
       on it, below 1 where the target was softened; empty if not fitted by itself
+    - source: who published it, empty if nobody said
     """
     harmonized, scale, base = prepared.harmonized.values, prepared.scale, prepared.summary
     final_error = scaled_error(final.estimate, harmonized, scale)
@@ -77,7 +78,9 @@ def target_table(
     rho, huber = np.full((2, len(targets)), np.nan)
     rho[single], huber[single] = prepared.equations.rho[slot], huber_weight[slot]
     labels = ["target_id", "name", "geo_level", "geographic_id", "variable", "domain_variable"]
+    labels.append("constraints")
     table = targets[labels].reset_index(drop=True)
+    source = targets["source"].to_numpy() if "source" in targets else ""
     return table.assign(
         published_value=targets["original_value"].to_numpy(np.float64),
         target_value=targets["value"].to_numpy(np.float64),
@@ -99,6 +102,7 @@ def target_table(
         price=-rho * huber * final_error,
         rho=rho,
         huber_weight=huber,
+        source=source,
     )
 
 

@@ -80,7 +80,14 @@ class GroupRules:
     harmonize: np.ndarray
     """bool: takes part in harmonizing; True by default."""
     hold_out: np.ndarray
-    """bool: not fitted, only looked at afterwards; False by default."""
+    """bool: not fitted, only looked at afterwards; by default that of targets.parquet, where it
+    has one."""
+
+
+def _held_out(targets: pd.DataFrame) -> np.ndarray:
+    if "hold_out" not in targets:
+        return np.zeros(len(targets), dtype=bool)
+    return targets["hold_out"].to_numpy(dtype=bool, copy=True)
 
 
 def apply_rules(
@@ -101,7 +108,7 @@ def apply_rules(
         tolerance=np.nan_to_num(percent / 100.0),
         zero_floor=np.full(len(targets), np.nan),
         harmonize=np.ones(len(targets), dtype=bool),
-        hold_out=np.zeros(len(targets), dtype=bool),
+        hold_out=_held_out(targets),
     )
     fitted_level = targets["geo_level"].isin(levels).to_numpy()
     for rule in rules:

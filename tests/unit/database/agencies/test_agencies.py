@@ -1,34 +1,25 @@
 """Tables from the agencies' files: what is in them, and what is refused; small files of our own."""
 
-import csv
-import json
 import sqlite3
-import zipfile
 from contextlib import closing
-from pathlib import Path
 
-import openpyxl
 import pytest
 
-from localcal.database.agencies import census, cms, irs, usda
+from localcal.database.agencies import census, cms, usda
 from localcal.database.agencies.figures import write_figures
 from localcal.database.demo import write_demo_database
 from localcal.errors import InputError
 from localcal.geography.codes import STATES
+from tests.agency_files import (
+    AREAS,
+    DISTRICTS,
+    district_list,
+    write_csv,
+    write_json,
+    write_workbooks,
+)
 
-AREAS = Path(__file__).parents[4] / "config" / "areas.tsv"
 CODES = {f"S{code:02}": str(code) for code in STATES}
-
-
-def write_json(path: Path, rows: list) -> Path:
-    path.write_text(json.dumps(rows))
-    return path
-
-
-def write_csv(path: Path, rows: list[list]) -> Path:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
-    return path
 
 
 def age_rows(*geo_ids: str) -> list[list]:
@@ -117,30 +108,87 @@ def test_other_files_are_refused(tmp_path, content, message):
         list(census.snap_figures(path, 2024))
 
 
+def changed_list(row: int, *cells: str) -> list[list[str]]:
+    rows = district_list()
+    rows[row] = list(cells)
+    return rows
+
+
+def test_the_list_of_districts_is_compared_and_gives_no_figures(tmp_path):
+    path = write_json(tmp_path / "list.json", district_list())
+    assert list(census.compare_districts(path, 2024, DISTRICTS)) == []
+
+
+NAME = "District (119th Congress), Somewhere"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            district_list()[:1] + district_list()[2:],
+            r"has 435 .* 436 of areas.path \(missing: 101;",
+        ),
+        ([*district_list(), [NAME, "01", "08"]], "not in areas.path: 108"),
+        ([*district_list(), [NAME, "01", "07"]], "row 440: district 107 comes twice"),
+        # Of a state with one district, in the two ways that are known.
+        ([*district_list(), [NAME, "02", "98"]], "row 440: district 201 comes twice"),
+        (changed_list(1, NAME.replace("119", "118"), "01", "01"), "row 2: column NAME .*118th"),
+        (changed_list(1, NAME, "Alabama", "01"), "row 2: column state is 'Alabama', expected a w"),
+        (changed_list(0, "NAME", "state", "district"), "has no column congressional district"),
+        (changed_list(1, NAME, "01"), "row 2: has 2 cells, expected 3"),
+        ([], "is no list of lists"),
+        (district_list()[:1], "has 0 districts, expected the 436"),
+    ],
+)
+def test_other_districts_than_the_areas_are_refused(tmp_path, rows, message):
+    path = write_json(tmp_path / "list.json", rows)
+    with pytest.raises(InputError, match=message):
+        list(census.compare_districts(path, 2024, DISTRICTS))
+
+
+def test_districts_of_another_congress_are_refused(tmp_path):
+    """They have the same numbers, so that nothing else would show it."""
+    path = write_json(tmp_path / "age.json", age_rows("5001800US0101"))
+    with pytest.raises(InputError, match="of the 118th Congress, expected one of the 119th"):
+        list(census.age_figures(path, 2024))
+
+
+def test_an_estimate_of_nobody_has_no_tolerance_but_says_its_margin(tmp_path):
+    rows = age_rows("0100000US")
+    rows[1][1:3] = ["0", "186"]
+    (first, second, *_) = census.age_figures(write_json(tmp_path / "age.json", rows), 2024)
+    assert (first.value, first.tolerance) == (0, None)
+    assert first.notes == "nobody was found; the margin of error is 186"
+    assert (second.tolerance, second.notes) == (100 * 20 / 300, "")
+
+
+def test_states_income_taxes_of_another_kind_are_refused(tmp_path):
+    def refused(records: list, message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            path = write_json(tmp_path / "tax.json", records)
+            list(census.income_tax_figures(path, 2024))
+
+    good = [{"state_fips": f"{code:02}", "income_tax_collections": 9} for code in STATES]
+    refused([*good, good[3]], "record 52: state 5 comes twice")
+    refused(good[1:], r"has 50 states, expected 51 \(missing FIPS codes: \[1\]")
+    refused([{"state_fips": "01"}, *good[1:]], "record 1: has no income_tax_collections")
+    refused([good[0] | {"state_fips": "AL"}, *good[1:]], "record 1: column state_fips is 'AL'")
+    for suppressed in (None, "D", "NaN"):
+        refused([good[0] | {"income_tax_collections": suppressed}], "record 1: column income_tax_c")
+    refused([["state_fips", "income_tax_collections"]], "is no list of records")
+
+
 def test_an_income_tax_of_nothing_is_no_target_where_there_is_one(tmp_path):
     rows = [{"state_fips": f"{code:02}", "income_tax_collections": 0} for code in STATES]
     figures = list(census.income_tax_figures(write_json(tmp_path / "tax.json", rows), 2024))
     assert [f.code for f in figures if not f.active] == ["33", "53"]
 
 
-def workbook(path: Path, leave_out: str = "", column: object = 5000) -> Path:
-    book = openpyxl.Workbook()
-    for name in usda.REGIONS:
-        book.create_sheet(name)
-    sheet = book[usda.REGIONS[0]]
-    for state in [*CODES, "Guam"]:
-        sheet.append([state])
-        sheet.append(["Oct 2023", 7, 8, 9])
-        if state != leave_out:
-            sheet.append(["Total", 100.5, 8, column])
-    book.save(path.with_suffix(".xlsx"))
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.write(path.with_suffix(".xlsx"), "FY24.xlsx")
-    return path
-
-
 def test_snap_is_of_states_and_of_their_sum(tmp_path):
-    figures = list(usda.snap_figures(workbook(tmp_path / "snap.zip"), 2024, CODES))
+    figures = list(
+        usda.snap_figures(write_workbooks(tmp_path / "snap.zip", list(CODES)), 2024, CODES)
+    )
     assert len(figures) == 2 * 52
     assert [(f.variable, f.value) for f in figures if f.code in ("US", "6")] == [
         ("household_count", 51 * 100.5),
@@ -152,13 +200,21 @@ def test_snap_is_of_states_and_of_their_sum(tmp_path):
 
 def test_a_workbook_of_something_else_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"has 50 states, expected 51 \(missing FIPS codes: \[6\]"):
-        list(usda.snap_figures(workbook(tmp_path / "snap.zip", leave_out="S06"), 2024, CODES))
+        list(
+            usda.snap_figures(
+                write_workbooks(tmp_path / "snap.zip", list(CODES), leave_out="S06"), 2024, CODES
+            )
+        )
     with pytest.raises(InputError, match="row 3: S01 has"):
-        list(usda.snap_figures(workbook(tmp_path / "snap.zip", column="--"), 2024, CODES))
+        list(
+            usda.snap_figures(
+                write_workbooks(tmp_path / "snap.zip", list(CODES), column="--"), 2024, CODES
+            )
+        )
     with pytest.raises(InputError, match="holds FY23.xlsx"):
-        list(usda.snap_figures(workbook(tmp_path / "snap.zip"), 2023, CODES))
+        list(usda.snap_figures(write_workbooks(tmp_path / "snap.zip", list(CODES)), 2023, CODES))
     cut = tmp_path / "cut.zip"
-    cut.write_bytes(workbook(tmp_path / "snap.zip").read_bytes()[:2000])
+    cut.write_bytes(write_workbooks(tmp_path / "snap.zip", list(CODES)).read_bytes()[:2000])
     with pytest.raises(InputError, match="expected a zip"):
         list(usda.snap_figures(cut, 2024, CODES))
 
@@ -179,42 +235,21 @@ def test_medicaid_takes_the_last_month_with_a_figure_and_says_so(tmp_path):
     )
 
 
-def soi_rows() -> list[list]:
-    rows: list[list] = [list(irs.COLUMNS)]
-    for state in ["US", *CODES, "PR"]:
-        for stub in range(11):
-            cells = dict.fromkeys(irs.COLUMNS, "1,000") | {"STATE": state, "AGI_STUB": str(stub)}
-            rows.append(list((cells | {"A59660": "4,000"}).values()))
-    return rows
-
-
-def test_soi_amounts_are_dollars_and_items_have_returns_and_amount(tmp_path):
-    path = write_csv(tmp_path / "soi.csv", soi_rows())
-    figures = [f for f in irs.state_figures(path, 2022, CODES) if f.code == "6"]
-    assert len(figures) == 1 + 2 * 26 + 3 * 10
-    assert figures[0].value == 1_000_000
-    eitc = [f for f in figures if "eitc_child_count>2" in f.constraints]
-    assert [(f.variable, f.value) for f in eitc] == [("tax_unit_count", 1000), ("eitc", 1e6)]
-    counts = [f.constraints for f in figures if f.variable == "person_count"]
-    assert counts[0] == "tax_unit_is_filer==1;adjusted_gross_income<1"
-    assert counts[-1] == "tax_unit_is_filer==1;adjusted_gross_income>=1000000"
-    assert counts[1].endswith("adjusted_gross_income>=1;adjusted_gross_income<10000")
-
-
-def test_soi_files_of_something_else_are_refused(tmp_path):
+def test_medicaid_files_of_something_else_are_refused(tmp_path):
     def refused(rows: list[list], message: str) -> None:
         with pytest.raises(InputError, match=message):
-            list(irs.state_figures(write_csv(tmp_path / "soi.csv", rows), 2022, CODES))
+            path = write_csv(tmp_path / "medicaid.csv", [list(cms.COLUMNS), *rows])
+            list(cms.medicaid_figures(path, 2024, CODES))
 
-    rows = soi_rows()
-    rows[12][irs.COLUMNS.index("A59664")] = "1,000,000"
-    refused(rows, "one of them is not in thousands")
-    refused(soi_rows()[:-22], "has 50 states")
-    refused([row for row in soi_rows() if row[1] != "7"], "state 1 lacks AGI_STUB 7")
-    refused([row[:-1] for row in soi_rows()], "has no column A85770")
-    rows = soi_rows()
-    rows[12][irs.COLUMNS.index("N17000")] = "**"
-    refused(rows, "line 13: column N17000 is '\\*\\*', expected a number")
+    good: list[list] = [[state, "202412", "Y", "9"] for state in CODES]
+    refused([*good, good[5]], "line 53: S08 has 202412 twice")
+    refused(good[1:], r"has 50 states, expected 51 \(missing FIPS codes: \[1\]")
+    refused([["S01", "202412", "Y", "-"], *good[1:]], "line 2: column Total Medicaid .* is '-'")
+    refused([["S01", "202412", "Y", ""], *good[1:]], "state 1 has no month of 2024 with")
+    # All that a file that was cut short may have.
+    refused([[state, "202411", "Y", "9"] for state in CODES], "Reporting Period has no 202412")
+    # Years ago is not the last month with a figure.
+    refused([["S01", "202312", "Y", "9"], *good[1:]], r"has 50 states, .* \[1\]")
 
 
 def test_the_database_has_what_the_tables_say(tmp_path):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from localcal.database.agencies.sources import SOURCES, find_raw, write_source
+from localcal.database.agencies.sources import DEFAULT_SOURCES, SOURCES, find_raw, write_source
 from localcal.database.demo import write_demo_database
 from localcal.errors import InputError
+from tests.agency_files import AREAS, write_raw_files
 
-AREAS = Path(__file__).parents[4] / "config" / "areas.tsv"
 RAW = os.environ.get("LOCALCAL_RAW_DATA")
 
 
@@ -22,9 +22,107 @@ def test_a_raw_file_is_found_once_or_refused(tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "22in55cmcsv.csv").touch()
         if folder == "a":
-            assert find_raw("irs_states", tmp_path) == tmp_path / "a" / "22in55cmcsv.csv"
+            assert find_raw("irs_states", tmp_path) == [tmp_path / "a" / "22in55cmcsv.csv"]
     with pytest.raises(InputError, match="22in55cmcsv.csv is there 2 times"):
         find_raw("irs_states", tmp_path)
+
+
+def test_a_source_of_several_files_needs_all_of_them(tmp_path):
+    assert [name for name in SOURCES if name not in DEFAULT_SOURCES] == ["irs_districts"]
+    (tmp_path / "22incd.csv").touch()
+    with pytest.raises(InputError, match="geocorr2022_cd117_to_cd119.csv is missing below"):
+        find_raw("irs_districts", tmp_path)
+    (tmp_path / "geocorr2022_cd117_to_cd119.csv").touch()
+    assert [path.name for path in find_raw("irs_districts", tmp_path)] == [
+        "22incd.csv",
+        "geocorr2022_cd117_to_cd119.csv",
+    ]
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory) -> Path:
+    """A folder with a good file of every name."""
+    folder = tmp_path_factory.mktemp("raw")
+    write_raw_files(folder)
+    return folder
+
+
+def test_every_source_makes_a_table_and_all_fit_into_one_database(raw, tmp_path):
+    tables = [str(tmp_path / f"{name}.csv") for name in sorted(SOURCES)]
+    for name, table in zip(sorted(SOURCES), tables, strict=True):
+        write_source(name, raw, AREAS, Path(table))
+    write_demo_database(tables, AREAS, tmp_path / "policy_data.db")
+    with closing(sqlite3.connect(tmp_path / "policy_data.db")) as connection:
+        counted = connection.execute(
+            "SELECT geo_level, count(*), count(DISTINCT geographic_id) FROM target_overview "
+            "GROUP BY 1"
+        ).fetchall()
+    assert counted == [
+        ("district", (18 + 1 + 1 + 2 * 26 + 3 * 9) * 436, 436),
+        ("national", 18 + 2 + 1 + 2 * 26 + 3 * 10, 1),
+        ("state", (18 + 2 + 1 + 1 + 1 + 2 * 26 + 3 * 10) * 51, 51),
+    ]
+
+
+def test_the_same_files_give_the_same_tables(raw, tmp_path):
+    for name in SOURCES:
+        for table in ("first", "second"):
+            write_source(name, raw, AREAS, tmp_path / table)
+        assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def without_first_name(content: bytes) -> bytes:
+    """Return a table with another name of its first needed column."""
+    for name in (b"state_fips", b"GEO_ID", b"STATEFIPS", b"State Abbreviation", b"STATE", b"state"):
+        if name in content:
+            return content.replace(name, b"other")
+    return content.replace(b"FY24.xlsx", b"FY25.xlsx")
+
+
+def without_commas(content: bytes) -> bytes:
+    return content.replace(b",", b";")
+
+
+DAMAGES = {
+    "web page": lambda content: b"<!DOCTYPE html><title>503 Service Unavailable</title>",
+    "error in JSON": lambda content: b'{"error": "unknown variable"}',
+    "nothing": lambda content: b"",
+    "cut short": cut,
+    "other column": without_first_name,
+    "not UTF-8": lambda content: b"\xff\xfe" + content,
+    "other delimiter": without_commas,
+}
+
+
+# A zip may have something before it, and has no delimiters; nor has JSON others than commas.
+HARMLESS = {("zip", "not UTF-8"), ("zip", "other delimiter"), ("json", "other delimiter")}
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "damage"),
+    [
+        (name, file, damage)
+        for name, source in SOURCES.items()
+        for file in source.files
+        for damage in DAMAGES
+        if (file.rpartition(".")[2], damage) not in HARMLESS
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_line_that_names_it(raw, tmp_path, name, file, damage):
+    for other in SOURCES[name].files:
+        (tmp_path / other).write_bytes((raw / other).read_bytes())
+    (tmp_path / file).write_bytes(DAMAGES[damage]((raw / file).read_bytes()))
+    table = tmp_path / "table.csv"
+    with pytest.raises(InputError) as caught:
+        write_source(name, tmp_path, AREAS, table)
+    message = str(caught.value)
+    assert "\n" not in message and str(tmp_path / file) in message
+    assert message.endswith(("what the agency publishes now", "or fetch the file again"))
+    assert not table.exists()
 
 
 @pytest.mark.skipif(RAW is None, reason="LOCALCAL_RAW_DATA names no folder of raw files")
@@ -32,7 +130,7 @@ def test_the_agencies_files_give_all_areas_and_the_same_people_at_every_level(tm
     assert RAW is not None
     folder = tmp_path / "sources"
     folder.mkdir()
-    for name in SOURCES:
+    for name in DEFAULT_SOURCES:
         write_source(name, Path(RAW), AREAS, folder / f"{name}.csv")
     write_demo_database(folder, AREAS, tmp_path / "policy_data.db")
     with closing(sqlite3.connect(tmp_path / "policy_data.db")) as connection:
@@ -52,6 +150,7 @@ def test_the_agencies_files_give_all_areas_and_the_same_people_at_every_level(tm
         ("Census ACS S0101", "state", 18 * 51),
         ("Census ACS S2201", "district", 436),
         ("Census STC T40", "state", 51),
+        ("IRS SOI", "national", 83),
         ("IRS SOI", "state", 83 * 51),
         ("USDA FNS SNAP", "national", 2),
         ("USDA FNS SNAP", "state", 2 * 51),

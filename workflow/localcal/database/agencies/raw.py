@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from localcal.errors import InputError, one_line
 from localcal.geography.codes import STATES
@@ -37,13 +37,23 @@ class Row(NamedTuple):
             )
         return number
 
+    def whole(self, column: str) -> int:
+        """Return a cell as a whole number of at least 0, such as a code.
+
+        Raises:
+            InputError: it is none.
+        """
+        text = self.cells[column].strip()
+        if not (text.isascii() and text.isdecimal()):
+            raise InputError(
+                f"{self.place}: column {column} is {text!r}, expected a whole number; {REMEDY}"
+            )
+        return int(text)
+
 
 def read_json_rows(source: str, path: Path, columns: Sequence[str]) -> Iterator[Row]:
     """Yield the rows of an answer of the Census API: lists, of which the first has the names."""
-    try:
-        table = json.loads(_text(source, path))
-    except ValueError as error:
-        raise _unreadable(source, path, "JSON", error) from error
+    table = _json(source, path)
     if not isinstance(table, list) or not table or not all(isinstance(r, list) for r in table):
         raise InputError(f"{source}: {path}: is no list of lists; {REMEDY}")
     names = table[0]
@@ -56,11 +66,38 @@ def read_json_rows(source: str, path: Path, columns: Sequence[str]) -> Iterator[
         yield Row(place, {c: "" if cells[c] is None else str(cells[c]) for c in columns})
 
 
-def read_csv_rows(source: str, path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """Yield the rows of a table with commas."""
+def read_json_records(source: str, path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    """Yield the rows of a list of objects, each of which has its names."""
+    records = _json(source, path)
+    if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):
+        raise InputError(f"{source}: {path}: is no list of records; {REMEDY}")
+    for index, record in enumerate(records, 1):
+        place = f"{source}: {path}: record {index}"
+        for column in columns:
+            if column not in record:
+                raise InputError(f"{place}: has no {column}; {REMEDY}")
+        yield Row(place, {c: "" if record[c] is None else str(record[c]) for c in columns})
+
+
+def read_csv_rows(
+    source: str, path: Path, columns: Sequence[str], upper: bool = False
+) -> Iterator[Row]:
+    """Yield the rows of a table with commas.
+
+    Args:
+        source: who is named in messages.
+        path: the file.
+        columns: what it must have.
+        upper: take the names in capitals, where the agency writes them now so, now so.
+
+    Raises:
+        InputError: the file is no such table, lacks a column, or a row has more or fewer cells.
+    """
     table = csv.DictReader(io.StringIO(_text(source, path), newline=""), strict=True)
     try:
         names = list(table.fieldnames or ())
+        if upper:
+            table.fieldnames = names = [name.upper() for name in names]
         _refuse_missing(source, path, columns, names)
         for row in table:
             place = f"{source}: {path}: line {table.line_num}"
@@ -82,6 +119,13 @@ def refuse_other_states(source: str, path: Path, found: Sequence[int]) -> None:
         )
 
 
+def _json(source: str, path: Path) -> Any:
+    try:
+        return json.loads(_text(source, path))
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(source, path, "JSON", error) from error
+
+
 def _text(source: str, path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -100,6 +144,8 @@ def _refuse_missing(source: str, path: Path, columns: Sequence[str], names: Sequ
                 f"{source}: {path}: has no column {column}, found {', '.join(map(str, names[:8]))} "
                 f"and so on; {REMEDY}"
             )
+        if names.count(column) > 1:
+            raise InputError(f"{source}: {path}: has the column {column} twice; {REMEDY}")
 
 
 def _unreadable(source: str, path: Path, expected: str, error: Exception) -> InputError:

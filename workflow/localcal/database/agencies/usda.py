@@ -1,6 +1,7 @@
 """What the USDA publishes: households on SNAP and what they get, a fiscal year by states."""
 
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -52,7 +53,16 @@ def _totals(path: Path, workbook: str) -> Iterator[tuple[str, str, tuple]]:
         with zipfile.ZipFile(path) as archive, archive.open(workbook) as file:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             sheets = {name: list(book[name].iter_rows(values_only=True)) for name in REGIONS}
-    except (OSError, zipfile.BadZipFile, KeyError, EOFError) as error:
+    # Of the last two: what is wrong inside the workbook, which is a zip of XML itself.
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        zlib.error,
+        KeyError,
+        EOFError,
+        ValueError,
+        SyntaxError,
+    ) as error:
         raise InputError(
             f"{SOURCE}: {path}: expected a zip that holds {workbook} with the sheets "
             f"{', '.join(REGIONS)}, found none ({one_line(error)}); {REMEDY}"

@@ -1,0 +1,1 @@
+"""Households from the raw files of the Census Bureau's CPS ASEC."""
