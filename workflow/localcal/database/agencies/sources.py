@@ -22,6 +22,8 @@ class Source(NamedTuple):
     districts: bool = False
     # Whether a run has it only where `targets.agencies` names it.
     optional: bool = False
+    # Whether it has figures, or is only looked at.
+    figures: bool = True
 
 
 SOURCES = {
@@ -33,6 +35,7 @@ SOURCES = {
         2024,
         census.compare_districts,
         districts=True,
+        figures=False,
     ),
     "census_snap_districts": Source(("acs_S2201_district_2024.json",), 2024, census.snap_figures),
     "census_income_tax": Source(
