@@ -390,3 +390,18 @@ def test_of_a_target_that_is_switched_off_neither_value_nor_place_is_looked_at(b
     assert broken("UPDATE targets SET active = 0, value = NULL WHERE target_id = 1") == []
     zero = "UPDATE targets SET active = 0, value = 0 WHERE target_id = 1"
     assert broken(zero, *stratum("state_fips == 6", "ssi > 0", parent=6)) == []
+
+
+def test_a_source_may_have_more_targets_than_the_tables_at_hand_but_none_may_be_empty(
+    built, tmp_path
+):
+    tables = tables_of(built)
+    others = tables.pop("others")
+    database = built / "policy_data.db"
+    found = [f for f in check_database(database, KNOWN, True, tables) if f.check == "tables"]
+    assert [(f.name, f.verdict) for f in found] == [("usda", "ok"), ("USDA", "ok")]
+    write_figures([], tmp_path / "empty.csv")
+    tables |= {"others": others, "empty": tmp_path / "empty.csv"}
+    (lost,) = [f for f in check_database(database, KNOWN, True, tables) if f.verdict == "failed"]
+    assert (lost.name, lost.found, lost.detail) == ("empty", 0, "has no row")
+    assert lost.stops == 1

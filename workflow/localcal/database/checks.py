@@ -19,7 +19,6 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from localcal.database.agencies.sources import SOURCES
 from localcal.database.constraints import (
     GEOGRAPHY_VARIABLES,
     Constraint,
@@ -56,8 +55,6 @@ STOPS_BUILT = frozenset(
     | {"variables"}
 )
 STOPS_GIVEN = frozenset({"parents exist", "territories"})
-# Tables that need no row: what they are made of gives no figures.
-COMPARED = frozenset(name for name, source in SOURCES.items() if source.compares)
 # How many areas a level has; the nation is one.
 PARTS = {"state": len(STATES), "district": DISTRICTS}
 # A message names so many of them, the log so many; the others are in the table.
@@ -164,7 +161,7 @@ def validate_database(
         database: the target database.
         variables: names of the model's variables.
         is_built: whether it was built here, from figures of which everything is known.
-        tables: all tables of figures it was built from, by name; none if they are not at hand.
+        tables: the tables of figures it was built from, by name, as far as they are at hand.
         checks: the table to write, columns those of `Finding`.
         refused: where the table goes instead if something ends the run: what a failed job makes
             does not stay.
@@ -473,25 +470,23 @@ def _sources(contents: _Contents) -> Iterator[Finding]:
 
 
 def _tables(contents: _Contents, tables: Mapping[str, Path]) -> Iterator[Finding]:
-    """Say of every table that the database was built from whether its rows are in it."""
+    """Say of every table that the database was built from whether its rows are in it.
+
+    There may be more of a source: tables that are not at hand may name it, too.
+    """
     found = Counter(target.source or "" for target in contents.targets)
     rows = {
         name: Counter(row["source"] for _, row in read_rows(path, ("source",)))
         for name, path in tables.items()
     }
-    expected = sum(rows.values(), Counter())
+    expected: Counter[str] = sum(rows.values(), Counter())
     for name, counts in sorted(rows.items()):
-        count, words = sum(counts.values()), f"rows of {', '.join(sorted(counts))}"
-        if not count:
-            words = "compared with the table of areas" if name in COMPARED else "has no row"
-        verdict: Verdict = "ok" if count or name in COMPARED else "failed"
-        yield _finding(verdict, name, count, "", words)
-    if tables:
-        for source in sorted(expected | found):
-            verdict = "ok" if found[source] == expected[source] else "failed"
-            yield _finding(
-                verdict, source, found[source], expected[source], "targets, and rows of tables"
-            )
+        count, sources = sum(counts.values()), ", ".join(sorted(counts))
+        verdict: Verdict = "ok" if count else "failed"
+        yield _finding(verdict, name, count, "", f"rows of {sources}" if count else "has no row")
+    for source, count in sorted(expected.items()):
+        verdict = "ok" if found[source] >= count else "failed"
+        yield _finding(verdict, source, found[source], count, "targets, and rows of tables")
 
 
 def _tax_expenditures(contents: _Contents) -> Iterator[Finding]:

@@ -23,8 +23,8 @@ class Source(NamedTuple):
     districts: bool = False
     # Whether a run has it only where `targets.agencies` names it.
     optional: bool = False
-    # Whether it is compared with the table of areas, and has no figures.
-    compares: bool = False
+    # Whether it has figures, or is only looked at.
+    figures: bool = True
 
 
 SOURCES = {
@@ -36,7 +36,7 @@ SOURCES = {
         2024,
         census.compare_districts,
         districts=True,
-        compares=True,
+        figures=False,
     ),
     "census_snap_districts": Source(("acs_S2201_district_2024.json",), 2024, census.snap_figures),
     "census_income_tax": Source(
@@ -79,7 +79,7 @@ def write_source(name: str, raw: Path, areas: Path, path: Path) -> None:
     source = SOURCES[name]
     files = find_raw(name, raw)
     figures = list(source.read(*files, period=source.period, **_told(source, read_areas(areas))))
-    if not figures and not source.compares:
+    if not figures and source.figures:
         raise InputError(f"{name}: {', '.join(map(str, files))}: no figures in it; {REMEDY}")
     write_figures(figures, path)
 
