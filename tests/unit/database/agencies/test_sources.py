@@ -86,7 +86,6 @@ def test_the_checks_of_a_database_find_nothing_that_ends_the_run(raw, tmp_path):
     again = check_database(path, known, True, tables)
     assert [(f.name, f.detail) for f in again if f.stops] == [
         ("usda_snap", "has no row"),
-        ("USDA FNS SNAP", "targets, and rows of tables"),
     ]
 
 
