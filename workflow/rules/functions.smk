@@ -47,6 +47,8 @@ def raw_of(wildcards):
     """The raw files that a source's table is made of."""
     folder = f"runs/{wildcards.run_id}/targets/raw"
     return [f"{folder}/{file}" for file in raw_files(SOURCES[wildcards.source])]
+
+
 def database_is_built():
     """Whether the target database is made here, of figures, as a parameter."""
     return config["targets"]["source"] in ("demo", "agencies")
