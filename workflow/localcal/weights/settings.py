@@ -81,6 +81,8 @@ class GroupRules:
     """bool: takes part in harmonizing; True by default."""
     hold_out: np.ndarray
     """bool: not fitted, only looked at afterwards; False by default."""
+    exact: np.ndarray
+    """bool: must be met; False by default."""
 
 
 def apply_rules(
@@ -102,6 +104,7 @@ def apply_rules(
         zero_floor=np.full(len(targets), np.nan),
         harmonize=np.ones(len(targets), dtype=bool),
         hold_out=np.zeros(len(targets), dtype=bool),
+        exact=np.zeros(len(targets), dtype=bool),
     )
     fitted_level = targets["geo_level"].isin(levels).to_numpy()
     for rule in rules:
