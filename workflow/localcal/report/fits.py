@@ -32,7 +32,8 @@ class Fit:
 
 # What the report shows of fit.json and of the tables beside it.
 REPORTED = (
-    "errors", "findings", "loss", "n_columns", "n_targets", "records_per_target", "rms_gap",
+    "accuracy", "errors", "findings", "loss", "n_columns", "n_targets", "penalty",
+    "records_per_target", "rms_gap",
     "settings", "stopped_by", "sweeps", "targets_by_verdict", "weights", "worst",
 )  # fmt: skip
 LABELS = (

@@ -59,6 +59,8 @@ class GroupSettings(TypedDict, total=False):
     """false leaves the targets' families as they were published."""
     hold_out: bool
     """true does not fit the targets and reports their errors."""
+    exact: bool
+    """true makes the weights meet the targets, up to the rounding of 32-bit weights."""
 
 
 @with_config(
@@ -113,6 +115,10 @@ Records = Annotated[
     AfterValidator(_all_of_some_methods),
     allowing("all, or an integer of at least 1"),
 ]
+Penalty = Annotated[
+    Literal["auto"] | Positive, WrapValidator(as_one), allowing("auto, or a number above 0")
+]
+Share = Annotated[float, FINITE, Field(ge=0, lt=1), AS_WRITTEN]
 Bounds = Annotated[
     tuple[Positive, ...],
     AS_TUPLE,
@@ -144,14 +150,19 @@ class FitSection(Section):
     """Columns that keep a weight, exactly; `all` for all of them."""
     bounds: Bounds = (0.1, 10.0)
     """Smallest and largest weight as factors on the scaled design weight."""
-    penalty: Positive = 1.0
-    """Strength of the pull towards the design weights."""
+    penalty: Penalty = "auto"
+    """Strength of the pull towards the design weights: one unit of the mean squared relative change
+    of the weights counts as much as this mean squared relative error of the targets, however many
+    there are. `auto` chooses it by how well targets that are left out are estimated."""
+    hold_out: Share = 0.0
+    """Share of the targets, drawn by the seed, that is not fitted and whose errors are reported."""
     group_weight: Literal["sqrt", "equal", "group"] = "sqrt"
     """A target's weight by the size n of its group (level, variable and domain): 1/sqrt(n), 1, or
     1/n."""
     groups: GroupRules = ()
     """Rules for groups of targets, chosen by `variable`, `geo_level` and `domain_variable`; each
-    sets one or more of `weight`, `tolerance`, `zero_floor`, `harmonize`, `hold_out`, see below."""
+    sets one or more of `weight`, `tolerance`, `zero_floor`, `harmonize`, `hold_out`, `exact`, see
+    below."""
     harmonize: bool = True
     """Make the levels agree before fitting, nation over states over districts."""
     thin: Literal["drop", "keep", "merge"] = "drop"
@@ -180,4 +191,3 @@ class NationalFit(FitSection):
     """The fit whose weights the nation's file uses."""
 
     levels: Levels = ("nation",)
-    penalty: Positive = 0.1

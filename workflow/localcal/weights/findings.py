@@ -30,6 +30,11 @@ def findings(report: dict) -> list[str]:
         )
     if report["stopped_by"] == GIVEN:
         lines.append("the weights were given, nothing was fitted")
+    if report["stopped_by"] == "line_search":
+        lines.append(
+            f"ended where no Newton step led on, with an rms gap of {report['rms_gap']:.2g}, above "
+            f"the tolerance of {report['settings']['tolerance']:g}; use descent"
+        )
     verdicts = report["targets_by_verdict"]
     for verdict in (CONTRADICTED, MISSED, UNREACHABLE, NO_SUPPORT, THIN, ZERO):
         if verdicts.get(verdict):

@@ -25,9 +25,11 @@ from localcal.geography.geography import Geography
 from localcal.targets.table import read_targets
 from localcal.weights.checkpoint import Checkpoint
 from localcal.weights.columns import Columns
+from localcal.weights.firm import ContradictionError, firmed, refuse_contradictions
 from localcal.weights.given import read_given_weights
 from localcal.weights.l0.exchange import read_l0_weights
 from localcal.weights.l0.refit import describe_refit
+from localcal.weights.penalty import MIDDLE, choose_penalty
 from localcal.weights.pose import check_input, content_of, open_matrix
 from localcal.weights.preparation import (
     Preparation,
@@ -38,6 +40,9 @@ from localcal.weights.report import FitResult, describe_fit, describe_given
 from localcal.weights.settings import Settings
 from localcal.weights.solver import Prior, solve
 from localcal.weights.trace import Trace, read_prior, write_trace
+
+# Of targets that contradict each other, so many are named.
+NAMED = 10
 
 
 def fit_weights(
@@ -73,13 +78,39 @@ def fit_weights(
         if prior is not None:
             raise InputError("weights.prior: a fit of given records has no other to begin from")
         support = _checked_support(support, columns, settings)
-    prepared = prepare(matrix, targets, columns, settings)
+    prepared = prepare(matrix, targets, columns, settings, seed)
     known = None if prior is None else _as_prior(prior, prepared, settings)
     problem = make_problem(matrix, prepared, columns, settings)
     chosen = None if support is None else support[prepared.records]
-    fitted = solve(problem, settings, seed, known, checkpoint, chosen)
+    try:
+        refuse_contradictions(problem)
+        problem = firmed(problem, problem.pull(MIDDLE))
+        penalty, path = choose_penalty(problem, prepared.equations.identity, settings, seed)
+        fitted = solve(problem, settings, penalty, seed, known, checkpoint, chosen)
+    except ContradictionError as error:
+        raise InputError(_contradiction(error, prepared, targets, settings)) from error
     del problem
-    return describe_fit(matrix, targets, columns, settings, seed, prepared, fitted)
+    return describe_fit(matrix, targets, columns, settings, seed, prepared, fitted, path)
+
+
+def _contradiction(
+    error: ContradictionError, prepared: Preparation, targets: pd.DataFrame, settings: Settings
+) -> str:
+    equations = prepared.equations
+    rows = np.flatnonzero(np.isin(equations.slot, error.equations))
+    names = [
+        f"{name} ({value:.10g})"
+        for name, value in zip(
+            targets["name"].to_numpy()[rows], prepared.harmonized.values[rows], strict=True
+        )
+    ]
+    kept = "" if settings.records == "all" else f" of {settings.records} kept records"
+    return (
+        f"weights.groups: exact: no weights{kept} within the bounds {list(settings.bounds)} meet "
+        f"these {len(names)} targets at once: {', '.join(names[:NAMED])}"
+        f"{', ...' if len(names) > NAMED else ''}; take exact from one of them, correct it, widen "
+        f"the bounds{', keep more records' if kept else ''}"
+    )
 
 
 @dataclass(frozen=True)
@@ -170,7 +201,7 @@ def _take_given(
     weights = read_given_weights(inputs.given, places)
     targets, columns = read_targets(inputs.targets), Columns.at(places)
     check_input(matrix, targets, columns, settings)
-    prepared = prepare(matrix, targets, columns, settings)
+    prepared = prepare(matrix, targets, columns, settings, seed)
     result = describe_given(matrix, targets, columns, settings, seed, prepared, weights)
     write_fit(result, matrix.origins(), outputs)
 

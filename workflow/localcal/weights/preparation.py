@@ -19,6 +19,7 @@ from localcal.errors import InputError
 from localcal.files.csr import CsrLike
 from localcal.weights import verdicts
 from localcal.weights.columns import Columns
+from localcal.weights.folds import HOLD_OUT, identities, uniform
 from localcal.weights.harmonize import Harmonized, harmonize
 from localcal.weights.problem import Problem, Records, build_problem
 from localcal.weights.rows import RowSummary, count_households, summarize_rows
@@ -47,7 +48,11 @@ class Equations:
     scale: np.ndarray
     """float64 (p,), in the target's unit: errors are divided by it."""
     rho: np.ndarray
-    """float64 (p,): weight in the objective, mean 1."""
+    """float64 (p,): weight in the objective; its mean would be 1 without the rules' weights."""
+    exact: np.ndarray
+    """bool (p,): must hold."""
+    identity: np.ndarray
+    """uint64 (p,): a number that is the target's own, whatever its place in the table."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +79,21 @@ class Preparation:
 
 
 def prepare(
-    matrix: CsrLike, targets: pd.DataFrame, columns: Columns, settings: Settings
+    matrix: CsrLike,
+    targets: pd.DataFrame,
+    columns: Columns,
+    settings: Settings,
+    seed: int,
 ) -> Preparation:
     """Settle the values, the base weights and which targets are fitted.
 
     Raises:
         InputError: no target is left, a rule matches none, a target is negative where no column
-            is, or, if the settings are strict, one cannot be reached.
+            is, the share to hold out is of too few, or, if the settings are strict, a target
+            cannot be reached.
     """
     rules = apply_rules(targets, settings.groups, settings.levels)
+    held_out = rules.hold_out | _drawn(targets, rules, settings, seed)
     summary = summarize_rows(matrix, columns.design_weight, check=True)
     households = count_households(matrix, columns.design_weight, columns.household)
     harmonized = harmonize(
@@ -95,12 +106,14 @@ def prepare(
     )
     value = harmonized.values
     scale = np.where(value == 0.0, rules.zero_floor, np.abs(value))
-    verdict = _supported(targets, scale, summary, households, settings, rules.hold_out)
+    verdict = _supported(targets, scale, summary, households, settings, held_out)
     _refuse_negative(targets, value, summary, verdict)
     factor = _base_factor(value, summary.estimate, verdict == verdicts.FITTED)
     summary = summary.scaled(factor)
-    slot = _slots(matrix, targets, columns, settings, rules.hold_out, summary, verdict)
+    apart = held_out | rules.exact
+    slot = _slots(matrix, targets, columns, settings, apart, summary, verdict)
     _leave_out_unreachable(slot, verdict, value, scale, summary, settings)
+    _refuse_inexact(targets, rules, verdict)
     if settings.strict:
         _refuse_unreachable(targets, verdict)
     if not (slot >= 0).any():
@@ -119,7 +132,9 @@ def prepare(
         summary=summary,
         households=households,
         verdict=verdict,
-        equations=_equations(targets, slot, value, scale, rules, settings.group_weight),
+        equations=_equations(
+            targets, slot, value, scale, rules, settings.group_weight, identities(targets)
+        ),
         records=records[np.argsort(columns.district[records], kind="stable")],
     )
 
@@ -130,10 +145,13 @@ def make_problem(
     """Return the fitted equations in record-major order."""
     equations = prepared.equations
     root = np.sqrt(equations.rho)
+    # Entries that must add up exactly keep all the bits they have in the matrix.
+    whole = np.exp2(np.round(np.log2(root / equations.scale)))
+    root = np.where(equations.exact, whole * equations.scale, root)
     return build_problem(
         matrix,
         equations.slot,
-        scale=root / equations.scale,
+        scale=np.where(equations.exact, whole, root / equations.scale),
         goal=root * equations.value / equations.scale,
         root=root,
         records=Records(
@@ -142,7 +160,26 @@ def make_problem(
             columns.district[prepared.records],
         ),
         bounds=settings.bounds,
+        exact=equations.exact,
     )
+
+
+def _drawn(targets: pd.DataFrame, rules: GroupRules, settings: Settings, seed: int) -> np.ndarray:
+    """Return as bool (m,) the random share of the targets that is held out.
+
+    They take part in harmonizing, unlike groups that are held out: a level with a gap would not be
+    harmonized at all, and what is wanted is the error of the weights, not that of levels which
+    contradict each other.
+    """
+    of_levels = targets["geo_level"].isin(settings.levels).to_numpy()
+    free = of_levels & ~rules.hold_out & ~rules.exact
+    drawn = free & (uniform(identities(targets), seed, HOLD_OUT) < settings.hold_out)
+    if settings.hold_out and not drawn.any():
+        raise InputError(
+            f"weights.hold_out: {settings.hold_out:g} holds out none of the {int(free.sum())} "
+            "targets of the fitted levels; ask for a larger share, or for 0"
+        )
+    return drawn
 
 
 def _implausible(
@@ -231,17 +268,19 @@ def _slots(
     targets: pd.DataFrame,
     columns: Columns,
     settings: Settings,
-    held_out: np.ndarray,
+    apart: np.ndarray,
     summary: RowSummary,
     verdict: np.ndarray,
 ) -> np.ndarray:
     """Give every fitted target an equation, merged ones a common one; int64 (m,), -1 for none.
 
+    Those in `apart`, bool (m,), are in no sum.
+
     Marks the targets of merged sums in `verdict`.
     """
     groups = []
     if settings.thin == "merge":
-        candidates = np.isin(verdict, [verdicts.FITTED, verdicts.THIN]) & ~held_out
+        candidates = np.isin(verdict, [verdicts.FITTED, verdicts.THIN]) & ~apart
         for members in _siblings(targets, candidates):
             merged = _merge(matrix, columns, settings, members, summary, verdict)
             groups.append(merged)
@@ -329,6 +368,20 @@ def _leave_out_unreachable(
     slot[slot >= 0] = number[slot[slot >= 0]]
 
 
+def _refuse_inexact(targets: pd.DataFrame, rules: GroupRules, verdict: np.ndarray) -> None:
+    """Refuse to leave out a target that must be met."""
+    wanted = rules.exact & (verdict != verdicts.NOT_FITTED)
+    lost = np.flatnonzero(wanted & (verdict != verdicts.FITTED))
+    if len(lost):
+        reason = str(verdict[lost[0]])
+        names = targets["name"].to_numpy()[lost]
+        raise InputError(
+            f"weights.groups: exact: target {names[0]} cannot be met, it is {reason} "
+            f"({verdicts.MEANING[reason].removeprefix('left out; ')}); {len(lost)} such targets; "
+            "take exact from them, or change what leaves them out"
+        )
+
+
 def _refuse_unreachable(targets: pd.DataFrame, verdict: np.ndarray) -> None:
     lost = np.isin(verdict, [verdicts.UNREACHABLE, verdicts.NO_SUPPORT])
     if lost.any():
@@ -347,6 +400,7 @@ def _equations(
     scale: np.ndarray,
     rules: GroupRules,
     group_weight: str,
+    identity: np.ndarray,
 ) -> Equations:
     used = np.flatnonzero(slot >= 0)
     # The first target of a sum speaks for it: its group is that of the others.
@@ -355,13 +409,24 @@ def _equations(
     rows = targets.iloc[first][GROUP]
     size = rows.groupby(GROUP, dropna=False)[GROUP[0]].transform("size").to_numpy(np.float64)
     rho = GROUP_WEIGHTS[group_weight](size)
-    rho = rho * rules.weight[first] / (1.0 + (rules.tolerance[first] / USUAL_ERROR) ** 2)
+    rho = rho / (1.0 + (rules.tolerance[first] / USUAL_ERROR) ** 2)
     return Equations(
         slot=slot,
         value=total,
         scale=np.where(total == 0.0, scale[first], np.abs(total)),
-        rho=rho / np.mean(rho),
+        # The user's weights come after the mean: what one target gains no other one loses, and
+        # the penalty means what it did.
+        rho=rho / np.mean(rho) * rules.weight[first],
+        exact=rules.exact[first],
+        identity=_least(slot[used], identity[used]),
     )
+
+
+def _least(slot: np.ndarray, identity: np.ndarray) -> np.ndarray:
+    """Return the least identity in each slot, so that the order of a sum's targets is nothing."""
+    least = np.full(slot.max() + 1, identity.max())
+    np.minimum.at(least, slot, identity)
+    return least
 
 
 def count_verdicts(verdict: np.ndarray) -> dict[str, int]:

@@ -10,7 +10,9 @@ from localcal.errors import InputError
 from localcal.files.csr import CsrLike
 from localcal.weights import diagnostics, verdicts
 from localcal.weights.columns import Columns
+from localcal.weights.descent import Certificate
 from localcal.weights.findings import GIVEN, findings
+from localcal.weights.firm import EXACT_WITHIN
 from localcal.weights.given import trace_of
 from localcal.weights.preparation import Preparation, count_verdicts, merged_sums
 from localcal.weights.rows import RowSummary, summarize_rows
@@ -45,8 +47,12 @@ def describe_fit(
     seed: int,
     prepared: Preparation,
     fitted: Fitted,
+    path: list[dict],
 ) -> FitResult:
-    """Bring weights back to the columns' order and describe them."""
+    """Bring weights back to the columns' order and describe them.
+
+    `path` is how the penalty was chosen, see `localcal.weights.penalty`.
+    """
     trace = _trace(prepared, fitted)
     weights = trace.weights()
     if not np.isfinite(weights).all() or (
@@ -57,16 +63,18 @@ def describe_fit(
             "design weights and of the targets"
         )
     final = summarize_rows(matrix, weights)
+    _refuse_rounding(targets, prepared, final)
     dense = final.estimate
     if fitted.selection is not None:
         dense = summarize_rows(matrix, prepared.base * trace.dense_factor).estimate
     certificate = fitted.certificate
     about = {
+        "penalty": {"value": fitted.penalty, "path": path},
         "objective": certificate.objective,
         "gap": certificate.gap,
         "rms_gap": certificate.rms_gap,
         "sweeps": fitted.sweeps,
-        "stopped_by": "tolerance" if certificate.within_tolerance else "max_sweeps",
+        "stopped_by": _stopped_by(certificate),
         "selection": fitted.selection,
         "huber": {
             "softened": int(np.count_nonzero(fitted.huber_weight < 1.0)),
@@ -95,6 +103,7 @@ def describe_given(
     final = summarize_rows(matrix, weights)
     nothing = dict.fromkeys(("objective", "gap", "rms_gap"))
     about = nothing | {
+        "penalty": {"value": None, "path": []},
         "sweeps": 0,
         "stopped_by": GIVEN,
         "selection": None,
@@ -133,11 +142,25 @@ def _described(
 ) -> FitResult:
     table = diagnostics.target_table(targets, prepared, made.huber_weight, made.dense, made.final)
     areas = diagnostics.area_table(table, columns, made.weights.astype(np.float64))
-    report = _report(table, areas, columns, settings, prepared, made)
+    # What the weights know of what they were told, and were not, is what is read first.
+    report: dict = {"accuracy": diagnostics.accuracy(table)}
+    report |= _report(table, areas, columns, settings, prepared, made)
     report["merged"] = _merged(targets, prepared, made)
     report["findings"] = findings(report)
     _log_summary(report)
     return FitResult(made.weights, made.trace, report, table, areas)
+
+
+def _refuse_rounding(targets: pd.DataFrame, prepared: Preparation, final: RowSummary) -> None:
+    """Refuse exact targets that 32-bit weights cannot meet: losses and gains nearly cancel."""
+    missed = np.abs(final.estimate - prepared.harmonized.values) / prepared.scale
+    far = prepared.rules.exact & (prepared.equations.slot >= 0) & ~(missed <= EXACT_WITHIN)
+    if far.any():
+        raise InputError(
+            f"weights.groups: exact: target {targets['name'].to_numpy()[far][0]} is missed by "
+            f"{missed[far][0]:.2g} of its value since weights have 32 bits and its losses and "
+            "gains nearly cancel; take exact from it"
+        )
 
 
 def _trace(prepared: Preparation, fitted: Fitted) -> Trace:
@@ -197,6 +220,12 @@ def _report(
     }
 
 
+def _stopped_by(certificate: Certificate) -> str:
+    if certificate.within_tolerance:
+        return "tolerance"
+    return "line_search" if certificate.line_search_failed else "max_sweeps"
+
+
 def _merged(targets: pd.DataFrame, prepared: Preparation, made: _Made) -> list[dict]:
     """Return one JSON-ready row per merged sum."""
     equations = prepared.equations
@@ -236,8 +265,9 @@ def _log_summary(report: dict) -> None:
 def _log_fit(report: dict) -> None:
     weights = report["weights"]
     logger.info(
-        "fit: %d records, loss %.4g, rms gap %.3g after %d sweeps (ended by %s), design effect "
-        "%.3g; targets: %s", weights["records"], report["loss"], report["rms_gap"],
+        "fit: %d records, penalty %.4g, loss %.4g, rms gap %.3g after %d sweeps (ended by %s), "
+        "design effect %.3g; targets: %s",
+        weights["records"], report["penalty"]["value"], report["loss"], report["rms_gap"],
         report["sweeps"], report["stopped_by"], weights["design_effect"],
         ", ".join(f"{count} {name}" for name, count in report["targets_by_verdict"].items()),
     )  # fmt: skip
