@@ -9,10 +9,8 @@ nothing.
 
 import csv
 import re
-import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -130,18 +128,18 @@ def write_crossed_database(config: Path, path: Path, seed: int) -> int:
     """
     published = _published(config / "published")
     figures = list(_figures(published, seed))
+    reforms = [
+        ("nation", "US", name, PERIOD, "", REFORM_SHARE * MODEL_TOTALS[name], "made up", number)
+        for number, name in _reforms()
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        with Path(folder, "crossed.csv").open("w", newline="") as file:
-            csv.writer(file).writerows([COLUMNS, *figures])
+        for name, columns, rows in (
+            ("crossed.csv", COLUMNS, figures),
+            ("reforms.csv", (*COLUMNS, "reform_id"), reforms),
+        ):
+            with Path(folder, name).open("w", newline="") as file:
+                csv.writer(file).writerows([columns, *rows])
         write_demo_database(Path(folder), config / "areas.tsv", path)
-    reforms = [(name, PERIOD, n, REFORM_SHARE * MODEL_TOTALS[name]) for n, name in _reforms()]
-    with closing(sqlite3.connect(path)) as connection, connection:
-        # The nation is the first stratum.
-        connection.executemany(
-            "INSERT INTO targets (variable, period, reform_id, value, stratum_id) "
-            "VALUES (?, ?, ?, ?, 1)",
-            reforms,
-        )
     return len(figures) + len(reforms)
 
 
