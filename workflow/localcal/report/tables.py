@@ -14,7 +14,9 @@ def families(fits: Sequence[Fit]) -> pd.DataFrame:
     table = pd.concat(tables, ignore_index=True)
     table = table[table["role"].isin(ROLE_COLOURS)]
     first = ["scope", "role", "geo_level", "variable", "domain_variable", "count", "base_median"]
-    table = table[[*first, "median", "p90", "max", "bias", "finding"]]
+    table = table[
+        [*first, "median", "p90", "max", "bias", "finding", "uprated_median", "uprated_max"]
+    ]
     return table.fillna({"finding": ""})
 
 
@@ -24,7 +26,8 @@ def worst_targets(fits: Sequence[Fit]) -> pd.DataFrame:
     table = pd.concat(tables, ignore_index=True)
     first = ["scope", "name", "verdict", "harmonized_value"]
     estimates = ["base_estimate", "dense_estimate", "final_estimate", "rel_error"]
-    return table[[*first, *estimates, "columns", "effective_n", "largest_share"]]
+    sizes = ["columns", "effective_n", "largest_share", "effective_households"]
+    return table[[*first, *estimates, *sizes, "published_value", "target_value", "error_uprated"]]
 
 
 def errors_by_area(simulated: pd.DataFrame) -> pd.DataFrame:

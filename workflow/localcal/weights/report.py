@@ -12,7 +12,7 @@ from localcal.weights import diagnostics, verdicts
 from localcal.weights.columns import Columns
 from localcal.weights.findings import findings
 from localcal.weights.preparation import Preparation, count_verdicts, merged_sums
-from localcal.weights.rows import RowSummary, summarize_rows
+from localcal.weights.rows import RowSummary, summarize_households, summarize_rows
 from localcal.weights.settings import Settings
 from localcal.weights.solver import Fitted
 from localcal.weights.trace import Trace
@@ -59,7 +59,10 @@ def describe_fit(
     dense = final
     if fitted.selection is not None:
         dense = summarize_rows(matrix, prepared.base * trace.dense_factor)
-    table = diagnostics.target_table(targets, prepared, fitted.huber_weight, dense.estimate, final)
+    carried_by = summarize_households(matrix, weights, columns.household)
+    table = diagnostics.target_table(
+        targets, prepared, fitted.huber_weight, dense.estimate, final, carried_by
+    )
     areas = diagnostics.area_table(table, columns, weights.astype(np.float64))
     report = _report(table, areas, columns, settings, seed, prepared, fitted, trace)
     report["merged"] = _merged(targets, prepared, fitted, final)
@@ -96,7 +99,6 @@ def _report(
     quality = diagnostics.weight_quality(
         columns, prepared.base, trace.probability, weights, settings.bounds
     )
-    few = is_fitted & (table["effective_n"] < diagnostics.FEW_EFFECTIVE)
     unpublishable = areas[~areas["is_publishable"]]
     return {
         "seed": seed,
@@ -109,6 +111,7 @@ def _report(
         "verdict_meanings": verdicts.MEANING,
         "base_factor": prepared.base_factor,
         "loss": float(np.sum(table["rel_error"].to_numpy()[is_fitted] ** 2)),
+        "loss_uprated": float(np.nansum(table["error_uprated"].to_numpy()[is_fitted] ** 2)),
         "objective": certificate.objective,
         "gap": certificate.gap,
         "rms_gap": certificate.rms_gap,
@@ -120,7 +123,7 @@ def _report(
             "rounds": fitted.huber_rounds,
         },
         "weights": quality,
-        "carried_by_few": int(few.sum()),
+        "carried_by_few": int(table["is_carried_by_few"].sum()),
         "not_publishable": {
             level: int((unpublishable["level"] == level).sum())
             for level in ("state", "district")
@@ -132,6 +135,8 @@ def _report(
             "applied": settings.harmonize,
             "contradictions": prepared.harmonized.contradictions,
             "families": prepared.harmonized.families,
+            "suspects": prepared.harmonized.suspects,
+            "moved": diagnostics.moved_areas(table),
         },
     }
 
