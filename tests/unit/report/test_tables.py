@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from localcal.report.tables import errors_by_area, families, fits_of_states, worst_targets
+from localcal.report.tables import (
+    dearest_targets,
+    errors_by_area,
+    families,
+    fits_of_states,
+    worst_targets,
+)
 
 
 def test_the_worst_are_the_fitted_targets_missed_most(fit, tmp_path):
@@ -14,6 +20,13 @@ def test_the_worst_are_the_fitted_targets_missed_most(fit, tmp_path):
     targets = pd.read_csv(tmp_path / "diagnostics.csv")
     fitted = targets[targets["role"] == "fitted"]
     assert table["rel_error"].abs().max() == fitted["rel_error"].abs().max() > 0.05
+
+
+def test_the_dearest_targets_are_told_with_what_they_cost(fit):
+    table = dearest_targets([fit])
+    assert len(table) == 10 and table["cost_objective"].is_monotonic_decreasing
+    assert (table["objective_gained"] > 0).all()
+    assert (table["rel_error_without"].abs() > table["rel_error"].abs()).all()
 
 
 def test_families_show_held_out_targets_beside_fitted_ones_and_the_start(fit):

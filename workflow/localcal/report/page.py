@@ -20,7 +20,13 @@ from localcal.files.table import read_table
 from localcal.report.figures import draw_errors, draw_simulated, draw_sizes, draw_weights, png
 from localcal.report.fits import Fit
 from localcal.report.parts import PAGE, table_of
-from localcal.report.tables import errors_by_area, families, fits_of_states, worst_targets
+from localcal.report.tables import (
+    dearest_targets,
+    errors_by_area,
+    families,
+    fits_of_states,
+    worst_targets,
+)
 from localcal.report.totals import national_totals, totals_in_words
 
 # Columns of the areas' tables.
@@ -96,8 +102,9 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
         "totals": national_totals(fits),
         "areas": errors_by_area(simulated),
     }
+    dearest = dearest_targets(fits)
     states = fits_of_states(read_table(inputs.states, BESIDE, ["area", "name"]))
-    page = _page(fits, matrix, validation, images, tables | {"states": states})
+    page = _page(fits, matrix, validation, images, tables | {"states": states, "dearest": dearest})
     for name, image in images.items():
         with atomic_path(getattr(outputs, name)) as part:
             part.write_bytes(image)
@@ -131,6 +138,11 @@ def _page(
         table_of(tables["families"]),
         "<h3>Missed most</h3>",
         table_of(tables["worst"]),
+        "<h3>What costs most</h3>",
+        "<p>What the objective and the weights' dispersion rise by per per cent by which a target "
+        "must be met better; and, without it, by how much the objective falls, and what the "
+        "dispersion and its own error would be.</p>",
+        table_of(tables["dearest"]),
         "<h3>How many households an area rests on</h3>",
         _image("sizes", images),
         "<h3>Weights</h3>",

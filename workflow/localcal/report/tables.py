@@ -30,6 +30,15 @@ def worst_targets(fits: Sequence[Fit]) -> pd.DataFrame:
     return table[[*first, *estimates, *sizes, "published_value", "target_value", "error_uprated"]]
 
 
+def dearest_targets(fits: Sequence[Fit]) -> pd.DataFrame:
+    """Return the targets of each scope that cost most, and what would be gained without them."""
+    tables = [pd.DataFrame(fit.report["dearest"]).assign(scope=fit.scope) for fit in fits]
+    table = pd.concat(tables, ignore_index=True)
+    first = ["scope", "name", "verdict", "rel_error", "cost_objective", "cost_dispersion"]
+    then = ["objective_gained", "dispersion", "dispersion_without", "rel_error_without"]
+    return table[[*first, *then, "effective_households"]]
+
+
 def errors_by_area(simulated: pd.DataFrame) -> pd.DataFrame:
     """Return one row per area: targets, and median, 90th percentile and largest error."""
     size = simulated["rel_error"].abs()

@@ -14,6 +14,7 @@ import pandas as pd
 from localcal.weights.columns import Columns
 from localcal.weights.culprits import CONTRADICTION
 from localcal.weights.preparation import Preparation
+from localcal.weights.prices import DEAREST, costs
 from localcal.weights.rows import HouseholdSummary, RowSummary
 from localcal.weights.verdicts import (
     AT_BOUND,
@@ -42,6 +43,7 @@ def target_table(
     dense: np.ndarray,
     final: RowSummary,
     carried_by: HouseholdSummary,
+    penalty: float,
 ) -> pd.DataFrame:
     """Return one row per target, in matrix order.
 
@@ -52,6 +54,7 @@ def target_table(
         dense: float64 (m,), each target's estimate under the fit of all records.
         final: each target's sums under the final weights.
         carried_by: the households behind each target under the final weights.
+        penalty: mu of the fit's objective.
 
     Values and estimates are in the target's own unit (dollars or counts). Columns:
 
@@ -75,6 +78,10 @@ def target_table(
     - largest_share: largest column's share of the final estimate, 0..1
     - price: change of the fit's objective per relative change of the target, rho * huber_weight *
       (harmonized - final) / scale; empty if not fitted by itself
+    - cost_objective, cost_dispersion: what the rest of the objective rises by per per cent by
+      which the target is met better, and the same as dispersion of the weights,
+      sum((w - base)^2 / base) / sum(base); see `localcal.weights.prices`; empty if not fitted by
+      itself
     - rho: the target's weight in the objective, mean 1 over what is fitted; huber_weight: factor
       on it, below 1 where the target was softened; empty if not fitted by itself
     - source: who published it, empty if nobody said
@@ -95,6 +102,8 @@ def target_table(
     slot = prepared.equations.slot[single]
     rho, huber = np.full((2, len(targets)), np.nan)
     rho[single], huber[single] = prepared.equations.rho[slot], huber_weight[slot]
+    price = -rho * huber * final_error
+    cost_objective, cost_dispersion = costs(price, penalty)
     labels = ["target_id", "name", "geo_level", "geographic_id", "variable", "domain_variable"]
     labels.append("constraints")
     table = targets[labels].reset_index(drop=True)
@@ -121,7 +130,9 @@ def target_table(
         effective_households=carried_by.effective,
         is_carried_by_few=(role == "fitted") & (carried_by.effective < FEW_EFFECTIVE),
         largest_share=final.largest_share,
-        price=-rho * huber * final_error,
+        price=price,
+        cost_objective=cost_objective,
+        cost_dispersion=cost_dispersion,
         rho=rho,
         huber_weight=huber,
         source=source,
@@ -249,6 +260,30 @@ def worst_targets(table: pd.DataFrame) -> list[dict]:
     return [
         {label: _plain(value) for label, value in row.items()}
         for row in rows.loc[order, labels].to_dict("records")
+    ]
+
+
+def dearest_targets(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the targets, fitted by themselves, that cost most, the dearest first."""
+    cost = table["cost_objective"].dropna()
+    return table.loc[cost.sort_values(ascending=False, kind="stable").index[:DEAREST]]
+
+
+def describe_dearest(rows: pd.DataFrame, dropped: list[dict]) -> list[dict]:
+    """Return JSON-ready rows: what each target costs, and what would be gained without it.
+
+    Args:
+        rows: of `dearest_targets`.
+        dropped: of `localcal.weights.prices.without`, in the same order.
+    """
+    labels = [
+        "target_id", "name", "verdict", "rel_error", "error_uprated", "effective_households",
+        "cost_objective", "cost_dispersion",
+    ]  # fmt: skip
+    told = rows[labels].to_dict("records")
+    return [
+        {str(label): _plain(value) for label, value in row.items()} | found
+        for row, found in zip(told, dropped, strict=True)
     ]
 
 

@@ -12,6 +12,7 @@ from localcal.weights import diagnostics, verdicts
 from localcal.weights.columns import Columns
 from localcal.weights.findings import findings
 from localcal.weights.preparation import Preparation, count_verdicts, merged_sums
+from localcal.weights.prices import Fit, free_columns, kept_base, without
 from localcal.weights.rows import RowSummary, summarize_households, summarize_rows
 from localcal.weights.settings import Settings
 from localcal.weights.solver import Fitted
@@ -60,12 +61,29 @@ def describe_fit(
     if fitted.selection is not None:
         dense = summarize_rows(matrix, prepared.base * trace.dense_factor)
     carried_by = summarize_households(matrix, weights, columns.household)
+    penalty = fitted.certificate.penalty
     table = diagnostics.target_table(
-        targets, prepared, fitted.huber_weight, dense.estimate, final, carried_by
+        targets, prepared, fitted.huber_weight, dense.estimate, final, carried_by, penalty
     )
     areas = diagnostics.area_table(table, columns, weights.astype(np.float64))
     report = _report(table, areas, columns, settings, seed, prepared, fitted, trace)
     report["merged"] = _merged(targets, prepared, fitted, final)
+    dearest = diagnostics.dearest_targets(table)
+    dropped = without(
+        Fit(
+            matrix=matrix,
+            equations=prepared.equations,
+            huber_weight=fitted.huber_weight,
+            estimate=final.estimate,
+            weights=weights.astype(np.float64),
+            base=kept_base(trace, fitted.selection is not None),
+            is_free=free_columns(trace, settings.bounds),
+            penalty=penalty,
+        ),
+        dearest.index.to_numpy(),
+    )
+    report["mu"] = penalty
+    report["dearest"] = diagnostics.describe_dearest(dearest, dropped)
     report["findings"] = findings(report)
     _log_summary(report)
     return FitResult(weights, trace, report, table, areas)
