@@ -100,6 +100,7 @@ def test_dry_run(figures):
     assert found["chunk_jobs"] == 10
 
 
+@pytest.mark.slow
 def test_resume(figures):
     found = figures("resume", "--chunk-columns", "80", "--kills", "1")
     assert found["chunks"] == 3
@@ -267,3 +268,32 @@ def test_what_no_job_took_is_told_apart(tenth, module):
     assert found.snakemake == pytest.approx(((7.0 - 2 * 1.0) + (5.0 - 1.0)) * 4 / 3)
     # A job that was stopped had worked, too.
     assert found.loading == min(25.0 - 2 * 4.0, 14.0 - 4.0)
+
+
+def test_others_file_as_far_as_returns_are_lacking(module):
+    filing = module("filing_rates")
+    # Three units of each class: one that files anyway, one with wages and one without anything.
+    income = np.repeat([0.0, 2e3, 6e3, 12e3, 17e3, 22e3, 30e3], 3)
+    wages = np.tile([True, True, False], 7)
+    units = filing.Units(
+        weight=np.full(21, 4e6),
+        income=income,
+        earns=wages,
+        has_wages=wages,
+        files_anyway=np.tile([True, False, False], 7),
+    )
+    found = {filing.base_of(*row[:2]): row[-1] for row in filing.rates(units, growth=1.0)}
+    assert len(found) == 14
+    size = "adjusted_gross_income>=15000;adjusted_gross_income<20000;tax_unit_earned_income"
+    assert found[f"{size}>0"] == pytest.approx((6_358_196 - 4e6) / 4e6)
+    assert found[f"{size}<=0"] == pytest.approx((8_702_094 - 6_358_196) / 4e6)
+    # More file than there are, or fewer than file anyway.
+    assert found["adjusted_gross_income>=25000;tax_unit_earned_income>0"] == 1
+    assert found["adjusted_gross_income<1;tax_unit_earned_income>0"] == 0
+    # Without what dependents file: a part of those of 1 to 10,000 dollars.
+    both = ["adjusted_gross_income>=1;adjusted_gross_income<5000;tax_unit_earned_income>0"]
+    both.append("adjusted_gross_income>=5000;adjusted_gross_income<10000;tax_unit_earned_income>0")
+    rates = [found[base] for base in both]
+    assert rates[0] == 0
+    dependents = 2_592_460 * 5_693_319 / (3_865_490 + 5_693_319)
+    assert rates[1] == pytest.approx((5_693_319 - dependents - 4e6) / 4e6)

@@ -122,7 +122,7 @@ def fresh_bytes(folder: Path, change, arguments: tuple[str, ...]) -> dict[str, b
     "what",
     [
         "seed",
-        "penalty",
+        pytest.param("penalty", marks=pytest.mark.slow),
         pytest.param("population", marks=pytest.mark.slow),
         pytest.param("kernel", marks=pytest.mark.slow),
     ],

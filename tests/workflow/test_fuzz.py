@@ -141,7 +141,7 @@ def test_ten_thousand_damaged_files(inside, tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        "population/population.h5",
+        pytest.param("population/population.h5", marks=pytest.mark.slow),
         pytest.param("weights/local/fit.json", marks=pytest.mark.slow),
         pytest.param("areas/states/NY.h5", marks=pytest.mark.slow),
         "validation/districts/NY-01.csv",

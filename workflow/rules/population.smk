@@ -20,6 +20,7 @@ rule build_population:
     params:
         population=settings("population"),
         given=given("population.path"),
+        survey=given("population.survey"),
         period=config["period"],
         seed=config["seed"],
         engine=config["engine"],

@@ -34,7 +34,7 @@ FILERS = "tax_unit_is_filer==1"
         ),
         (
             f"national/adjusted_gross_income/[adjusted_gross_income>=1500000,{FILERS}]",
-            "AGI with AGI of $1.5m or more on returns",
+            "AGI on returns with AGI of $1.5m or more",
         ),
         (f"national/eitc/[eitc>0,{FILERS}]", "EITC on returns"),
         (f"national/tax_unit_count/[eitc>0,{FILERS}]", "Returns with EITC"),
@@ -74,11 +74,19 @@ def test_targets_are_said_as_people_say_them(name, words):
     ],
 )
 def test_figures_have_three_digits_and_a_size(value, money, words):
-    assert figure_in_words(value, money) == words
+    assert figure_in_words(value, money) == words.replace(" ", "\u00a0")
 
 
-def test_shares_are_signed_percentages():
-    assert share_in_words(0.0132) == "+1.3 %"
-    assert share_in_words(-0.5) == "-50.0 %"
-    assert share_in_words(123.4) == "+12340 %"
-    assert share_in_words(math.nan) == ""
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.0132, "+1.3 %"),
+        (-0.5, "-50.0 %"),
+        (123.4, "+12,340 %"),
+        (-0.0004, "0 %"),
+        (math.nan, ""),
+        (math.inf, "+inf %"),
+    ],
+)
+def test_shares_are_signed_percentages(share, words):
+    assert share_in_words(share) == words.replace(" ", "\u00a0")

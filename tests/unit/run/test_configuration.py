@@ -67,7 +67,7 @@ def test_the_default_is_allowed():
         ("engine", "model", 'engine: "model" is not allowed; allowed: module:Class'),
         ("matrix.chunk_columns", 0, "matrix.chunk_columns: 0 is not allowed; allowed: an integer"),
         ("matrix.chunk_column", 5, "matrix.chunk_column: unknown key (did you mean 'chunk_colu"),
-        ("population.source", "fil", '(did you mean \'file\'?); allowed: "synthetic", "file"'),
+        ("population.source", "fil", '(did you mean \'file\'?); allowed: "survey", "synthetic"'),
         ("population.source", "file", "population.path: null is not allowed with source: file"),
         ("targets.source", "file", "targets.path: null is not allowed with source: file"),
         ("take_up.enabled", "no", 'take_up.enabled: "no" is not allowed; allowed: true or false'),

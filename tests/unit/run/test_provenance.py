@@ -43,6 +43,9 @@ def run(tmp_path, monkeypatch):
     config["geography"]["places"] = _given("places.csv")
     config["geography"]["district_population"] = _given("population.csv")
     config["targets"]["compare"] = _given("totals.csv")
+    config["population"]["survey"] = "survey"
+    Path("survey").mkdir()
+    _given("survey/households.csv")
     config["targets"]["published"] = "published"
     Path("published").mkdir()
     _given("published/figures.csv")
@@ -108,7 +111,7 @@ def test_neither_the_run_id_nor_the_place_of_a_file_is_science(run):
     run.config["take_up"]["rates"] = "moved.csv"
     run.config["run_id"] = "y"
     assert run.changes == []
-    assert "path" not in science(run.config)["population"]
+    assert not {"path", "survey"} & science(run.config)["population"].keys()
     section = {"weights": {"local": {"l0": {"python": "a", "epochs": 3}, "penalty": 1}}}
     assert science(section) == {"weights": {"local": {"l0": {"epochs": 3}, "penalty": 1}}}
 
@@ -117,11 +120,13 @@ def test_a_changed_setting_file_and_module_are_each_named(run):
     run.freeze()
     run.config["seed"] = 5
     Path("rates.csv").write_text("other")
+    Path("survey/households.csv").write_text("other")
     Path("published/figures.csv").rename("published/renamed.csv")
     (run.scripts / "build_chunk.py").write_text("from localcal.files import write_json\n")
     assert run.changes == [
         "code.build_chunk",
         "config.seed",
+        "inputs.population.survey",
         "inputs.take_up.rates",
         "inputs.targets.published",
     ]

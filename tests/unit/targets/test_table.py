@@ -8,7 +8,19 @@ import pytest
 
 from localcal.errors import InputError
 from localcal.targets.table import SCHEMA, read_targets, write_targets
+from tests.households import random_places, random_population, targets_for
 from tests.targets_case import FOUR, resolve
+
+
+def test_tables_that_hold_nothing_out_need_not_say_so(tmp_path):
+    frame = targets_for(random_places(random_population(5, seed=1), 2, seed=1), [("snap", 0, [])])
+    assert "hold_out" not in frame
+    path = tmp_path / "targets.parquet"
+    write_targets(frame, path)
+    whole = read_targets(path)
+    assert not whole["hold_out"].any()
+    pq.write_table(pq.read_table(path).drop_columns("hold_out"), path)
+    pd.testing.assert_frame_equal(read_targets(path), whole)
 
 
 def test_written_targets_read_back_the_same(path, tmp_path):

@@ -1,9 +1,9 @@
-"""The base population of a run: synthetic, a given dataset, or one from Hugging Face."""
+"""The base population of a run: of a survey, synthetic, a given dataset, or from Hugging Face."""
 
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,13 +39,13 @@ def build_population(
         engine: the model, which says what variables there are and computes incomes.
         population_path: the dataset to write, renamed last.
         households_path: the table to write: household_id, household_weight, persons,
-            adjusted_gross_income (dollars).
+            adjusted_gross_income (dollars), and synthetic: whether it is made up.
 
     Raises:
         InputError: the dataset is not one the model can use, or holds too few households.
     """
     download = population_path.with_name("downloaded.h5")
-    source, arrays, table_of = _load(section, period, seed, download)
+    source, arrays, table_of, made_up = _load(section, period, seed, download)
     download.unlink(missing_ok=True)
     arrays = _without(source, arrays, section["drop"])
     places = engine.place_variables()
@@ -64,22 +64,43 @@ def build_population(
             "household_weight": population.values["household_weight"].astype(np.float64),
             "persons": np.diff(population.starts[PERSON]).astype(np.int32),
             "adjusted_gross_income": income,
+            "synthetic": np.isin(population.ids["household"], made_up),
         }
     )
+    logger.info("%d of %d households are made up", table["synthetic"].sum(), len(table))
     with atomic_path(households_path) as part:
         table.to_parquet(part, index=False)
     write_population(population_path, population.without(places))
 
 
-def _load(
-    section: Mapping[str, Any], period: int, seed: int, download: Path
-) -> tuple[str, Mapping[str, np.ndarray], Mapping[str, str]]:
-    """Return what to call the data, its arrays and, if it has tables, the entity of each."""
+class _Loaded(NamedTuple):
+    """What a source gave.
+
+    Attributes:
+        source: what to call it.
+        arrays: {variable: array}.
+        table_of: variable to the entity whose table it is in, if there are tables.
+        made_up: ids of households that nobody surveyed.
+    """
+
+    source: str
+    arrays: Mapping[str, np.ndarray]
+    table_of: Mapping[str, str]
+    made_up: np.ndarray
+
+
+def _load(section: Mapping[str, Any], period: int, seed: int, download: Path) -> _Loaded:
+    nobody = np.zeros(0, dtype=np.int64)
     if section["source"] == "synthetic":
         from localcal.microdata.synthetic.households import synthetic_households
 
-        households = synthetic_households(section["households"], period, seed)
-        return "the synthetic population", households, {}
+        arrays = synthetic_households(section["households"], period, seed)
+        return _Loaded("the synthetic population", arrays, {}, arrays["household_id"])
+    if section["source"] == "survey":
+        from localcal.microdata.survey.households import survey_households
+
+        arrays, synthetic = survey_households(Path(section["survey"]), period, seed)
+        return _Loaded(section["survey"], arrays, {}, arrays["household_id"][synthetic])
     path = section["path"]
     if section["source"] == "huggingface":
         from localcal.files.huggingface import fetch_file
@@ -97,7 +118,7 @@ def _load(
             f"{path}: is about {found}, the run about {period}; set period: {found} or give "
             "another dataset"
         )
-    return str(path), arrays, table_of
+    return _Loaded(str(path), arrays, table_of, nobody)
 
 
 def _without(

@@ -32,6 +32,7 @@ SHORT = {
     "ssi": "SSI",
     "tanf": "TANF",
 }
+NO_BREAK = "\u00a0"
 SIZES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 
 
@@ -47,12 +48,9 @@ def target_in_words(variable: str, constraints: Iterable[Constraint]) -> str:
     else:
         subject = variable_in_words(variable)
         subject = subject[0].upper() + subject[1:]
+    on = ["on returns"] if filing and subject != RETURNS else [] if filing else files
     where = [_range(name, found, variable) for name, found in conditions.items()]
-    if filing and subject != RETURNS:
-        where.append("on returns")
-    elif files and not filing:
-        where += files
-    return " ".join([subject, *filter(None, where)])
+    return " ".join([subject, *on, *filter(None, where)])
 
 
 def variable_in_words(variable: str) -> str:
@@ -107,7 +105,10 @@ def is_money(variable: str) -> bool:
 
 
 def figure_in_words(value: float, money: bool) -> str:
-    """Return a total to three figures or so, such as `$15.8 trillion`, `73.0 million`, `1,234`."""
+    """Return a total to three figures or so, such as `$15.8 trillion`, `73.0 million`, `1,234`.
+
+    Like shares, it does not break over two lines.
+    """
     if not math.isfinite(value):
         return ""
     sign, unit = "-" if value < 0 else "", "$" if money else ""
@@ -116,7 +117,7 @@ def figure_in_words(value: float, money: bool) -> str:
         if abs(value) >= size * 0.9995:
             amount = abs(value) / size
             digits = 2 if amount < 9.995 else 1 if amount < 99.95 else 0
-            return f"{sign}{unit}{amount:,.{digits}f} {name}"
+            return f"{sign}{unit}{amount:,.{digits}f}{NO_BREAK}{name}"
     return f"{sign}{unit}{abs(value):,.0f}"
 
 
@@ -124,5 +125,8 @@ def share_in_words(share: float) -> str:
     """Return a relative difference as `+1.3 %`, nothing where there is none."""
     if pd.isna(share):
         return ""
-    # A thousandth of what is far off says nothing.
-    return f"{share:+.0%}".replace("%", " %") if abs(share) >= 10 else f"{100 * share:+.1f} %"
+    # A tenth of a per cent of what is far off says nothing.
+    percent = round(100 * share, 0 if abs(share) >= 10 else 1)
+    return (
+        f"{percent:+,.{0 if abs(share) >= 10 else 1}f}{NO_BREAK}%" if percent else f"0{NO_BREAK}%"
+    )

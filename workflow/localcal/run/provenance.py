@@ -42,6 +42,7 @@ PRODUCT_FOLDERS = (
 
 # Keys that name given files, and the sources that read them (None: every source).
 GIVEN_FILES: dict[str, tuple[str, ...] | None] = {
+    "population.survey": ("survey",),
     "population.path": ("file",),
     "geography.path": ("file",),
     "geography.places": None,
@@ -59,7 +60,7 @@ GIVEN_FILES: dict[str, tuple[str, ...] | None] = {
 }
 
 # Those that name a folder.
-GIVEN_FOLDERS = ("targets.published", "targets.cache")
+GIVEN_FOLDERS = ("population.survey", "targets.published", "targets.cache")
 
 # What names the run, the command or a program rather than describing what is computed.
 NOT_SCIENCE = ("run_id", "amend", "weights.*.l0.python", *GIVEN_FILES)

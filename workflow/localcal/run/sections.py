@@ -67,12 +67,14 @@ AreaNames = Annotated[
 class Population(Section):
     """The base households."""
 
-    source: Literal["synthetic", "file", "huggingface"] = "synthetic"
-    """Where households come from: made up from the seed, a dataset at `path`, or one from a Hugging
-    Face repository."""
+    source: Literal["survey", "synthetic", "file", "huggingface"] = "survey"
+    """Where households come from: the public survey in the folder `survey`, made up from the seed,
+    a dataset at `path`, or one from a Hugging Face repository."""
     households: Count = 1000
     """Households to keep, exactly; a larger dataset is sampled by income bracket, a smaller one is
     refused."""
+    survey: str = "config/survey"
+    """Folder of survey households, for `source: survey`."""
     path: SourceFile = None
     """The given file, for `source: file`."""
     repo_id: Repository = None

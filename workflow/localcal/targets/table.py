@@ -34,6 +34,9 @@ SCHEMA = pa.schema(
         ("hold_out", pa.bool_()),
     ]
 )
+# A table may lack it; then all targets are to be fitted.
+HOLD_OUT = "hold_out"
+WITHOUT = SCHEMA.remove(SCHEMA.get_field_index(HOLD_OUT))
 RULE_KEYS = ("variable", "geo_level", "domain_variable", "constraints")
 REASON = "reason"
 
@@ -44,13 +47,15 @@ def write_targets(frame: pd.DataFrame, path: str | Path) -> None:
     """Write resolved targets as Parquet; the same rows give the same bytes.
 
     Args:
-        frame: columns as in `SCHEMA`, none missing.
+        frame: columns as in `SCHEMA`, none missing but `HOLD_OUT`.
         path: the file to write.
 
     Raises:
         InputError: the disk is full.
     """
     frame = as_databases_spell(frame)
+    if HOLD_OUT not in frame:
+        frame = frame.assign(**{HOLD_OUT: False})
     # from_pandas=False keeps a tolerance of NaN a number instead of a null.
     columns = [
         pa.array(frame[field.name].to_numpy(), type=field.type, from_pandas=False)
@@ -79,6 +84,10 @@ def read_targets(path: str | Path) -> pd.DataFrame:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable Parquet file; {remedy}") from error
+    if table.schema.equals(WITHOUT):
+        table = table.append_column(
+            SCHEMA.field(HOLD_OUT), pa.array([False] * len(table), pa.bool_())
+        )
     if not table.schema.equals(SCHEMA):
         raise InputError(f"{path}: its columns are not those of resolved targets; {remedy}")
     for name in SCHEMA.names:
