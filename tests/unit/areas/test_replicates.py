@@ -10,29 +10,21 @@ from localcal.areas.replicates import AreaReplicateInputs, write_area_replicates
 from localcal.errors import InputError
 from localcal.files.origins import record
 from localcal.geography.areas import Area
-from localcal.weights.replicates import Replicate, Replication
-from localcal.weights.settings import Settings
-from localcal.weights.standard_errors import write_replicates
+from localcal.weights.replicate_file import write_replicates
 from tests.areas_case import ALABAMA, FIRST, written
 
 
 @pytest.fixture
 def inputs(run, tmp_path):
     """Replicates in which the weight of column j in replicate k is its own times k + 2."""
-    from localcal.weights.descent import Certificate
-
     weights = np.load(run["weights"])
     # In another order than the matrix, as a fit has them.
     kept = np.flatnonzero(weights)[::-1].copy()
-    replication = Replication(
-        problem=None, columns=kept, household=kept // 6, factor=None, penalty=1.0,
-        settings=Settings(replicates=2), seed=0, n_columns=len(weights), n_households=40,
-    )  # fmt: skip
-    certificate = Certificate(1.0, 3, 1.0, 0.0, 0.0, True)
-    made = [Replicate(weights[kept] * (number + 2), certificate) for number in range(2)]
+    made = [(weights[kept] * (number + 2), 3, 0.001) for number in range(2)]
     path = tmp_path / "replicates.h5"
-    digests = record({name: run[name] for name in ("population", "geography")})
-    write_replicates(replication, made, digests, path)
+    about = record({name: run[name] for name in ("population", "geography")})
+    about |= {"method": "bootstrap", "variance_factor": 0.5}
+    write_replicates(kept, made, 2, about, path)
     return AreaReplicateInputs(run["population"], run["geography"], run["weights"], path)
 
 

@@ -63,7 +63,7 @@ def by_brute_force():
     rng = np.random.default_rng(1)
     errors = StandardErrors(case.matrix, case.arguments()["columns"], case.fit().weights)
     estimates = []
-    for number in range(150):
+    for number in range(100):
         times = rng.multinomial(250, np.full(250, 1 / 250))[case.household]
         columns = Columns(case.design_weight * times, case.household, case.state, case.district)
         again = fit_weights(
@@ -74,20 +74,19 @@ def by_brute_force():
     return case, np.std(estimates, axis=0)
 
 
-@pytest.mark.parametrize(("method", "replicates"), [("bootstrap", 150), ("jackknife", 50)])
+@pytest.mark.parametrize(("method", "replicates"), [("bootstrap", 200), ("jackknife", 50)])
 def test_errors_are_those_of_a_bootstrap_by_brute_force(by_brute_force, method, replicates):
     case, expected = by_brute_force
     found = errors_of(case, groups=(HELD_OUT,), replicates=replicates, replicate_method=method)
-    # What was not fitted: the states' incomes, and the households everywhere.
-    unknown = case.targets["geo_level"].eq("state") & case.targets["variable"].ne("person_count")
-    unknown = np.concatenate([unknown, np.ones(len(found) - len(unknown), dtype=bool)])
-    ratio = found[unknown] / expected[unknown]
-    assert np.exp(np.mean(np.log(ratio))) == pytest.approx(1.0, abs=0.12)
+    # A hundred draws know a standard deviation to 7 %.
+    ratio = found / expected
+    assert np.exp(np.mean(np.log(ratio))) == pytest.approx(1.0, abs=0.15)
     assert (ratio > 0.7).all() and (ratio < 1.4).all()
-    # What was fitted is known to far better than what was not.
-    assert np.median(found[~unknown] / expected[unknown].min()) < 0.05 or (
-        found[~unknown][0] < expected[~unknown][0] * 2
-    )
+    # Not because all are the same: what was fitted is known far better than what was not.
+    held_out = case.targets["geo_level"].eq("state") & case.targets["variable"].ne("person_count")
+    size = np.abs(case.targets["value"].to_numpy())
+    relative = found[: len(size)] / size
+    assert relative[held_out].min() > 1.5 * relative[~held_out].max()
 
 
 @pytest.mark.parametrize("method", ["bootstrap", "jackknife"])

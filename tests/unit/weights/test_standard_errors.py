@@ -11,13 +11,13 @@ import pytest
 from localcal.errors import InputError
 from localcal.files.atomic import sha256_file
 from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files
+from localcal.weights.replicate_file import read_replicates
 from localcal.weights.settings import Settings
 from localcal.weights.standard_errors import (
     MARGIN_90,
     TABLE,
     ReplicateInputs,
     ReplicateOutputs,
-    read_replicates,
     replicate_from_files,
 )
 
@@ -94,21 +94,6 @@ def test_files_of_another_fit_are_refused(fitted, tmp_path):
             ReplicateInputs(**inputs | {"diagnostics": other}), outputs, SETTINGS, 0
         )
     assert not any(tmp_path.glob("*.h5"))
-
-
-def test_columns_that_the_fit_does_not_keep_have_no_replicates(fitted):
-    _, _, outputs, made = fitted
-    dropped = np.flatnonzero(np.load(outputs["weights"]) == 0)
-    with h5py.File(made.replicates) as file:
-        beyond = np.array([file.attrs["n_columns"]])
-    for columns in (dropped[:1], beyond):
-        if len(columns):
-            with pytest.raises(InputError, match="keeps other columns"):
-                read_replicates(made.replicates, columns)
-    some = np.flatnonzero(np.load(outputs["weights"]))[[3, 1]]
-    few, _ = read_replicates(made.replicates, some)
-    all_of_them, _ = read_replicates(made.replicates, np.flatnonzero(np.load(outputs["weights"])))
-    assert np.array_equal(few, all_of_them[:, [3, 1]])
 
 
 def test_fit_json_says_nothing_of_replicates(fitted):

@@ -1,8 +1,9 @@
 """An area's replicate weights, beside its dataset and in its layout.
 
-Surveys publish theirs in a file of its own, keyed by household, and a model that is given variables
-it does not know may refuse them; so the dataset stays as it is. `household_weight_rep_001` and so on
-stand beside `household_weight` under the ids that the dataset has, in its order:
+Surveys publish theirs in a file of its own, keyed by household, and a model that is given
+variables it does not know may refuse them; so the dataset stays as it is. Beside
+`household_weight` stand `household_weight_rep_001` and so on, under the ids that the dataset has
+and in its order:
 
     variance = variance_factor * sum over replicates of (estimate with it - estimate)^2
 """
@@ -20,7 +21,7 @@ from localcal.files.origins import record, refuse_other
 from localcal.geography.areas import Area
 from localcal.geography.geography import find_columns, read_columns
 from localcal.population.dataset import read_population
-from localcal.weights.standard_errors import read_replicates
+from localcal.weights.replicate_file import read_replicates
 
 WEIGHT = "household_weight"
 

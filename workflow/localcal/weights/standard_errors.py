@@ -1,6 +1,6 @@
 """Standard errors of every target and area, from replicate weights written one by one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import atomic_path
 from localcal.files.csr import CsrFile, CsrLike
 from localcal.files.documents import read_json
-from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import record, refuse_other, refuse_other_files
 from localcal.files.table import read_table
 from localcal.targets.table import read_targets
 from localcal.weights.columns import Columns
 from localcal.weights.pose import open_matrix
+from localcal.weights.replicate_file import write_replicates
 from localcal.weights.replicates import (
     FullFit,
     Replicate,
@@ -36,8 +36,6 @@ TABLE = (
     "kind", "name", "geo_level", "geographic_id", "variable", "estimate", "standard_error",
     "margin_90", "relative_error",
 )  # fmt: skip
-# Values in a block of the file: 4 MB.
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -80,13 +78,28 @@ def replicate_from_files(
     full = _read_full(inputs, matrix)
     replication = pose_replication(matrix, targets, columns, settings, seed, full)
     errors = StandardErrors(matrix, columns, full.trace.weights())
-    made = (errors.add(replication, found) for found in replicate_weights(replication))
-    digests = {**matrix.origins(), **record({"trace": inputs.trace, "fit": inputs.fit})}
+    factor = variance_factor(settings.replicate_method, settings.replicates)
+    attributes = {
+        **matrix.origins(),
+        **record({"trace": inputs.trace, "fit": inputs.fit}),
+        "method": settings.replicate_method,
+        "variance_factor": factor,
+        "n_columns": replication.n_columns,
+    }
     with atomic_path(outputs.replicates) as part:
-        write_replicates(replication, made, digests, part)
-        factor = variance_factor(settings.replicate_method, settings.replicates)
+        made = _taken_in(errors, replication)
+        write_replicates(replication.columns, made, settings.replicates, attributes, part)
         with atomic_path(outputs.errors) as table_part:
             errors.table(targets, factor).to_csv(table_part, index=False)
+
+
+def _taken_in(
+    errors: "StandardErrors", replication: Replication
+) -> Iterator[tuple[np.ndarray, int, float]]:
+    """Yield what the file holds of each replicate, and have it counted."""
+    for found in replicate_weights(replication):
+        errors.add(replication, found)
+        yield found.weights, found.certificate.sweeps, found.certificate.rms_gap
 
 
 def _read_full(inputs: ReplicateInputs, matrix: CsrFile) -> FullFit:
@@ -108,41 +121,6 @@ def _read_full(inputs: ReplicateInputs, matrix: CsrFile) -> FullFit:
         penalty=float(content["mu"]),
         is_selected=content["selection"] is not None,
     )
-
-
-def write_replicates(
-    replication: Replication, made: Iterable[Replicate], digests: dict, path: Path
-) -> None:
-    """Write replicates as they come.
-
-    The file holds `weights`, float32 (K, n) in households, one replicate after the other; `columns`
-    (n,), where the n kept columns are in the matrix, ascending; and of each replicate `sweeps` and
-    `rms_gap`. Attributes: what it was made from, `method` and `variance_factor`.
-
-    Args:
-        replication: what they are replicates of.
-        made: the replicates, in order.
-        digests: what they were made from, by name.
-        path: the file to write.
-    """
-    settings, order = replication.settings, np.argsort(replication.columns)
-    count, n_kept = settings.replicates, len(order)
-    with create_h5(path, 4 * count * n_kept + 8 * n_kept) as file:
-        method = settings.replicate_method
-        file.attrs.update(digests)
-        file.attrs["method"] = method
-        file.attrs["variance_factor"] = variance_factor(method, count)
-        file.attrs["n_columns"] = replication.n_columns
-        file["columns"] = replication.columns[order]
-        weights = file.create_dataset(
-            "weights", (count, n_kept), np.float32, chunks=(1, min(n_kept, CHUNK))
-        )
-        certificates = []
-        for number, found in enumerate(made):
-            weights[number] = found.weights[order]
-            certificates.append(found.certificate)
-        file["sweeps"] = np.array([one.sweeps for one in certificates], dtype=np.int64)
-        file["rms_gap"] = np.array([one.rms_gap for one in certificates])
 
 
 class StandardErrors:
@@ -173,13 +151,12 @@ class StandardErrors:
         ]
         return np.concatenate([summarize_rows(self.matrix, weights).estimate, *households])
 
-    def add(self, replication: Replication, found: Replicate) -> Replicate:
-        """Take in one replicate, and return it."""
+    def add(self, replication: Replication, found: Replicate) -> None:
+        """Take in one replicate."""
         weights = np.zeros(self.n_columns, dtype=np.float32)
         weights[replication.columns] = found.weights
         away = self.estimates(weights) - self.estimate
         self.squares += away * away
-        return found
 
     def table(self, targets: pd.DataFrame, factor: float) -> pd.DataFrame:
         """Return one row per target, then one per area: TABLE.
@@ -205,22 +182,3 @@ class StandardErrors:
             relative_error=relative,
         )
         return table[list(TABLE)]
-
-
-def read_replicates(path: Path, columns: np.ndarray) -> tuple[np.ndarray, dict[str, object]]:
-    """Return the replicate weights of some columns, float32 (K, n), and the file's attributes.
-
-    Args:
-        path: a replicates.h5.
-        columns: int64 (n,), all of them kept by the fit.
-
-    Raises:
-        InputError: the file is damaged, or of a fit that keeps other columns.
-    """
-    with open_h5(path) as file:
-        kept, attributes = file["columns"][:], dict(file.attrs)
-        place = np.searchsorted(kept, columns)
-        if (place >= len(kept)).any() or (kept[np.minimum(place, len(kept) - 1)] != columns).any():
-            raise InputError(f"{path}: of a fit that keeps other columns; {REMAKE}")
-        rows = [file["weights"][number][place] for number in range(file["weights"].shape[0])]
-    return np.stack(rows), attributes
