@@ -1,6 +1,6 @@
 """Replicate weights and standard errors, for the scopes that ask for them.
 
-Included only where a scope has `replicates` above 0. Nothing waits for them.
+Included only where a scope has `replicates` above 0. Only the report waits for them.
 """
 
 

@@ -52,7 +52,15 @@ def healthy_report() -> dict:
         ({"weights": {"share_at_lower_bound": 0.3}}, "30% of the weights are at their lower bound"),
         ({"harmonization": {"contradictions": ["snap"]}}, "levels contradict each other: snap"),
         ({"harmonization": {"suspects": [SUSPECT]}}, "(left out, the others stay as published)"),
-        ({"harmonization": {"suspects": [SUSPECT]}}, "state 6, agi []: 4e+12 alone explains why"),
+        (
+            {"harmonization": {"suspects": [SUSPECT]}},
+            "state 6, agi []: 4e+12 alone explains why "
+            "the states do not sum to the nation; the others leave 2e+12 for it",
+        ),
+        (
+            {"harmonization": {"suspects": [SUSPECT | {"step": "districts to states", "of": "6"}]}},
+            "why the districts of state 6 do not sum to it",
+        ),
         (
             {"harmonization": {"suspects": [SUSPECT | {"applied": False}]}},
             "2.1e+12 (not harmonized, fitted): correct it",

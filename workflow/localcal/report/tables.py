@@ -39,6 +39,29 @@ def dearest_targets(fits: Sequence[Fit]) -> pd.DataFrame:
     return table[[*first, *then, "effective_households"]]
 
 
+def sampling_errors(errors: pd.DataFrame) -> pd.DataFrame:
+    """Return how sure the estimates of each scope are, by level and variable.
+
+    Args:
+        errors: rows of standard_errors.csv with `scope`.
+
+    Returns:
+        scope, kind (target, or the households of areas), geo_level, variable, estimates (how many),
+        and the median, 90th percentile and largest of their 90 % margins, relative to them.
+    """
+    margin = errors["margin_90"] / errors["estimate"].abs()
+    # What is zero has no relative margin.
+    found = errors.assign(margin=margin.where(errors["estimate"] != 0.0))
+    grouped = found.groupby(["scope", "kind", "geo_level", "variable"], sort=False)["margin"]
+    table = grouped.agg(
+        estimates="size",
+        median_margin_90="median",
+        p90_margin_90=lambda margins: margins.quantile(0.9),
+        largest_margin_90="max",
+    )
+    return table.reset_index()
+
+
 def errors_by_area(simulated: pd.DataFrame) -> pd.DataFrame:
     """Return one row per area: targets, and median, 90th percentile and largest error."""
     size = simulated["rel_error"].abs()

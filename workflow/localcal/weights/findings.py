@@ -6,6 +6,7 @@ from localcal.weights.diagnostics import (
     MANY_AT_BOUND,
     group_name,
 )
+from localcal.weights.harmonize import DISTRICTS_TO_NATION, DISTRICTS_TO_STATES, STATES_TO_NATION
 from localcal.weights.verdicts import (
     CONTRADICTED,
     MET_MOVED,
@@ -73,9 +74,14 @@ def findings(report: dict) -> list[str]:
 
 def _suspect_line(row: dict) -> str:
     what = f"{row['geo_level']} {row['geographic_id']}, {row['variable']} {row['constraints']}"
+    levels = {
+        STATES_TO_NATION: "the states do not sum to the nation",
+        DISTRICTS_TO_STATES: f"the districts of state {row['of']} do not sum to it",
+        DISTRICTS_TO_NATION: "the districts do not sum to the nation",
+    }
     done = "left out, the others stay as published" if row["applied"] else "not harmonized, fitted"
     return (
-        f"{what}: {row['value']:.6g} alone explains why {row['step']} disagree; the others leave "
+        f"{what}: {row['value']:.6g} alone explains why {levels[row['step']]}; the others leave "
         f"{row['implied_value']:.6g} for it, and their ratios to the base weights would make it "
         f"{row['expected_value']:.6g} ({done}): correct it"
     )

@@ -1,5 +1,6 @@
 """Standard errors of every target and area, from replicate weights written one by one."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from localcal.weights.replicates import (
 from localcal.weights.rows import summarize_rows
 from localcal.weights.settings import Settings
 from localcal.weights.trace import read_trace
+
+logger = logging.getLogger(__name__)
 
 # Of a normal distribution, 90 % lie within so many standard deviations: how the Census Bureau
 # publishes its margins of error.
@@ -97,9 +100,18 @@ def _taken_in(
     errors: "StandardErrors", replication: Replication
 ) -> Iterator[tuple[np.ndarray, int, float]]:
     """Yield what the file holds of each replicate, and have it counted."""
+    short, gap = 0, 0.0
     for found in replicate_weights(replication):
         errors.add(replication, found)
+        short += not found.certificate.within_tolerance
+        gap = max(gap, found.certificate.rms_gap)
         yield found.weights, found.certificate.sweeps, found.certificate.rms_gap
+    if short:
+        logger.warning(
+            "%d of %d replicates ended by the cap on sweeps with an rms gap of at most %.2g, above the "
+            "tolerance of %g", short, replication.settings.replicates, gap,
+            replication.settings.tolerance,
+        )  # fmt: skip
 
 
 def _read_full(inputs: ReplicateInputs, matrix: CsrFile) -> FullFit:
