@@ -12,5 +12,6 @@ if __name__ == "__main__":
         prepare_l0(
             **paths(snakemake.input),
             settings=Settings.from_config(snakemake.params.fit),
+            seed=snakemake.params.seed,
             path=Path(snakemake.output.problem),
         )

@@ -16,6 +16,9 @@ from localcal.weights.settings import Settings
 # Targets are those of a later year than what was published.
 UPRATING = 1.25
 
+# Of all targets together; fits have it unless they are about how the penalty is chosen.
+PENALTY = 1.0
+
 # What a problem for l0-python was made from.
 MATRIX = {"matrix": "0" * 64}
 
@@ -37,6 +40,7 @@ class Case:
         """Fit with the given settings; of records, None means all."""
         if settings.get("records", 0) is None:
             settings["records"] = "all"
+        settings = {"penalty": PENALTY / len(self.targets)} | settings
         return fit_weights(
             **self.arguments(), settings=Settings(**settings), seed=seed, prior=prior,
             checkpoint=checkpoint,
@@ -186,6 +190,6 @@ def make_planted_case(seed: int, n: int = 20_000) -> tuple[Case, np.ndarray]:
 
 def pose(case: Case, path) -> np.ndarray:
     """Write a case's problem; return its columns."""
-    problem, columns = pose_problem(**case.arguments(), settings=Settings())
+    problem, columns = pose_problem(**case.arguments(), settings=Settings(), seed=0)
     write_l0_problem(path, problem, columns, MATRIX)
     return columns

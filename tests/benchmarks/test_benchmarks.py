@@ -53,6 +53,14 @@ def assert_costs(found: dict[str, float], way: str) -> None:
     assert all(found[f"{way}_{name}"] >= 0 for name in PEAKS)
 
 
+def test_penalty(figures):
+    found = figures("penalty", "--households", "0", "--seeds", "1", "--penalties", "auto", "1")
+    assert found["consistent_1.0_chosen"] == 1.0 > found["consistent_auto_chosen"]
+    for name in ("fitted", "held_out"):
+        assert found[f"consistent_auto_{name}"] < found[f"consistent_1.0_{name}"]
+    assert found["consistent_auto_held_out"] < found["consistent_auto_start"]
+
+
 def test_assembly(figures):
     found = figures(
         "assembly",

@@ -258,6 +258,7 @@ def _fits() -> Iterator[Job]:
         lambda run, new: prepare_l0(
             **_at(run, *FIT_INPUTS),
             settings=Settings.from_config(provenance.science(CONFIG)["weights"]["local"]),
+            seed=0,
             path=new / FILES["problem"],
         ),
     )
@@ -441,6 +442,7 @@ def make_more(run: Path) -> None:
     prepare_l0(
         **_at(run, *FIT_INPUTS),
         settings=Settings.from_config(provenance.science(CONFIG)["weights"]["local"]),
+        seed=0,
         path=run / FILES["problem"],
     )
     _run_l0(run, run)

@@ -25,6 +25,7 @@ rule prepare_l0:
         runtime=60,
     params:
         fit=fit_settings,
+        seed=config["seed"],
         code=code_digest("prepare_l0"),
     script:
         "../../scripts/prepare_l0.py"

@@ -19,7 +19,9 @@ def fit(tmp_path):
     targets = case.targets.assign(tolerance=np.nan)
     targets.loc[0, "value"] *= 1.9
     held_out = {"geo_level": "district", "variable": "adjusted_gross_income", "hold_out": True}
-    result = replace(case, targets=targets).fit(groups=(held_out,), records=150, harmonize=False)
+    result = replace(case, targets=targets).fit(
+        groups=(held_out,), records=150, harmonize=False, penalty="auto"
+    )
     names = ("fit.json", "diagnostics.csv", "areas.csv", "trace.h5", "weights.npy")
     outputs = {Path(name).stem: tmp_path / name for name in names}
     write_fit(result, {}, FitOutputs(**outputs))

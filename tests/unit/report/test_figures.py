@@ -1,5 +1,6 @@
 """The report's pictures."""
 
+import numpy as np
 import pandas as pd
 
 from localcal.report import figures
@@ -23,6 +24,16 @@ def test_sizes_say_how_many_areas_are_not_publishable(fit, tmp_path):
     for level, text in zip(("state", "district"), texts, strict=True):
         count = (fit.areas["level"] == level).sum()
         assert text == f"{level}s, {low.get(level, 0)} of {count} not publishable"
+
+
+def test_the_path_of_penalties_is_drawn_with_its_standard_errors(fit):
+    axes, beside = figures.draw_penalties([fit]).axes
+    path = pd.DataFrame(fit.report["penalty"]["path"])
+    assert axes.lines[0].get_ydata().tolist() == path["error_fitted"].tolist()
+    assert beside.lines[0].get_ydata().tolist() == path["design_effect"].tolist()
+    (bars,) = axes.collections
+    lengths = [segment[1, 1] - segment[0, 1] for segment in bars.get_segments()]
+    assert np.allclose(lengths, 2 * path["standard_error"])
 
 
 def test_an_area_without_targets_has_no_point(simulated):

@@ -54,7 +54,8 @@ def test_pictures_tables_and_page_are_written_and_come_out_the_same_twice(tmp_pa
         assert path.stat().st_size > 0
         assert path.read_bytes() == second[name].read_bytes(), name
     page = first["index"].read_text()
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("data:image/png;base64,") == 5
+    assert "How the penalty was chosen" in page
     assert "CA-12" in page and "state_6/snap" in page
     assert "1 totals beyond what is possible" in page
     for line in fit.report["findings"]:

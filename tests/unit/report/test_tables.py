@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 
 from localcal.report.tables import (
+    accuracies,
     dearest_targets,
     errors_by_area,
     families,
     fits_of_states,
+    penalties,
     sampling_errors,
     worst_targets,
 )
@@ -80,3 +82,17 @@ def test_a_state_in_the_national_file_and_in_its_own_stand_in_one_row():
     assert (row["persons, national file"], row["persons, state file"]) == (39.0, 40.0)
     assert (row["targets"], row["median difference"]) == (2, pytest.approx(0.3))
     assert (row["differs most"], row["target"]) == ("snap", 3.0)
+
+
+def test_accuracy_has_a_row_for_fitted_and_one_for_held_out_targets(fit):
+    table = accuracies([fit])
+    assert table["targets"].tolist() == ["fitted", "held out"]
+    held_out = fit.targets[fit.targets["verdict"] == "held_out"]
+    assert table["count"].tolist()[1] == len(held_out)
+    assert table["median"].tolist()[1] == pytest.approx(held_out["rel_error"].abs().median())
+
+
+def test_one_of_the_penalties_is_marked_as_chosen(fit):
+    table = penalties([fit])
+    assert table["chosen"].sum() == 1
+    assert table.loc[table["chosen"], "penalty"].tolist() == [fit.report["penalty"]["value"]]

@@ -141,7 +141,7 @@ def test_the_configs_that_come_with_the_project_are_allowed(name):
 NUMBERS = [
     "geography.state_exponent",
     "geography.income_percentile",
-    *(f"weights.national.{key}" for key in ("penalty", "tolerance", "huber")),
+    *(f"weights.national.{key}" for key in ("tolerance", "huber")),
     *(f"weights.local.l0.{key}" for key in ("lambda_l0", "lambda_l2", "beta", "learning_rate")),
 ]
 
@@ -174,8 +174,11 @@ def test_no_number_in_a_list_is_anything_but_finite(value):
         ("geography.clones", "1", "an integer, at least 1; write it without quotes"),
         ("geography.clones", True, "true is not allowed; allowed: an integer, at least 1"),
         ("weights.local.penalty", "1e-3", "quotes, and with a point, as in 1.0e-3"),
-        ("weights.local.penalty", "nan", '"nan" is not allowed; allowed: a number, above 0'),
-        ("weights.local.penalty", True, "true is not allowed; allowed: a number, above 0"),
+        ("weights.local.penalty", "nan", '"nan" is not allowed; allowed: auto, or a num'),
+        ("weights.local.penalty", 0, "0 is not allowed; allowed: auto, or a number above 0"),
+        ("weights.local.penalty", float("inf"), "Infinity is not allowed; allowed: auto, or a num"),
+        ("weights.local.hold_out", 1.0, "1.0 is not allowed; allowed: a number, at least 0, below"),
+        ("weights.local.penalty", True, "true is not allowed; allowed: auto, or a number above 0"),
         ("weights.local.strict", 1, "1 is not allowed; allowed: true or false"),
         ("weights.local.harmonize", "true", '"true" is not allowed; allowed: true or false'),
         ("population.revision", 1234567, "write it in quotes, so that it stays text"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from localcal.weights.checkpoint import Checkpoint
+from localcal.weights.solver import PREFIT_PATH
 from tests.fit_case import make_case
 
 
@@ -29,10 +30,12 @@ class Cutting(Checkpoint):
                 raise CutOff
 
 
+# Weak enough for descents of some length.
+PENALTY = 0.001
 SETTINGS = {
-    "all": {},
-    "drawn": {"records": 200, "max_sweeps": 25},
-    "swapped": {"records": 60, "max_sweeps": 25},
+    "all": {"penalty": PENALTY},
+    "drawn": {"records": 200, "max_sweeps": 25, "penalty": PENALTY},
+    "swapped": {"records": 60, "max_sweeps": 25, "penalty": PENALTY},
 }
 
 
@@ -61,14 +64,16 @@ def test_wherever_it_is_cut_off_a_fit_goes_on_to_the_same_bytes(tmp_path, kind):
 
 def test_a_fit_cut_off_again_and_again_still_ends_with_the_same_bytes(tmp_path):
     case = make_case(3, households=40, clones=6)
-    expected = case.fit(records=60, max_sweeps=25)
+    expected = case.fit(records=60, max_sweeps=25, penalty=PENALTY)
     path = tmp_path / "checkpoint.npz"
     lives = 0
     while True:
         lives += 1
         try:
             # Two positions a life: the one it went on from, and one more.
-            result = case.fit(checkpoint=Cutting(path, 2), records=60, max_sweeps=25)
+            result = case.fit(
+                checkpoint=Cutting(path, 2), records=60, max_sweeps=25, penalty=PENALTY
+            )
         except CutOff:
             continue
         break
@@ -79,12 +84,15 @@ def test_a_fit_cut_off_again_and_again_still_ends_with_the_same_bytes(tmp_path):
 def test_a_fit_that_goes_on_repeats_little(tmp_path, caplog):
     case = make_case(3, households=40, clones=6)
     path = tmp_path / "checkpoint.npz"
-    with pytest.raises(CutOff):
-        case.fit(checkpoint=Cutting(path, 4))
+    with caplog.at_level(logging.INFO), pytest.raises(CutOff):
+        case.fit(checkpoint=Cutting(path, 4), penalty=PENALTY)
+    whole = caplog.text
+    caplog.clear()
     with caplog.at_level(logging.INFO):
-        case.fit(checkpoint=Cutting(path, None))
+        fitted = case.fit(checkpoint=Cutting(path, None), penalty=PENALTY).report["n_fitted"]
     assert "goes on after 0 finished descents" in caplog.text
-    assert "penalty 100:" not in caplog.text
+    first = f"mu {PREFIT_PATH[0][0] * fitted:g}:"
+    assert first in whole and first not in caplog.text
 
 
 def test_the_checkpoint_of_another_fit_and_a_damaged_one_are_not_used(tmp_path, caplog):

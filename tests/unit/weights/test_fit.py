@@ -37,8 +37,9 @@ def test_the_weights_are_the_optimum_of_the_stated_objective(group_weight):
     case = make_case(1, households=20, clones=6)
     settings = {"bounds": (0.7, 1.4), "minimum_columns": 1, "minimum_households": 1}
     result = case.fit(
-        group_weight=group_weight, max_sweeps=5000, tolerance=1e-7, harmonize=False, **settings
-    )
+        group_weight=group_weight, max_sweeps=5000, tolerance=1e-7, harmonize=False,
+        penalty=0.02, **settings,
+    )  # fmt: skip
     used = result.diagnostics["rho"].notna().to_numpy()
     value = case.targets["value"].to_numpy()[used]
     size = case.targets[used].groupby(["geo_level", "variable", "domain_variable"])["value"]
@@ -51,7 +52,8 @@ def test_the_weights_are_the_optimum_of_the_stated_objective(group_weight):
     ratio = value / (case.matrix.toarray()[used].astype(np.float64) @ start)
     assert np.median(ratio) == pytest.approx(1.0, rel=0.05)
     dense = case.matrix.toarray()[used] * (np.sqrt(rho) / value)[:, None]
-    root = np.sqrt(1.0 / start.sum() / start)
+    # The penalty is per target.
+    root = np.sqrt(0.02 * len(value) / start.sum() / start)
     expected = scipy.optimize.lsq_linear(
         np.vstack([dense, np.diag(root)]),
         np.concatenate([np.sqrt(rho), root * start]),
@@ -354,8 +356,9 @@ def test_a_written_fit_says_which_weights_it_is_about(tmp_path):
 def test_a_given_support_is_kept_whether_flags_or_numbers_and_fitted_well():
     case = make_case(14)
     support = np.random.default_rng(0).random(600) < 0.5
+    settings = Settings(penalty=0.02)
     first, second = (
-        fit_weights(**case.arguments(), settings=Settings(), seed=0, support=given)
+        fit_weights(**case.arguments(), settings=settings, seed=0, support=given)
         for given in (support, np.flatnonzero(support))
     )
     assert ((first.weights > 0) == support).all()
@@ -366,9 +369,9 @@ def test_a_given_support_is_kept_whether_flags_or_numbers_and_fitted_well():
     # Bounds hold for what a record and those it stands for had.
     assert first.report["weights"]["factor_min"] >= 0.1 * (1 - 1e-6)
     everything = fit_weights(
-        **case.arguments(), settings=Settings(), seed=0, support=np.ones(600, dtype=bool)
+        **case.arguments(), settings=settings, seed=0, support=np.ones(600, dtype=bool)
     )
-    assert everything.weights.tobytes() == case.fit().weights.tobytes()
+    assert everything.weights.tobytes() == case.fit(penalty=0.02).weights.tobytes()
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,9 @@ def test_weight_and_tolerance_of_a_group_change_rho_as_documented():
     inside = changed.index.isin(rows_of(changed, AGES).index)
     assert ratio[inside].iloc[0] / ratio[~inside].iloc[0] == pytest.approx(3.0 / (1 + 4))
     assert ratio[~inside].std() < 1e-12
-    assert changed["rho"].mean() == pytest.approx(1.0)
+    # What the group's weight adds, no other target loses.
+    assert plain["rho"].mean() == pytest.approx(1.0)
+    assert changed["rho"].where(~inside, changed["rho"] / 3.0).mean() == pytest.approx(1.0)
     assert (changed.loc[inside, "tolerance"] == 0.02).all()
 
 
@@ -58,6 +60,64 @@ def test_held_out_targets_are_not_fitted_and_their_error_stands_beside_the_other
     assert len(rows) == 1 and rows[0]["count"] == 12
     assert rows[0]["median"] == pytest.approx(held_out["rel_error"].abs().median())
     assert rows[0]["base_median"] == pytest.approx(held_out["base_error"].abs().median())
+
+
+def test_a_random_share_is_held_out_by_what_the_targets_are():
+    case = make_case(5)
+    result = case.fit(hold_out=0.2, seed=3)
+    table = result.diagnostics
+    held_out = set(table.loc[table["verdict"] == "held_out", "name"])
+    assert 4 <= len(held_out) <= 16
+    mixed = np.random.default_rng(0).permutation(len(case.targets))
+    other = type(case)(
+        **vars(case)
+        | {"matrix": case.matrix[mixed], "targets": case.targets.iloc[mixed].reset_index(drop=True)}
+    )
+    table = other.fit(hold_out=0.2, seed=3).diagnostics
+    assert set(table.loc[table["verdict"] == "held_out", "name"]) == held_out
+    table = case.fit(hold_out=0.2, seed=4).diagnostics
+    assert set(table.loc[table["verdict"] == "held_out", "name"]) != held_out
+    # Those of a group that is held out come on top.
+    table = case.fit(hold_out=0.2, seed=3, groups=(AGES | {"hold_out": True},)).diagnostics
+    ages = set(rows_of(table, AGES)["name"])
+    assert set(table.loc[table["verdict"] == "held_out", "name"]) == held_out | ages
+
+
+def test_the_first_figures_are_fitted_held_out_and_start():
+    result = make_case(5).fit(hold_out=0.2)
+    assert next(iter(result.report)) == "accuracy"
+    found, table = result.report["accuracy"], result.diagnostics
+    for role in ("fitted", "held_out"):
+        size = table.loc[table["role"] == role, ["rel_error", "base_error"]].abs()
+        for part, column in ((found, "rel_error"), (found["start"], "base_error")):
+            assert part[role] == {
+                "count": len(size),
+                "median": pytest.approx(size[column].median()),
+                "p90": pytest.approx(size[column].quantile(0.9)),
+            }
+    assert make_case(5).fit().report["accuracy"]["held_out"] is None
+
+
+def test_a_share_that_holds_out_nothing_is_refused():
+    with pytest.raises(
+        InputError, match=r"weights\.hold_out: 0\.0001 holds out none of the 50 targ"
+    ):
+        make_case(5).fit(hold_out=1e-4)
+
+
+def test_a_weight_of_a_thousand_meets_its_target_and_leaves_the_others_to_the_penalty():
+    case = make_case(3)
+    nation = {"variable": "adjusted_gross_income", "geo_level": "nation"}
+    settings = {"penalty": 1.0, "harmonize": False}
+    plain = case.fit(**settings)
+    heavy = case.fit(groups=(nation | {"weight": 1000.0},), **settings)
+    row = rows_of(plain.diagnostics, nation).index[0]
+    before, after = (result.diagnostics["rel_error"] for result in (plain, heavy))
+    assert abs(before[row]) > 0.01 and abs(after[row]) < abs(before[row]) / 50
+    others = before.index != row
+    # Before, the others' rho fell to a twentieth, and they went back to where they started.
+    assert (heavy.diagnostics["rho"][others] == plain.diagnostics["rho"][others]).all()
+    assert after[others].abs().mean() < 1.2 * before[others].abs().mean()
 
 
 def test_nothing_of_what_held_out_targets_say_reaches_the_fit():
@@ -150,14 +210,15 @@ def test_a_sum_that_is_still_thin_takes_in_the_smallest_neighbour():
 
 def test_a_merged_sum_is_the_equation_of_the_summed_row():
     case = family(make_case(2), [201, 202], [3, 4])
-    merged = case.fit(thin="merge", harmonize=False)
+    settings = {"harmonize": False, "penalty": 0.02}
+    merged = case.fit(thin="merge", **settings)
     matrix = case.matrix.toarray()
     summed = with_rows(
         make_case(2),
         matrix[-2:].sum(0, keepdims=True),
         [case.targets["value"][-2:].sum()],
         "rare",
-    ).fit(harmonize=False)
+    ).fit(**settings)
     np.testing.assert_allclose(merged.weights, summed.weights, rtol=1e-5)
 
 

@@ -9,7 +9,7 @@ from localcal.weights.pose import pose_problem
 from localcal.weights.settings import Settings
 from tests.fit_case import make_case
 
-EXACTLY = {"tolerance": 1e-9, "max_sweeps": 4_000, "bounds": (0.001, 1000.0)}
+EXACTLY = {"tolerance": 1e-9, "max_sweeps": 4_000, "bounds": (0.001, 1000.0), "penalty": 0.02}
 
 
 def optimum(problem, mu):
@@ -29,7 +29,7 @@ def solved():
     case = make_case(3)
     settings = Settings(**EXACTLY)
     result = fit_weights(**case.arguments(), settings=settings, seed=0)
-    problem, _ = pose_problem(**case.arguments(), settings=settings)
+    problem, _ = pose_problem(**case.arguments(), settings=settings, seed=0)
     return problem, result, optimum(problem, result.report["mu"])
 
 
@@ -57,7 +57,7 @@ def test_the_ten_dearest_are_told_with_what_a_fit_without_each_really_gains(solv
 
 
 def pose_problem_again():
-    return pose_problem(**make_case(3).arguments(), settings=Settings(**EXACTLY))
+    return pose_problem(**make_case(3).arguments(), settings=Settings(**EXACTLY), seed=0)
 
 
 def test_costs_are_what_meeting_a_target_better_really_takes(solved):

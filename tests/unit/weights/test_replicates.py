@@ -20,9 +20,14 @@ from localcal.weights.replicates import (
 from localcal.weights.report import FitResult
 from localcal.weights.settings import Settings
 from localcal.weights.standard_errors import StandardErrors
-from tests.fit_case import Case, make_case, make_states_case
+from tests.fit_case import PENALTY, Case, make_case, make_states_case
 
 HELD_OUT = {"geo_level": "state", "variable": "adjusted_gross_income", "hold_out": True}
+
+
+def settings_of(case: Case, **values) -> Settings:
+    """Settings with a penalty: replicates keep that of the full fit, however it was chosen."""
+    return Settings(**{"penalty": PENALTY / len(case.targets)} | values)
 
 
 def full_fit(result: FitResult) -> FullFit:
@@ -37,7 +42,7 @@ def full_fit(result: FitResult) -> FullFit:
 
 
 def replication_of(case: Case, seed: int = 0, **values) -> tuple[Replication, FitResult]:
-    settings = Settings(**values)
+    settings = settings_of(case, **values)
     result = fit_weights(**case.arguments(), settings=settings, seed=seed)
     full = full_fit(result)
     return pose_replication(**case.arguments(), settings=settings, seed=seed, full=full), result
@@ -68,7 +73,7 @@ def by_brute_force():
         columns = Columns(case.design_weight * times, case.household, case.state, case.district)
         again = fit_weights(
             **(case.arguments() | {"columns": columns}),
-            settings=Settings(groups=(HELD_OUT,)), seed=number,
+            settings=settings_of(case, groups=(HELD_OUT,)), seed=number,
         )  # fmt: skip
         estimates.append(errors.estimates(again.weights))
     return case, np.std(estimates, axis=0)

@@ -131,6 +131,31 @@ def draw_weights(fits: Sequence[Fit]) -> Figure:
     return figure
 
 
+def draw_penalties(fits: Sequence[Fit]) -> Figure:
+    """Draw errors and design effect against the penalty, one panel per scope that chose it."""
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    panels = figure.subplots(1, len(fits), squeeze=False)[0]
+    for axes, fit in zip(panels, fits, strict=True):
+        path = pd.DataFrame(fit.report["penalty"]["path"])
+        axes.plot(path["penalty"], path["error_fitted"], marker=".", label="fitted")
+        axes.errorbar(
+            path["penalty"], path["error_held_out"], yerr=path["standard_error"], marker=".",
+            capsize=2, label="held out, with standard error",
+        )  # fmt: skip
+        axes.axvline(fit.report["penalty"]["value"], linestyle="--", color="black", linewidth=1)
+        axes.set_xscale("log")
+        axes.invert_xaxis()
+        axes.set_xlabel("penalty")
+        axes.set_ylabel("mean absolute relative error")
+        axes.set_ylim(bottom=0.0)
+        axes.set_title(f"{fit.scope} fit: {fit.report['penalty']['value']:g}")
+        beside = axes.twinx()
+        beside.plot(path["penalty"], path["design_effect"], color="tab:gray", label="design effect")
+        beside.set_ylabel("design effect", color="tab:gray")
+        axes.legend(fontsize=8, loc="lower left")
+    return figure
+
+
 def draw_simulated(simulated: pd.DataFrame) -> Figure:
     """Draw the written files' totals against the official targets, on logarithmic axes."""
     figure = Figure(figsize=(6.5, 6), layout="constrained")

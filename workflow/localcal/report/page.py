@@ -17,14 +17,23 @@ from localcal.files.atomic import atomic_path
 from localcal.files.documents import read_json
 from localcal.files.origins import refuse_other_files
 from localcal.files.table import read_table
-from localcal.report.figures import draw_errors, draw_simulated, draw_sizes, draw_weights, png
+from localcal.report.figures import (
+    draw_errors,
+    draw_penalties,
+    draw_simulated,
+    draw_sizes,
+    draw_weights,
+    png,
+)
 from localcal.report.fits import Fit
 from localcal.report.parts import PAGE, table_of
 from localcal.report.tables import (
+    accuracies,
     dearest_targets,
     errors_by_area,
     families,
     fits_of_states,
+    penalties,
     sampling_errors,
     worst_targets,
 )
@@ -149,6 +158,9 @@ def _page(
         table_of(pd.DataFrame([_fit_row(fit) for fit in fits]).set_index("scope").T, index=True),
         *(_findings(fit) for fit in fits),
         _image("errors", images),
+        "<h3>What the weights know of what they were told, and of what they were not</h3>",
+        table_of(accuracies(fits)),
+        *_penalty(fits),
         "<h3>Errors by level and family</h3>",
         table_of(tables["families"]),
         "<h3>Missed most</h3>",
@@ -186,6 +198,22 @@ def _sure(table: pd.DataFrame) -> list[str]:
         "<p>90 % margins relative to the estimate, from fits with other households; the targets "
         "count as known.</p>",
         table_of(table),
+    ]
+
+
+def _penalty(fits: Sequence[Fit]) -> list[str]:
+    """Say how the penalties were chosen, where they were."""
+    chosen = [fit for fit in fits if fit.report["penalty"]["path"]]
+    if not chosen:
+        return []
+    # Inside the page only: no file of its own, since most settings need none.
+    image = {"penalties": png(draw_penalties(chosen))}
+    return [
+        "<h3>How the penalty was chosen</h3>",
+        "<p>A fifth of the targets at a time was left out; chosen is the largest penalty whose "
+        "held-out error is within one standard error of the smallest.</p>",
+        _image("penalties", image),
+        table_of(penalties(chosen)),
     ]
 
 

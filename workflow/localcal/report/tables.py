@@ -20,6 +20,30 @@ def families(fits: Sequence[Fit]) -> pd.DataFrame:
     return table.fillna({"finding": ""})
 
 
+def accuracies(fits: Sequence[Fit]) -> pd.DataFrame:
+    """Return the errors of fitted and of held-out targets of each scope, and at the start."""
+    rows = []
+    for fit in fits:
+        found = fit.report["accuracy"]
+        for role in ("fitted", "held_out"):
+            if found[role]:
+                after, start = found[role], found["start"][role]
+                row = {"scope": fit.scope, "targets": role.replace("_", " "), "count": None}
+                row |= after | {f"start {key}": start[key] for key in ("median", "p90")}
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def penalties(fits: Sequence[Fit]) -> pd.DataFrame:
+    """Return what each penalty that was tried comes to, by scope; no rows where it was given."""
+    rows = [
+        {"scope": fit.scope} | step | {"chosen": step["penalty"] == fit.report["penalty"]["value"]}
+        for fit in fits
+        for step in fit.report["penalty"]["path"]
+    ]
+    return pd.DataFrame(rows)
+
+
 def worst_targets(fits: Sequence[Fit]) -> pd.DataFrame:
     """Return the fitted targets of each scope that are missed most, worst first."""
     tables = [pd.DataFrame(fit.report["worst"]).assign(scope=fit.scope) for fit in fits]

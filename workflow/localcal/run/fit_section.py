@@ -117,6 +117,10 @@ Records = Annotated[
 Replicates = Annotated[
     int, Field(ge=0), AfterValidator(_not_one), allowing("0, or an integer of at least 2")
 ]
+Penalty = Annotated[
+    Literal["auto"] | Positive, WrapValidator(as_one), allowing("auto, or a number above 0")
+]
+Share = Annotated[float, FINITE, Field(ge=0, lt=1), AS_WRITTEN]
 Bounds = Annotated[
     tuple[Positive, ...],
     AS_TUPLE,
@@ -144,8 +148,12 @@ class FitSection(Section):
     """Columns that keep a weight, exactly; `all` for all of them."""
     bounds: Bounds = (0.1, 10.0)
     """Smallest and largest weight as factors on the scaled design weight."""
-    penalty: Positive = 1.0
-    """Strength of the pull towards the design weights."""
+    penalty: Penalty = "auto"
+    """Strength of the pull towards the design weights: one unit of the mean squared relative change
+    of the weights counts as much as this mean squared relative error of the targets, however many
+    there are. `auto` chooses it by how well targets that are left out are estimated."""
+    hold_out: Share = 0.0
+    """Share of the targets, drawn by the seed, that is not fitted and whose errors are reported."""
     group_weight: Literal["sqrt", "equal", "group"] = "sqrt"
     """A target's weight by the size n of its group (level, variable and domain): 1/sqrt(n), 1, or
     1/n."""
@@ -186,4 +194,3 @@ class NationalFit(FitSection):
     """The fit whose weights the nation's file uses."""
 
     levels: Levels = ("nation",)
-    penalty: Positive = 0.1

@@ -5,6 +5,12 @@ a floor where t = 0) and N = sum(base), the weights minimise
 
     P(w) = 1/2 |b - A w|^2 + mu / (2 N) * sum_i (w_i - base_i)^2 / base_i,   lower <= w <= upper.
 
+mu, called `penalty` here, is the setting of that name times m, so that P / m is half of
+
+    mean over targets of rho (relative error)^2 + setting * mean over households of (w / base - 1)^2
+
+however many targets there are.
+
 One coordinate at a time has a closed solution. With the residual r = b - A w itself as the dual
 point, the duality gap is a sum of one term per record, none of them negative:
 
@@ -64,9 +70,10 @@ def _shuffle_segments(order, starts, state):
 
 @dataclass(frozen=True)
 class Certificate:
-    """How good weights are, by the penalised objective at one `penalty`."""
+    """How good weights are, by the penalised objective at one mu."""
 
     penalty: float
+    """mu."""
     sweeps: int
     """Sweeps made at this penalty."""
     objective: float
@@ -74,7 +81,7 @@ class Certificate:
     gap: float
     """P(w) - D: no weights within the bounds are better by more than this."""
     rms_gap: float
-    """sqrt(2 gap / sum rho): bound on the weighted root mean square by which the relative errors
+    """sqrt(2 gap / m): bound on the root mean square, weighted by rho, by which the relative errors
     still differ from the optimum's."""
     within_tolerance: bool
 
@@ -117,7 +124,7 @@ def certify(problem: Problem, weights: np.ndarray, penalty: float, sweeps: int =
     )  # fmt: skip
     objective = 0.5 * float(np.sum(residual * residual)) + ridge_term
     # Rounding may leave the gap a hair below zero.
-    rms_gap = float(np.sqrt(2.0 * max(gap, 0.0) / np.sum(problem.root * problem.root)))
+    rms_gap = float(np.sqrt(2.0 * max(gap, 0.0) / len(problem.goal)))
     return Certificate(penalty, sweeps, objective, gap, rms_gap, within_tolerance=False)
 
 
@@ -155,7 +162,7 @@ def descend(
     no larger. Residuals are computed anew at each look, so that rounding cannot pile up.
     """
     order = np.arange(len(weights), dtype=np.int32)
-    starts = _segment_starts(problem.district)
+    starts = segment_starts(problem.district)
     done = 0
     if (known := watch.resume) is not None:
         weights[:], order[:], shuffler.state[:] = known.weights, known.order, known.shuffle
@@ -179,13 +186,14 @@ def descend(
             certificate = dataclasses.replace(certificate, within_tolerance=True)
             break
     logger.info(
-        "penalty %g: %d sweeps, objective %.6g, rms gap %.3g",
+        "mu %g: %d sweeps, objective %.6g, rms gap %.3g",
         penalty, done, certificate.objective, certificate.rms_gap,
     )  # fmt: skip
     return certificate
 
 
-def _segment_starts(district: np.ndarray) -> np.ndarray:
+def segment_starts(district: np.ndarray) -> np.ndarray:
+    """Return where each district's records begin, and where the last one's end, int64."""
     changes = np.flatnonzero(district[1:] != district[:-1]) + 1
     return np.concatenate([[0], changes, [len(district)]]).astype(np.int64)
 

@@ -209,6 +209,29 @@ def _size_quantiles(weights: np.ndarray, area: np.ndarray) -> dict:
     }
 
 
+def accuracy(table: pd.DataFrame) -> dict:
+    """Return the absolute relative errors of fitted and of held-out targets, and before the fit.
+
+    Each has `count`, `median` and `p90`; a side without targets is None.
+    """
+    sides = {role: table[table["role"] == role] for role in ("fitted", "held_out")}
+    return {
+        **{role: _sizes(rows["rel_error"]) for role, rows in sides.items()},
+        "start": {role: _sizes(rows["base_error"]) for role, rows in sides.items()},
+    }
+
+
+def _sizes(error: pd.Series) -> dict | None:
+    size = error.dropna().abs()
+    if size.empty:
+        return None
+    return {
+        "count": len(size),
+        "median": _plain(size.median()),
+        "p90": _plain(size.quantile(0.9)),
+    }
+
+
 def error_groups(table: pd.DataFrame) -> list[dict]:
     """Return relative errors by level, variable, domain and role; never pooled.
 

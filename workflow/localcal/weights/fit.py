@@ -26,6 +26,7 @@ from localcal.weights.checkpoint import Checkpoint
 from localcal.weights.columns import Columns
 from localcal.weights.l0.exchange import read_l0_weights
 from localcal.weights.l0.refit import describe_refit
+from localcal.weights.penalty import choose_penalty
 from localcal.weights.pose import check_input, content_of, open_matrix
 from localcal.weights.preparation import (
     Preparation,
@@ -71,13 +72,14 @@ def fit_weights(
         if prior is not None:
             raise InputError("weights.prior: a fit of given records has no other to begin from")
         support = _checked_support(support, columns, settings)
-    prepared = prepare(matrix, targets, columns, settings)
+    prepared = prepare(matrix, targets, columns, settings, seed)
     known = None if prior is None else _as_prior(prior, prepared, settings)
     problem = make_problem(matrix, prepared, columns, settings)
     chosen = None if support is None else support[prepared.records]
-    fitted = solve(problem, settings, seed, known, checkpoint, chosen)
+    penalty, path = choose_penalty(problem, prepared.equations.identity, settings, seed)
+    fitted = solve(problem, settings, penalty, seed, known, checkpoint, chosen)
     del problem
-    return describe_fit(matrix, targets, columns, settings, seed, prepared, fitted)
+    return describe_fit(matrix, targets, columns, settings, seed, prepared, fitted, path)
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def solve_newton(
         dual, value = dual + size * direction, trial
     within = certificate.rms_gap <= tolerance
     logger.info(
-        "penalty %g: %d Newton steps, objective %.6g, rms gap %.3g",
+        "mu %g: %d Newton steps, objective %.6g, rms gap %.3g",
         penalty, certificate.sweeps, certificate.objective, certificate.rms_gap,
     )  # fmt: skip
     return replace(certificate, within_tolerance=within)

@@ -40,13 +40,14 @@ def pose_problem(
     targets: pd.DataFrame,
     columns: Columns,
     settings: Settings,
+    seed: int,
 ) -> tuple[Problem, np.ndarray]:
     """Return the problem that `fit_weights` solves, and its records' columns (int64 (n,)).
 
     The arguments are those of `fit_weights`; it raises the same errors.
     """
     check_input(matrix, targets, columns, settings)
-    prepared = prepare(matrix, targets, columns, settings)
+    prepared = prepare(matrix, targets, columns, settings, seed)
     return make_problem(matrix, prepared, columns, settings), prepared.records
 
 

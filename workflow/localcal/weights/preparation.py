@@ -19,6 +19,7 @@ from localcal.files.csr import CsrLike
 from localcal.weights import verdicts
 from localcal.weights.columns import Columns
 from localcal.weights.culprits import Evidence
+from localcal.weights.folds import HOLD_OUT, identities, uniform
 from localcal.weights.harmonize import FAMILY, Harmonized, harmonize
 from localcal.weights.problem import Problem, Records, build_problem
 from localcal.weights.rows import RowSummary, summarize_households, summarize_rows
@@ -47,7 +48,9 @@ class Equations:
     scale: np.ndarray
     """float64 (p,), in the target's unit: errors are divided by it."""
     rho: np.ndarray
-    """float64 (p,): weight in the objective, mean 1."""
+    """float64 (p,): weight in the objective; its mean would be 1 without the rules' weights."""
+    identity: np.ndarray
+    """uint64 (p,): a number that is the target's own, whatever its place in the table."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +77,21 @@ class Preparation:
 
 
 def prepare(
-    matrix: CsrLike, targets: pd.DataFrame, columns: Columns, settings: Settings
+    matrix: CsrLike,
+    targets: pd.DataFrame,
+    columns: Columns,
+    settings: Settings,
+    seed: int,
 ) -> Preparation:
     """Settle the values, the base weights and which targets are fitted.
 
     Raises:
         InputError: no target is left, a rule matches none, a target is negative where no column
-            is, or, if the settings are strict, one cannot be reached.
+            is, the share to hold out is of too few, or, if the settings are strict, a target
+            cannot be reached.
     """
     rules = apply_rules(targets, settings.groups, settings.levels)
+    held_out = rules.hold_out | _drawn(targets, rules, settings, seed)
     summary = summarize_rows(matrix, columns.design_weight, check=True)
     carried_by = summarize_households(matrix, columns.design_weight, columns.household)
     households = carried_by.count
@@ -97,12 +106,12 @@ def prepare(
     )
     value = harmonized.values
     scale = np.where(value == 0.0, rules.zero_floor, np.abs(value))
-    verdict = _supported(targets, scale, summary, households, settings, rules.hold_out)
+    verdict = _supported(targets, scale, summary, households, settings, held_out)
     verdict[harmonized.suspect] = verdicts.SUSPECT
     _refuse_negative(targets, value, summary, verdict)
     factor = _base_factor(value, summary.estimate, verdict == verdicts.FITTED)
     summary = summary.scaled(factor)
-    slot = _slots(matrix, targets, columns, settings, rules.hold_out, summary, verdict)
+    slot = _slots(matrix, targets, columns, settings, held_out, summary, verdict)
     _leave_out_unreachable(slot, verdict, value, scale, summary, settings)
     if settings.strict:
         _refuse_unreachable(targets, verdict)
@@ -122,7 +131,9 @@ def prepare(
         summary=summary,
         households=households,
         verdict=verdict,
-        equations=_equations(targets, slot, value, scale, rules, settings.group_weight),
+        equations=_equations(
+            targets, slot, value, scale, rules, settings.group_weight, identities(targets)
+        ),
         records=records[np.argsort(columns.district[records], kind="stable")],
     )
 
@@ -146,6 +157,23 @@ def make_problem(
         ),
         bounds=settings.bounds,
     )
+
+
+def _drawn(targets: pd.DataFrame, rules: GroupRules, settings: Settings, seed: int) -> np.ndarray:
+    """Return as bool (m,) the random share of the targets that is held out.
+
+    They take part in harmonizing, unlike groups that are held out: a level with a gap would not be
+    harmonized at all, and what is wanted is the error of the weights, not that of levels which
+    contradict each other.
+    """
+    free = targets["geo_level"].isin(settings.levels).to_numpy() & ~rules.hold_out
+    drawn = free & (uniform(identities(targets), seed, HOLD_OUT) < settings.hold_out)
+    if settings.hold_out and not drawn.any():
+        raise InputError(
+            f"weights.hold_out: {settings.hold_out:g} holds out none of the {int(free.sum())} "
+            "targets of the fitted levels; ask for a larger share, or for 0"
+        )
+    return drawn
 
 
 def _implausible(
@@ -350,6 +378,7 @@ def _equations(
     scale: np.ndarray,
     rules: GroupRules,
     group_weight: str,
+    identity: np.ndarray,
 ) -> Equations:
     used = np.flatnonzero(slot >= 0)
     # The first target of a sum speaks for it: its group is that of the others.
@@ -358,13 +387,23 @@ def _equations(
     rows = targets.iloc[first][GROUP]
     size = rows.groupby(GROUP, dropna=False)[GROUP[0]].transform("size").to_numpy(np.float64)
     rho = GROUP_WEIGHTS[group_weight](size)
-    rho = rho * rules.weight[first] / (1.0 + (rules.tolerance[first] / USUAL_ERROR) ** 2)
+    rho = rho / (1.0 + (rules.tolerance[first] / USUAL_ERROR) ** 2)
     return Equations(
         slot=slot,
         value=total,
         scale=np.where(total == 0.0, scale[first], np.abs(total)),
-        rho=rho / np.mean(rho),
+        # The user's weights come after the mean: what one target gains no other one loses, and
+        # the penalty means what it did.
+        rho=rho / np.mean(rho) * rules.weight[first],
+        identity=_least(slot[used], identity[used]),
     )
+
+
+def _least(slot: np.ndarray, identity: np.ndarray) -> np.ndarray:
+    """Return the least identity in each slot, so that the order of a sum's targets is nothing."""
+    least = np.full(slot.max() + 1, identity.max())
+    np.minimum.at(least, slot, identity)
+    return least
 
 
 def count_verdicts(verdict: np.ndarray) -> dict[str, int]:

@@ -80,6 +80,15 @@ class Problem:
             root=self.root * root,
         )
 
+    def pull(self, penalty: float) -> float:
+        """Return mu of `localcal.weights.descent`: a penalty, which is per target, times m.
+
+        The mean over m targets of their squared errors, and the mean over all households of the
+        squared relative change of their weights, then stand to each other as 1 to `penalty`,
+        however many targets there are.
+        """
+        return penalty * len(self.goal)
+
     def residual(self, weights: np.ndarray) -> np.ndarray:
         """Return b - A w, float64 (m,)."""
         residual = self.goal.copy()

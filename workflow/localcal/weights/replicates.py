@@ -108,7 +108,7 @@ def pose_replication(
     Raises:
         InputError: the settings ask for no replicates, or too few households are kept for them.
     """
-    prepared = prepare(matrix, targets, columns, settings)
+    prepared = prepare(matrix, targets, columns, settings, seed)
     problem = make_problem(matrix, prepared, columns, settings)
     trace, records = full.trace, prepared.records
     kept = np.flatnonzero(trace.factor[records] > 0)

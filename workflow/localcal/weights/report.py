@@ -45,8 +45,12 @@ def describe_fit(
     seed: int,
     prepared: Preparation,
     fitted: Fitted,
+    path: list[dict],
 ) -> FitResult:
-    """Bring weights back to the columns' order and describe them."""
+    """Bring weights back to the columns' order and describe them.
+
+    `path` is how the penalty was chosen, see `localcal.weights.penalty`.
+    """
     trace = _trace(prepared, fitted)
     weights = trace.weights()
     if not np.isfinite(weights).all() or (
@@ -66,7 +70,9 @@ def describe_fit(
         targets, prepared, fitted.huber_weight, dense.estimate, final, carried_by, penalty
     )
     areas = diagnostics.area_table(table, columns, weights.astype(np.float64))
-    report = _report(table, areas, columns, settings, seed, prepared, fitted, trace)
+    report: dict = {"accuracy": diagnostics.accuracy(table)}
+    report |= _report(table, areas, columns, settings, seed, prepared, fitted, trace)
+    report["penalty"] = {"value": fitted.penalty, "path": path}
     report["merged"] = _merged(targets, prepared, fitted, final)
     dearest = diagnostics.dearest_targets(table)
     dropped = without(
@@ -186,8 +192,9 @@ def _merged(
 def _log_summary(report: dict) -> None:
     weights = report["weights"]
     logger.info(
-        "fit: %d records, loss %.4g, rms gap %.3g after %d sweeps (ended by %s), design effect "
-        "%.3g; targets: %s", weights["records"], report["loss"], report["rms_gap"],
+        "fit: %d records, penalty %.4g, loss %.4g, rms gap %.3g after %d sweeps (ended by %s), "
+        "design effect %.3g; targets: %s",
+        weights["records"], report["penalty"]["value"], report["loss"], report["rms_gap"],
         report["sweeps"], report["stopped_by"], weights["design_effect"],
         ", ".join(f"{count} {name}" for name, count in report["targets_by_verdict"].items()),
     )  # fmt: skip

@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 SEED_STAGE = int.from_bytes(b"fit")
 
 # (penalty, sweeps): a strong pull first, and the weights stay less dispersed at the same loss.
-PREFIT_PATH = ((100.0, 5), (10.0, 10))
-REFIT_PATH = ((30.0, 20), (3.0, 40))
+PREFIT_PATH = ((0.1, 5), (0.01, 10))
+REFIT_PATH = ((0.03, 20), (0.003, 40))
 PREFIT_SWEEPS = sum(sweeps for _, sweeps in PREFIT_PATH)
 
 # Below this many records per target a single draw is too coarse, and records are swapped.
@@ -85,6 +85,8 @@ class Fitted:
     huber_weight: np.ndarray
     """float64 (p,): factor on each equation's weight, 1 unless softened."""
     huber_rounds: int
+    penalty: float
+    """Per target, as in the settings."""
     selection: dict | None = None
     """How the kept records were chosen; None if all were kept."""
 
@@ -92,6 +94,7 @@ class Fitted:
 def solve(
     problem: Problem,
     settings: Settings,
+    penalty: float,
     seed: int,
     prior: Prior | None = None,
     checkpoint: Checkpoint | None = None,
@@ -99,13 +102,14 @@ def solve(
 ) -> Fitted:
     """Fit the problem with all records, the chosen ones, or as many as the settings ask for.
 
-    Softening changes `problem` in place. `chosen` is bool (n,).
+    Softening changes `problem` in place. `penalty` is that of the settings, or what was chosen
+    where they leave it open. `chosen` is bool (n,).
 
     Raises:
         InputError: fewer records than independent equations.
     """
     words = np.random.SeedSequence([seed, SEED_STAGE]).generate_state(2, np.uint64)
-    solver = _Solver(problem, settings, Shuffler(int(words[0])), checkpoint)
+    solver = _Solver(problem, settings, penalty, Shuffler(int(words[0])), checkpoint)
     rng = np.random.default_rng(int(words[1]))
     if chosen is not None and not chosen.all():
         return solver.fit_selected(rng, prior, chosen)
@@ -121,22 +125,24 @@ class _Solver:
 
     problem: Problem
     settings: Settings
+    penalty: float
     shuffler: Shuffler
     checkpoint: Checkpoint | None
 
     def fit_all(self, prior: Prior | None) -> Fitted:
         """Fit every record."""
-        problem, settings = self.problem, self.settings
+        problem = self.problem
         weights = problem.base.copy()
         if prior is not None:
             weights = np.clip(problem.base * prior.factor, problem.lower, problem.upper)
-        path = () if prior is not None else _lighter(PREFIT_PATH + REFIT_PATH, settings.penalty)
+        path = () if prior is not None else _lighter(PREFIT_PATH + REFIT_PATH, self.penalty)
         certificate, sweeps = self.follow(problem, weights, path, "fit")
         contradicted = self._contradicted(problem, weights)
         certificate, made, huber, rounds = self.soften(problem, weights, contradicted, certificate)
         return Fitted(
-            weights, weights, np.ones(len(weights)), certificate, sweeps + made, huber, rounds
-        )
+            weights, weights, np.ones(len(weights)), certificate, sweeps + made, huber, rounds,
+            self.penalty,
+        )  # fmt: skip
 
     def fit_selected(
         self, rng: np.random.Generator, prior: Prior | None, chosen: np.ndarray | None
@@ -179,8 +185,9 @@ class _Solver:
         }
         sweeps += prefit_sweeps + made
         return Fitted(
-            weights, dense, draw.probability, certificate, sweeps, huber, rounds, selection
-        )
+            weights, dense, draw.probability, certificate, sweeps, huber, rounds, self.penalty,
+            selection,
+        )  # fmt: skip
 
     def _fit_drawn(
         self, problem: Problem, draw: Draw, may_swap: bool
@@ -192,7 +199,7 @@ class _Solver:
         """
         kept = np.flatnonzero(draw.chosen)
         part, part_weights = problem.take(kept), problem.base[kept]
-        path = _lighter(REFIT_PATH, self.settings.penalty)
+        path = _lighter(REFIT_PATH, self.penalty)
         certificate, sweeps = self.follow(part, part_weights, path, "refit")
         weights = np.zeros(len(problem.base))
         weights[kept] = part_weights
@@ -209,7 +216,7 @@ class _Solver:
         self, rng: np.random.Generator, chosen: np.ndarray | None
     ) -> tuple[np.ndarray, int, Draw]:
         """Return the fit of all records (float64 (n,)), its sweeps and the draw."""
-        problem, penalty = self.problem, self.settings.penalty
+        problem, penalty = self.problem, self.penalty
         dense = problem.base.copy()
         path = _lighter(PREFIT_PATH, penalty) or ((penalty, PREFIT_SWEEPS),)
         _, sweeps = self._descend(problem, dense, path, None, "prefit")
@@ -232,10 +239,10 @@ class _Solver:
         """Descend along `path`, then to the optimum at the final penalty, in place."""
         if self.settings.method == "newton":
             certificate = solve_newton(
-                problem, weights, self.settings.penalty, self.settings.tolerance
+                problem, weights, problem.pull(self.penalty), self.settings.tolerance
             )
             return certificate, certificate.sweeps
-        path = (*path, (self.settings.penalty, self.settings.max_sweeps))
+        path = (*path, (self.penalty, self.settings.max_sweeps))
         return self._descend(problem, weights, path, self.settings.tolerance, label)
 
     def _descend(
@@ -262,7 +269,7 @@ class _Solver:
             last = stage == len(path) - 1
             penalty, most_sweeps = path[stage]
             certificate = descend(
-                problem, weights, penalty, most_sweeps, self.shuffler,
+                problem, weights, problem.pull(penalty), most_sweeps, self.shuffler,
                 tolerance if last else None, Watch(progress, self._offer(stage), position),
             )  # fmt: skip
             made += certificate.sweeps
@@ -319,7 +326,7 @@ class _Solver:
         """Improve weights that are near the optimum at the final penalty, in place."""
         if self.settings.method == "newton":
             return self.follow(problem, weights, (), label)
-        path = ((self.settings.penalty, sweeps),)
+        path = ((self.penalty, sweeps),)
         return self._descend(problem, weights, path, self.settings.tolerance, label)
 
     def _swap(
@@ -345,7 +352,7 @@ class _Solver:
         for _ in range(SWAP_ROUNDS):
             trial = weights.copy()
             if share < smallest or not exchange_records(
-                problem, trial, movable, self.settings.penalty, share
+                problem, trial, movable, problem.pull(self.penalty), share
             ):
                 break
             trial_certificate, new = self._refine_kept(problem, trial, sweeps)

@@ -108,8 +108,8 @@ def _taken_in(
         yield found.weights, found.certificate.sweeps, found.certificate.rms_gap
     if short:
         logger.warning(
-            "%d of %d replicates ended by the cap on sweeps with an rms gap of at most %.2g, above the "
-            "tolerance of %g", short, replication.settings.replicates, gap,
+            "%d of %d replicates ended by the cap on sweeps, with an rms gap of up to %.2g, above "
+            "the tolerance of %g", short, replication.settings.replicates, gap,
             replication.settings.tolerance,
         )  # fmt: skip
 

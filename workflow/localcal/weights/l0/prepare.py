@@ -10,7 +10,7 @@ from localcal.weights.settings import Settings
 
 
 def prepare_l0(
-    matrix: Path, targets: Path, geography: Path, settings: Settings, path: Path
+    matrix: Path, targets: Path, geography: Path, settings: Settings, seed: int, path: Path
 ) -> None:
     """Pose a scope's problem and write it to `path`.
 
@@ -18,5 +18,7 @@ def prepare_l0(
         InputError: the files do not belong together, or nothing could be fitted.
     """
     opened, places = open_matrix(matrix, targets, geography)
-    problem, records = pose_problem(opened, read_targets(targets), Columns.at(places), settings)
+    problem, records = pose_problem(
+        opened, read_targets(targets), Columns.at(places), settings, seed
+    )
     write_l0_problem(path, problem, records, content_of(opened))

@@ -1,0 +1,209 @@
+"""How hard the weights are pulled towards the design weights, by what the fit was not told.
+
+Whole targets are dealt into folds. For each fold the other targets are fitted along a grid of
+penalties, the largest first, each begun where the last one ended, and the fold's targets are
+estimated: their error falls as long as a weaker pull teaches the weights something about the
+population, and rises once it teaches them the other targets' noise. Chosen is the largest penalty
+whose error is within one standard error of the smallest (Breiman, Friedman, Olshen & Stone 1984,
+section 3.4.3): the least dispersed weights of those that cannot be told from the best.
+
+All folds, and the fit of all targets beside them, are lanes of one descent: a record's entries are
+read once for all of them, and six lanes take a bit more than twice the time of one. A sweep is that
+of `localcal.weights.descent`, but for the length |a_i|^2, which is that of all targets in every
+lane: steps are a little shorter than they could be, and end at the same optimum.
+
+A target that others add up to, as districts do to their state, is not unknown when it is left out:
+the error is that of the targets which are published, not of those nobody has published.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numba
+import numpy as np
+
+from localcal.errors import InputError
+from localcal.jobs.progress import Progress
+from localcal.weights.descent import Shuffler, segment_starts
+from localcal.weights.folds import deal
+from localcal.weights.problem import Problem
+from localcal.weights.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# Keeps this stage's random numbers apart from those of other stages with the same run seed.
+SEED_STAGE = int.from_bytes(b"pull")
+
+FOLDS = 5
+LANES = FOLDS + 1
+ALL_TARGETS = FOLDS
+# Two penalties to a decade: from weights that hardly move to targets met as far as they can be.
+GRID = tuple(float(f"{10.0 ** (1 - step / 2):.2g}") for step in range(15))
+# With 20 the same penalties were chosen.
+SWEEPS = 5
+# The path ends when the error has not been the smallest for so many penalties.
+BEYOND_BEST = 3
+# A target that is missed by more says that it was missed, and not how well others are known.
+LARGEST_ERROR = 1.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one penalty comes to."""
+
+    penalty: float
+    error_fitted: float
+    """Mean absolute relative error of all targets in the fit of all, by rho, each at most 1."""
+    error_held_out: float
+    """The same of each fold's targets in the fit of the others, mean of the folds."""
+    standard_error: float
+    """Of error_held_out: the folds' standard deviation / sqrt(number of folds)."""
+    design_effect: float
+    """Kish's, of the weights in the fit of all targets."""
+
+
+def choose_penalty(
+    problem: Problem, identity: np.ndarray, settings: Settings, seed: int
+) -> tuple[float, list[dict]]:
+    """Return the penalty to fit with, and how it was chosen: rows of `Step`, none if it was given.
+
+    Args:
+        problem: all records, all fitted equations.
+        identity: uint64 (p,), see `localcal.weights.folds`.
+        settings: see `Settings`.
+        seed: the run's.
+
+    Raises:
+        InputError: there are fewer equations than folds.
+    """
+    if settings.penalty != "auto":
+        return float(settings.penalty), []
+    n_equations = len(problem.goal)
+    if n_equations < FOLDS:
+        raise InputError(
+            f"weights.penalty: auto leaves out a fifth of the targets at a time, and only "
+            f"{n_equations} are fitted; give a number (0.01 for instance), or more targets"
+        )
+    path = penalty_path(problem, deal(identity, seed, FOLDS), seed)
+    chosen = choose(path)
+    logger.info("penalty: %g, of %d tried", chosen, len(path))
+    return chosen, [asdict(step) for step in path]
+
+
+def choose(path: Sequence[Step]) -> float:
+    """Return the largest penalty within one standard error of the smallest held-out error."""
+    best = min(path, key=lambda step: step.error_held_out)
+    limit = best.error_held_out + best.standard_error
+    return max(step.penalty for step in path if step.error_held_out <= limit)
+
+
+def penalty_path(problem: Problem, fold: np.ndarray, seed: int) -> list[Step]:
+    """Fit every fold's complement along the grid; `fold` is int64 (p,).
+
+    Weights take 8 * LANES bytes a record, residuals as much an equation.
+    """
+    lanes = _Lanes(problem, fold, seed)
+    progress = Progress("penalty: steps", len(GRID))
+    path: list[Step] = []
+    for penalty in GRID:
+        lanes.descend(penalty)
+        path.append(lanes.step(penalty))
+        progress.advance()
+        errors = [step.error_held_out for step in path]
+        if len(path) - 1 - int(np.argmin(errors)) >= BEYOND_BEST:
+            break
+    return path
+
+
+class _Lanes:
+    """The fits of all folds' complements, and of all targets, side by side."""
+
+    def __init__(self, problem: Problem, fold: np.ndarray, seed: int) -> None:
+        self.problem, self.fold = problem, fold
+        self.weights = np.repeat(problem.base[:, None], LANES, axis=1)
+        self.live = np.ones((len(fold), LANES))
+        self.live[np.arange(len(fold)), fold] = 0.0
+        word = np.random.SeedSequence([seed, SEED_STAGE]).generate_state(1, np.uint64)[0]
+        self.shuffler = Shuffler(int(word))
+        self.order = np.arange(len(problem.base), dtype=np.int32)
+        self.starts = segment_starts(problem.district)
+
+    def descend(self, penalty: float) -> None:
+        """Make SWEEPS sweeps at one penalty."""
+        problem = self.problem
+        residual = self._residual() * self.live
+        ridge = penalty * np.sum(self.live, axis=0) / float(np.sum(problem.base))
+        for _ in range(SWEEPS):
+            self.shuffler.shuffle(self.order, self.starts)
+            _sweep_lanes(
+                self.order, self.starts, problem.indptr, problem.indices, problem.data,
+                problem.squared_norm, problem.base, problem.lower, problem.upper, ridge,
+                self.live, self.weights, residual,
+            )  # fmt: skip
+
+    def step(self, penalty: float) -> Step:
+        """Say how far the weights are from targets they were fitted to, and from the others."""
+        problem, fold = self.problem, self.fold
+        error = np.abs(self._residual() / problem.root[:, None])
+        error = np.minimum(error, LARGEST_ERROR)
+        rho = problem.root * problem.root
+        held_out = rho * error[np.arange(len(fold)), fold]
+        by_fold = np.bincount(fold, held_out) / np.bincount(fold, rho)
+        total = self.weights[:, ALL_TARGETS]
+        return Step(
+            penalty=penalty,
+            error_fitted=float(np.sum(rho * error[:, ALL_TARGETS]) / np.sum(rho)),
+            error_held_out=float(np.mean(by_fold)),
+            standard_error=float(np.std(by_fold, ddof=1) / np.sqrt(FOLDS)),
+            design_effect=float(len(total) * np.sum(total * total) / np.sum(total) ** 2),
+        )
+
+    def _residual(self) -> np.ndarray:
+        """Return b - A w of every lane, float64 (p, LANES)."""
+        problem = self.problem
+        residual = np.repeat(problem.goal[:, None], LANES, axis=1)
+        _subtract_products(problem.indptr, problem.indices, problem.data, self.weights, residual)
+        return residual
+
+
+@numba.njit
+def _subtract_products(indptr, indices, data, weights, residual):
+    for i in range(len(weights)):
+        for k in range(indptr[i], indptr[i + 1]):
+            row, entry = np.uint64(indices[k]), np.float64(data[k])
+            for lane in range(LANES):
+                residual[row, lane] -= entry * weights[i, lane]
+
+
+@numba.njit
+def _sweep_lanes(  # noqa: PLR0913 - a compiled kernel takes arrays
+    order, starts, indptr, indices, data, squared_norm, base, lower, upper, ridge, live, weights,
+    residual,
+):  # fmt: skip
+    touched = 0.0
+    step = np.zeros(LANES)
+    for segment in range(len(starts) - 1):
+        first, last = starts[segment], starts[segment + 1]
+        # As in a sweep of one lane, a look at every cache line before they are visited at random.
+        for k in range(indptr[first], indptr[last], 16):
+            touched += indices[k] + data[k]
+        for i in order[first:last]:
+            step[:] = 0.0
+            for k in range(indptr[i], indptr[i + 1]):
+                # Unsigned, or every access would look whether it counts from the end.
+                row, entry = np.uint64(indices[k]), np.float64(data[k])
+                for lane in range(LANES):
+                    step[lane] += entry * residual[row, lane]
+            for lane in range(LANES):
+                pull = ridge[lane] / base[i]
+                old = weights[i, lane]
+                new = old + (step[lane] - pull * (old - base[i])) / (squared_norm[i] + pull)
+                new = min(max(new, lower[i]), upper[i])
+                step[lane] = new - old
+                weights[i, lane] = new
+            for k in range(indptr[i], indptr[i + 1]):
+                row, entry = np.uint64(indices[k]), np.float64(data[k])
+                for lane in range(LANES):
+                    residual[row, lane] -= entry * step[lane] * live[row, lane]
+    return touched
