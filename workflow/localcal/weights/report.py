@@ -12,7 +12,7 @@ from localcal.weights import diagnostics, verdicts
 from localcal.weights.columns import Columns
 from localcal.weights.findings import findings
 from localcal.weights.preparation import Preparation, count_verdicts, merged_sums
-from localcal.weights.prices import Fit, free_columns, kept_base, without
+from localcal.weights.prices import solved, without
 from localcal.weights.rows import RowSummary, summarize_households, summarize_rows
 from localcal.weights.settings import Settings
 from localcal.weights.solver import Fitted
@@ -75,19 +75,11 @@ def describe_fit(
     report["penalty"] = {"value": fitted.penalty, "path": path}
     report["merged"] = _merged(targets, prepared, fitted, final)
     dearest = diagnostics.dearest_targets(table)
-    dropped = without(
-        Fit(
-            matrix=matrix,
-            equations=prepared.equations,
-            huber_weight=fitted.huber_weight,
-            estimate=final.estimate,
-            weights=weights.astype(np.float64),
-            base=kept_base(trace, fitted.selection is not None),
-            is_free=free_columns(trace, settings.bounds),
-            penalty=penalty,
-        ),
-        dearest.index.to_numpy(),
-    )
+    at_optimum = solved(
+        matrix, prepared.equations, fitted.huber_weight, trace, fitted.selection is not None,
+        settings.bounds, penalty,
+    )  # fmt: skip
+    dropped = without(at_optimum, prepared.equations.slot[dearest.index.to_numpy()])
     report["mu"] = penalty
     report["dearest"] = diagnostics.describe_dearest(dearest, dropped)
     report["findings"] = findings(report)
