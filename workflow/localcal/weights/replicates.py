@@ -26,11 +26,12 @@ from localcal.errors import InputError
 from localcal.files.csr import CsrLike
 from localcal.jobs.progress import Progress
 from localcal.weights.columns import Columns
-from localcal.weights.descent import Certificate, Shuffler, descend
+from localcal.weights.descent import Certificate
 from localcal.weights.preparation import make_problem, prepare
 from localcal.weights.prices import kept_base
 from localcal.weights.problem import Problem
 from localcal.weights.settings import Settings
+from localcal.weights.solver import Prior, solve
 from localcal.weights.trace import Trace
 
 logger = logging.getLogger(__name__)
@@ -198,23 +199,30 @@ def _fit_again(replication: Replication, number: int) -> Replicate:
         problem = problem.take(stays)
     multiplier = multiplier[stays]
     multiplier = multiplier * _base_factor(problem, problem.base * multiplier)
-    problem = replace(
-        problem,
-        base=problem.base * multiplier,
-        lower=problem.lower * multiplier,
-        upper=problem.upper * multiplier,
+    factor = replication.factor[stays]
+    fitted = solve(
+        # A solver may scale entries in place.
+        replace(
+            problem,
+            data=problem.data.copy(),
+            base=problem.base * multiplier,
+            lower=problem.lower * multiplier,
+            upper=problem.upper * multiplier,
+        ),
+        settings.model_copy(update={"records": "all", "huber": None}),
+        replication.penalty / len(problem.goal),
+        _seed(replication.seed, number),
+        Prior(dense_factor=factor, probability=np.ones(len(factor)), factor=factor),
     )
-    weights = np.clip(problem.base * replication.factor[stays], problem.lower, problem.upper)
-    word = np.random.SeedSequence([replication.seed, SEED_STAGE, number]).generate_state(
-        1, np.uint64
-    )
-    certificate = descend(
-        problem, weights, replication.penalty, settings.max_sweeps, Shuffler(int(word[0])),
-        settings.tolerance,
-    )  # fmt: skip
     found = np.zeros(len(replication.columns), dtype=np.float32)
-    found[stays] = weights
-    return Replicate(found, certificate)
+    found[stays] = fitted.weights
+    return Replicate(found, fitted.certificate)
+
+
+def _seed(seed: int, number: int) -> int:
+    """Return a seed of one replicate's own."""
+    words = np.random.SeedSequence([seed, SEED_STAGE, number]).generate_state(1, np.uint64)
+    return int(words[0])
 
 
 def _base_factor(problem: Problem, base: np.ndarray) -> float:
