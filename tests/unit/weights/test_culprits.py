@@ -123,6 +123,29 @@ def test_a_value_that_few_households_know_about_is_not_accused():
     assert not agree(targets, evidence).suspect.any()
 
 
+def test_of_two_states_that_could_each_be_the_one_none_is_named():
+    targets, evidence = family(noise=0.0)
+    targets = targets.iloc[: STATES + 1].copy()
+    # Both are published as twice what the base weights say, and the nation has room for one.
+    targets.loc[[1, 2], "value"] = 2.0 * targets.loc[1, "value"]
+    evidence.estimate[[1, 2]] = 1.5 * targets.loc[1, "value"]
+    targets.loc[0, "value"] = targets.loc[1:STATES, "value"].sum() - targets.loc[1, "value"] / 2.0
+    assert not agree(targets, evidence).suspect.any()
+    # With a word for one of them it is the other.
+    evidence.estimate[2] *= 2.0
+    assert np.flatnonzero(agree(targets, evidence).suspect).tolist() == [1]
+
+
+def test_a_state_that_explains_a_part_of_a_disagreement_is_not_accused_of_all_of_it():
+    targets, evidence = family()
+    targets = targets.iloc[: STATES + 1].copy()
+    evidence.households[:] = 1e6
+    # 0.8 % too much of its own, beside 1.8 % of everybody's.
+    targets.loc[STATES, "value"] *= 2.0
+    targets.loc[1:STATES, "value"] *= 1.018
+    assert not agree(targets, evidence).suspect.any()
+
+
 def test_a_wrong_nation_is_named_by_its_states():
     targets, evidence = family()
     targets.loc[0, "value"] *= 3.0

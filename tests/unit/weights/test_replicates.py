@@ -124,6 +124,40 @@ def test_every_replicate_is_the_optimum_of_its_own_base_weights(method, change):
         assert sorted(seen) == np.unique(replication.household).tolist()
 
 
+def test_targets_softened_by_the_fit_are_as_soft_in_its_replicates():
+    case = make_case(2)
+    targets = case.targets.copy()
+    targets.loc[0, "value"] *= 1.9
+    replication, result = replication_of(
+        replace(case, targets=targets), replicates=2, harmonize=False, tolerance=1e-6,
+        max_sweeps=3000,
+    )  # fmt: skip
+    assert result.report["huber"]["softened"] > 0
+    weights = replication.problem.base * replication.factor
+    assert certify(replication.problem, weights, replication.penalty).rms_gap <= 2e-6
+
+
+def test_bounds_are_around_the_base_weights_of_each_replicate():
+    replication, _ = replication_of(make_case(2), replicates=3, bounds=(0.9, 1.1))
+    for number, found in enumerate(replicate_weights(replication)):
+        drawn = multipliers(
+            "bootstrap", number, 3, 0, replication.household, replication.n_households
+        )
+        factor = found.weights / (replication.problem.base * drawn)
+        assert factor.max() / factor.min() == pytest.approx(1.1 / 0.9, rel=1e-5)
+
+
+def test_base_weights_of_a_replicate_are_scaled_as_a_fits_are():
+    case = make_case(2)
+    # Nothing moves the weights from their base.
+    replication, _ = replication_of(case, replicates=2, penalty=1e9)
+    for found in replicate_weights(replication):
+        weights = np.zeros(case.matrix.shape[1])
+        weights[replication.columns] = found.weights
+        ratio = case.targets["value"].to_numpy() / (case.matrix @ weights)
+        assert np.median(ratio) == pytest.approx(1.0, abs=1e-3)
+
+
 def test_replicates_are_the_same_again_and_each_by_itself():
     case = make_case(3)
     first = [one.weights for one in replicate_weights(replication_of(case, replicates=3)[0])]
