@@ -39,6 +39,8 @@ SMALL_CONFIG = {
     "take_up": {"rates": "given/take_up.csv"},
     "targets": {"source": "file", "path": "given/policy_data.db"},
     "matrix": {"chunk_columns": 80},
+    # Too few targets for folds.
+    "weights": {"national": {"penalty": 0.1}},
     "areas": {"states": ["CA", "NY"], "districts": ["CA-02", "NY-01"]},
 }
 SMALL_JOBS = {

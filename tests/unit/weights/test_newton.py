@@ -7,7 +7,7 @@ import scipy.optimize
 from localcal.errors import InputError
 from localcal.weights import newton
 from localcal.weights.descent import Shuffler, certify, descend
-from localcal.weights.newton import products, solve_newton
+from localcal.weights.newton import solve_newton
 from tests.descent_case import objective, oracle, small_problem
 from tests.fit_case import make_case
 
@@ -72,7 +72,7 @@ def test_the_products_are_those_of_the_scaled_matrix():
     problem, dense = small_problem(4)
     spread = np.random.default_rng(0).random(60)
     spread[::5] = 0.0
-    np.testing.assert_allclose(products(problem, spread), dense * spread @ dense.T, rtol=1e-6)
+    np.testing.assert_allclose(problem.products(spread), dense * spread @ dense.T, rtol=1e-6)
 
 
 def test_more_targets_than_newton_is_for_are_refused(monkeypatch):

@@ -60,8 +60,12 @@ def test_the_same_penalty_is_chosen_for_few_targets_and_for_each_of_them_thrice(
         squared_norm=problem.squared_norm * 3,
         goal=np.tile(problem.goal, 3),
         root=np.tile(problem.root, 3),
+        give=np.ones(120),
     )
-    once, more = penalty_path(problem, fold, 0), penalty_path(thrice, np.tile(fold, 3), 0)
+    once, more = (
+        penalty_path(problem, fold, 0.05, 0),
+        penalty_path(thrice, np.tile(fold, 3), 0.05, 0),
+    )
     assert choose(once) == choose(more)
     for one, other in zip(once, more, strict=True):
         assert one.error_held_out == pytest.approx(other.error_held_out, rel=0.02)
@@ -71,7 +75,7 @@ def test_the_same_penalty_is_chosen_for_few_targets_and_for_each_of_them_thrice(
 def test_each_lane_comes_to_the_optimum_of_its_own_targets(monkeypatch):
     problem, dense = small_problem(2)
     fold = np.arange(15) % 5
-    lanes = module._Lanes(problem, fold, 0)
+    lanes = module._Lanes(problem, fold, None, 0)
     monkeypatch.setattr(module, "SWEEPS", 3000)
     lanes.descend(0.02)
     for lane in (0, 4, ALL_TARGETS):
@@ -79,29 +83,27 @@ def test_each_lane_comes_to_the_optimum_of_its_own_targets(monkeypatch):
         part = dataclasses.replace(problem, goal=problem.goal[kept])
         expected = oracle(part, dense[kept], 0.02 * len(kept))
         np.testing.assert_allclose(lanes.weights[:, lane], expected, rtol=1e-4)
-    step = lanes.step(0.02)
     error = np.abs(problem.goal[:, None] - dense @ lanes.weights) / problem.root[:, None]
-    rho = problem.root**2
-    each = [
-        np.average(np.minimum(error[fold == k, k], 1), weights=rho[fold == k]) for k in range(5)
-    ]
-    assert step.error_held_out == pytest.approx(np.mean(each))
-    assert step.standard_error == pytest.approx(np.std(each, ddof=1) / np.sqrt(5))
+    found = lanes.look()
+    np.testing.assert_allclose(found.held_out, np.minimum(error[np.arange(15), fold], 1))
+    np.testing.assert_allclose(found.fitted, np.minimum(error[:, ALL_TARGETS], 1))
 
 
 def test_chosen_is_the_largest_penalty_that_cannot_be_told_from_the_best():
-    errors = {10.0: 0.20, 1.0: 0.14, 0.1: 0.11, 0.01: 0.10, 0.001: 0.12}
-    path = [Step(penalty, 0.0, error, 0.015, 1.0) for penalty, error in errors.items()]
+    rows = [(10.0, 0.20, 0.02), (1.0, 0.14, 0.02), (0.1, 0.11, 0.015), (0.01, 0.10, 0.0)]
+    path = [Step(penalty, 0.0, error, deviation, 1.0) for penalty, error, deviation in rows]
     assert choose(path) == 0.1
-    path[3] = dataclasses.replace(path[3], standard_error=0.0)
+    path[2] = dataclasses.replace(path[2], standard_error=0.009)
     assert choose(path) == 0.01
 
 
 def test_the_path_ends_soon_after_its_best():
     case, settings = noisy(1, 0.05), Settings(harmonize=False)
     problem, _ = pose_problem(**case.arguments(), settings=settings, seed=0)
-    path = penalty_path(problem, deal(identities(case.targets), 0, 5), 0)
+    path = penalty_path(problem, deal(identities(case.targets), 0, 5), 0.05, 0)
     best = int(np.argmin([step.error_held_out for step in path]))
+    assert path[best].standard_error == 0.0
+    assert all(step.standard_error > 0.0 for step in path if step is not path[best])
     assert len(path) == best + 4 < len(GRID)
     assert [step.penalty for step in path] == list(GRID[: len(path)])
     assert (np.diff([step.error_fitted for step in path]) < 0).all()
@@ -109,5 +111,7 @@ def test_the_path_ends_soon_after_its_best():
 
 def test_too_few_targets_for_folds_are_refused():
     ages = {"variable": "person_count", "geo_level": "state", "hold_out": True}
-    with pytest.raises(InputError, match=r"weights\.penalty: auto leaves out .* only 3 are fitted"):
+    with pytest.raises(
+        InputError, match=r"weights\.penalty: auto leaves out .* only 3 are fitted and"
+    ):
         make_case(0).fit(penalty="auto", levels=("state",), groups=(ages,))

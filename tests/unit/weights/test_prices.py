@@ -1,6 +1,7 @@
 """What targets cost, against fits that really do without them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from localcal.weights.descent import Shuffler, descend
@@ -9,6 +10,7 @@ from localcal.weights.pose import pose_problem
 from localcal.weights.settings import Settings
 from tests.fit_case import make_case
 
+EXACT = {"geo_level": "nation", "variable": "person_count", "exact": True}
 EXACTLY = {"tolerance": 1e-9, "max_sweeps": 4_000, "bounds": (0.001, 1000.0), "penalty": 0.02}
 
 
@@ -96,11 +98,14 @@ def test_cut_off_early_the_gain_is_never_told_too_small(solved, monkeypatch):
         assert row["objective_gained"] >= exact["objective_gained"] * (1 - 1e-9)
 
 
-@pytest.mark.parametrize("change", [{"records": 150}, {"bounds": (0.7, 1.5)}, {"thin": "merge"}])
+@pytest.mark.parametrize(
+    "change", [{"records": 150}, {"bounds": (0.7, 1.5)}, {"thin": "merge"}, {"groups": (EXACT,)}]
+)
 def test_other_fits_have_prices_too(change):
     result = make_case(1).fit(**change)
     for row in result.report["dearest"]:
         assert row["objective_gained"] > 0 and row["residual"] <= 1e-4
         assert 0 < row["dispersion_without"] < 10 * row["dispersion"]
-    single = result.diagnostics["rho"].notna()
+    exact = result.diagnostics["rel_error"].abs() < 1e-6 if "groups" in change else False
+    single = result.diagnostics["rho"].notna() & ~pd.Series(exact, index=result.diagnostics.index)
     assert (result.diagnostics["cost_objective"].notna() == single).all()

@@ -68,6 +68,7 @@ def test_records_enter_only_while_they_lower_the_objective():
         lower=np.full(5, 1.0),
         upper=np.full(5, 1.2),
         district=np.zeros(5, dtype=np.int32),
+        give=np.ones(2),
     )
     weights = np.array([0.0, 0.0, 0.0, 0.0, 1.0])
     residual = problem.residual(weights)

@@ -137,6 +137,30 @@ def test_targets_softened_by_the_fit_are_as_soft_in_its_replicates():
     assert certify(replication.problem, weights, replication.penalty).rms_gap <= 2e-6
 
 
+EXACT = {"geo_level": "state", "variable": "person_count", "exact": True}
+
+
+@pytest.mark.parametrize("method", ["bootstrap", "jackknife"])
+def test_exact_targets_hold_in_every_replicate(method):
+    case = make_states_case(2, n_states=4, households=200)
+    replication, _ = replication_of(case, replicates=3, replicate_method=method, groups=(EXACT,))
+    exact = case.targets["geo_level"].eq("state") & case.targets["variable"].eq("person_count")
+    value = case.targets["value"].to_numpy()
+    for found in replicate_weights(replication):
+        weights = np.zeros(case.matrix.shape[1])
+        weights[replication.columns] = found.weights
+        error = np.abs(case.matrix @ weights / value - 1.0)
+        assert error[exact].max() < 1e-6 < error[~exact].max()
+
+
+def test_households_that_cannot_meet_exact_targets_are_told_of():
+    case = make_states_case(2, n_states=4, households=200)
+    message = "households of replicate [0-9]+ cannot meet [0-9]+ of the exact targets"
+    replication, _ = replication_of(case, replicates=3, groups=(EXACT,), bounds=(0.9, 1.4))
+    with pytest.raises(InputError, match=message):
+        list(replicate_weights(replication))
+
+
 def test_bounds_are_around_the_base_weights_of_each_replicate():
     replication, _ = replication_of(make_case(2), replicates=3, bounds=(0.9, 1.1))
     for number, found in enumerate(replicate_weights(replication)):

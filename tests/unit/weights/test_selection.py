@@ -97,6 +97,7 @@ def test_a_rare_target_gets_records_for_certain_within_a_share_of_the_budget():
         lower=0.1 * ones,
         upper=10 * ones,
         district=np.zeros(n, dtype=np.int32),
+        give=np.ones(2),
     )
     for seed in range(10):
         draw = draw_records(problem, ones, 100, np.random.default_rng(seed))

@@ -140,7 +140,7 @@ def draw_penalties(fits: Sequence[Fit]) -> Figure:
         axes.plot(path["penalty"], path["error_fitted"], marker=".", label="fitted")
         axes.errorbar(
             path["penalty"], path["error_held_out"], yerr=path["standard_error"], marker=".",
-            capsize=2, label="held out, with standard error",
+            capsize=2, label="held out, ± its standard error",
         )  # fmt: skip
         axes.axvline(fit.report["penalty"]["value"], linestyle="--", color="black", linewidth=1)
         axes.set_xscale("log")

@@ -211,7 +211,7 @@ def _penalty(fits: Sequence[Fit]) -> list[str]:
     return [
         "<h3>How the penalty was chosen</h3>",
         "<p>A fifth of the targets at a time was left out; chosen is the largest penalty whose "
-        "held-out error is within one standard error of the smallest.</p>",
+        "held-out error is within one standard error (of the difference) of the smallest.</p>",
         _image("penalties", image),
         table_of(penalties(chosen)),
     ]

@@ -59,6 +59,8 @@ class GroupSettings(TypedDict, total=False):
     """false leaves the targets' families as they were published."""
     hold_out: bool
     """true does not fit the targets and reports their errors."""
+    exact: bool
+    """true makes the weights meet the targets, up to the rounding of 32-bit weights."""
 
 
 @with_config(
@@ -159,7 +161,8 @@ class FitSection(Section):
     1/n."""
     groups: GroupRules = ()
     """Rules for groups of targets, chosen by `variable`, `geo_level` and `domain_variable`; each
-    sets one or more of `weight`, `tolerance`, `zero_floor`, `harmonize`, `hold_out`, see below."""
+    sets one or more of `weight`, `tolerance`, `zero_floor`, `harmonize`, `hold_out`, `exact`, see
+    below."""
     harmonize: bool = True
     """Make the levels agree before fitting, nation over states over districts."""
     thin: Literal["drop", "keep", "merge"] = "drop"

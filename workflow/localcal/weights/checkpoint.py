@@ -35,6 +35,8 @@ class Result:
     """float64 (n,)."""
     certificate: Certificate
     sweeps: int
+    dual: np.ndarray
+    """float64 (m,): multipliers of the firm rows."""
 
 
 class Checkpoint:
@@ -89,11 +91,12 @@ class Checkpoint:
 
     def _write(self, stage: int, position: Position) -> None:
         content: dict[str, Any] = {
-            "weights": position.weights, "order": position.order, "shuffle": position.shuffle
+            "weights": position.weights, "order": position.order, "shuffle": position.shuffle,
+            "dual": position.dual,
         }  # fmt: skip
         results = []
         for number, result in enumerate(self._results):
-            content[f"weights{number}"] = result.weights
+            content[f"weights{number}"], content[f"dual{number}"] = result.weights, result.dual
             results.append({"certificate": asdict(result.certificate), "sweeps": result.sweeps})
         about = {"stage": stage, "done": position.done, "results": results}
         # Through memory: NumPy's own writer does not say when the disk is full.
@@ -112,13 +115,17 @@ class Checkpoint:
             about = json.loads(str(content["about"]))
             position = (
                 about["stage"],
-                Position(about["done"], content["weights"], content["order"], content["shuffle"]),
+                Position(
+                    about["done"],
+                    *(content[name] for name in ("weights", "order", "shuffle", "dual")),
+                ),
             )
             results = [
                 Result(
                     content[f"weights{number}"],
                     Certificate(**result["certificate"]),
                     result["sweeps"],
+                    content[f"dual{number}"],
                 )
                 for number, result in enumerate(about["results"])
             ]

@@ -30,6 +30,7 @@ import numba
 import numpy as np
 
 from localcal.jobs.progress import Progress
+from localcal.weights.firm import Firm
 from localcal.weights.problem import Problem
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ class Certificate:
     """sqrt(2 gap / m): bound on the root mean square, weighted by rho, by which the relative errors
     still differ from the optimum's."""
     within_tolerance: bool
+    line_search_failed: bool = False
+    """A method with steps found none that leads on."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ class Position:
     """int32 (n,): the records' order after the last shuffle."""
     shuffle: np.ndarray
     """uint64 (1,): state of the shuffle."""
+    dual: np.ndarray
+    """float64 (m,): multipliers of the firm rows."""
 
 
 @dataclass(frozen=True)
@@ -115,14 +120,30 @@ class Watch:
 UNWATCHED = Watch()
 
 
-def certify(problem: Problem, weights: np.ndarray, penalty: float, sweeps: int = 0) -> Certificate:
-    """Return the objective of `weights` and a bound on its distance to the optimum."""
+def certify(
+    problem: Problem,
+    weights: np.ndarray,
+    penalty: float,
+    sweeps: int = 0,
+    dual: np.ndarray | None = None,
+) -> Certificate:
+    """Return the objective of `weights` and a bound on its distance to the optimum.
+
+    `dual` has the multipliers of the firm rows, float64 (m,); those that must hold are taken to.
+    """
     residual = problem.residual(weights)
+    point, cost, apart = residual, residual * residual, 0.0
+    if dual is not None and (firm := problem.give < 1.0).any():
+        point = np.where(firm, dual, residual)
+        give = np.where(problem.give > 0.0, problem.give, np.inf)
+        cost = cost / give
+        apart = 0.5 * float(np.sum((residual - problem.give * point) ** 2 / give))
     ridge_term, gap = _ridge_and_gap(
         problem.indptr, problem.indices, problem.data, problem.base, problem.lower,
-        problem.upper, penalty / float(np.sum(problem.base)), weights, residual,
+        problem.upper, penalty / float(np.sum(problem.base)), weights, point,
     )  # fmt: skip
-    objective = 0.5 * float(np.sum(residual * residual)) + ridge_term
+    gap += apart
+    objective = 0.5 * float(np.sum(cost)) + ridge_term
     # Rounding may leave the gap a hair below zero.
     rms_gap = float(np.sqrt(2.0 * max(gap, 0.0) / len(problem.goal)))
     return Certificate(penalty, sweeps, objective, gap, rms_gap, within_tolerance=False)
@@ -155,25 +176,34 @@ def descend(
     shuffler: Shuffler,
     tolerance: float | None = None,
     watch: Watch = UNWATCHED,
+    dual: np.ndarray | None = None,
 ) -> Certificate:
     """Improve `weights` (float64 (n,), within bounds) in place by at most `sweeps` sweeps.
 
     With a `tolerance`, the rms gap is looked at every ten sweeps and ends the descent once it is
     no larger. Residuals are computed anew at each look, so that rounding cannot pile up.
+
+    `dual`, float64 (m,), has the multipliers of firm rows to begin with, and in the end those
+    found; the weights then hold on these rows if there is a tolerance.
+
+    Raises:
+        ContradictionError: equations that must hold cannot.
     """
+    firm = Firm(problem, np.zeros(len(problem.goal)) if dual is None else dual)
     order = np.arange(len(weights), dtype=np.int32)
     starts = segment_starts(problem.district)
     done = 0
     if (known := watch.resume) is not None:
         weights[:], order[:], shuffler.state[:] = known.weights, known.order, known.shuffle
+        firm.dual[:] = known.dual
         done = known.done
     certificate = None
     while certificate is None or done < sweeps:
         if watch.offer is not None:
-            watch.offer(Position(done, weights, order, shuffler.state))
-        residual = problem.residual(weights)
+            watch.offer(Position(done, weights, order, shuffler.state, firm.dual))
+        residual = firm.seen(problem.residual(weights))
         count = sweeps - done
-        if tolerance is not None:
+        if tolerance is not None or firm:
             count = min(count, SWEEPS_BETWEEN_CHECKS)
         for _ in range(count):
             shuffler.shuffle(order, starts)
@@ -181,10 +211,15 @@ def descend(
             if watch.progress is not None:
                 watch.progress.advance()
         done += count
-        certificate = certify(problem, weights, penalty, done)
+        on_rows = weights
+        if firm:
+            firm.learn(problem.residual(weights))
+            on_rows = firm.settle(weights) if tolerance is not None else weights
+        certificate = certify(problem, on_rows, penalty, done, firm.dual)
         if tolerance is not None and certificate.rms_gap <= tolerance:
             certificate = dataclasses.replace(certificate, within_tolerance=True)
             break
+    weights[:] = on_rows
     logger.info(
         "mu %g: %d sweeps, objective %.6g, rms gap %.3g",
         penalty, done, certificate.objective, certificate.rms_gap,

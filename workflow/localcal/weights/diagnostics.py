@@ -77,11 +77,10 @@ def target_table(
     - is_carried_by_few: fitted, and effective_households is below 5
     - largest_share: largest column's share of the final estimate, 0..1
     - price: change of the fit's objective per relative change of the target, rho * huber_weight *
-      (harmonized - final) / scale; empty if not fitted by itself
+      (harmonized - final) / scale; empty if exact, or not fitted by itself
     - cost_objective, cost_dispersion: what the rest of the objective rises by per per cent by
       which the target is met better, and the same as dispersion of the weights,
-      sum((w - base)^2 / base) / sum(base); see `localcal.weights.prices`; empty if not fitted by
-      itself
+      sum((w - base)^2 / base) / sum(base); see `localcal.weights.prices`; empty as price is
     - rho: the target's weight in the objective, mean 1 over what is fitted; huber_weight: factor
       on it, below 1 where the target was softened; empty if not fitted by itself
     - source: who published it, empty if nobody said
@@ -102,7 +101,8 @@ def target_table(
     slot = prepared.equations.slot[single]
     rho, huber = np.full((2, len(targets)), np.nan)
     rho[single], huber[single] = prepared.equations.rho[slot], huber_weight[slot]
-    price = -rho * huber * final_error
+    # What an exact target costs, its error does not say.
+    price = np.where(prepared.rules.exact, np.nan, -rho * huber * final_error)
     cost_objective, cost_dispersion = costs(price, penalty)
     labels = ["target_id", "name", "geo_level", "geographic_id", "variable", "domain_variable"]
     labels.append("constraints")

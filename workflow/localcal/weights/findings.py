@@ -32,6 +32,11 @@ def findings(report: dict) -> list[str]:
             f"ended by the cap on sweeps with an rms gap of {report['rms_gap']:.2g}, above the "
             f"tolerance of {report['settings']['tolerance']:g}"
         )
+    if report["stopped_by"] == "line_search":
+        lines.append(
+            f"ended where no Newton step led on, with an rms gap of {report['rms_gap']:.2g}, above "
+            f"the tolerance of {report['settings']['tolerance']:g}; use descent"
+        )
     verdicts = report["targets_by_verdict"]
     for verdict in (
         CONTRADICTED, MISSED, MET_MOVED, SUSPECT, UNREACHABLE, NO_SUPPORT, THIN, ZERO,

@@ -24,9 +24,10 @@ from localcal.files.origins import record
 from localcal.targets.table import read_targets
 from localcal.weights.checkpoint import Checkpoint
 from localcal.weights.columns import Columns
+from localcal.weights.firm import ContradictionError, firmed, refuse_contradictions
 from localcal.weights.l0.exchange import read_l0_weights
 from localcal.weights.l0.refit import describe_refit
-from localcal.weights.penalty import choose_penalty
+from localcal.weights.penalty import MIDDLE, choose_penalty
 from localcal.weights.pose import check_input, content_of, open_matrix
 from localcal.weights.preparation import (
     Preparation,
@@ -37,6 +38,9 @@ from localcal.weights.report import FitResult, describe_fit
 from localcal.weights.settings import Settings
 from localcal.weights.solver import Prior, solve
 from localcal.weights.trace import Trace, read_prior, write_trace
+
+# Of targets that contradict each other, so many are named.
+NAMED = 10
 
 
 def fit_weights(
@@ -76,10 +80,35 @@ def fit_weights(
     known = None if prior is None else _as_prior(prior, prepared, settings)
     problem = make_problem(matrix, prepared, columns, settings)
     chosen = None if support is None else support[prepared.records]
-    penalty, path = choose_penalty(problem, prepared.equations.identity, settings, seed)
-    fitted = solve(problem, settings, penalty, seed, known, checkpoint, chosen)
+    try:
+        refuse_contradictions(problem)
+        problem = firmed(problem, problem.pull(MIDDLE))
+        penalty, path = choose_penalty(problem, prepared.equations.identity, settings, seed)
+        fitted = solve(problem, settings, penalty, seed, known, checkpoint, chosen)
+    except ContradictionError as error:
+        raise InputError(_contradiction(error, prepared, targets, settings)) from error
     del problem
     return describe_fit(matrix, targets, columns, settings, seed, prepared, fitted, path)
+
+
+def _contradiction(
+    error: ContradictionError, prepared: Preparation, targets: pd.DataFrame, settings: Settings
+) -> str:
+    equations = prepared.equations
+    rows = np.flatnonzero(np.isin(equations.slot, error.equations))
+    names = [
+        f"{name} ({value:.10g})"
+        for name, value in zip(
+            targets["name"].to_numpy()[rows], prepared.harmonized.values[rows], strict=True
+        )
+    ]
+    kept = "" if settings.records == "all" else f" of {settings.records} kept records"
+    return (
+        f"weights.groups: exact: no weights{kept} within the bounds {list(settings.bounds)} meet "
+        f"these {len(names)} targets at once: {', '.join(names[:NAMED])}"
+        f"{', ...' if len(names) > NAMED else ''}; take exact from one of them, correct it, widen "
+        f"the bounds{', keep more records' if kept else ''}"
+    )
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,22 @@ The objective is that of `localcal.weights.descent`. For a dual point r (m,) the
 
     w_i(r) = clip(base_i + base_i N / mu * a_i'r, lower_i, upper_i),
 
-and the dual is maximal where F(r) = b - r - A w(r) = 0: piecewise linear, with the derivative
--(I + A S A'), S diagonal with base_i N / mu for the records strictly inside their bounds and 0
-for the others (semismooth Newton, Qi & Sun 1993). The matrix I + A S A' is m x m and dense, hence
-few targets; a step is halved until the dual grows (Armijo).
+and the dual is maximal where F(r) = b - G r - A w(r) = 0, G diagonal with 1 for most targets and
+less for firm rows (`localcal.weights.firm`): piecewise linear, with the derivative -(G + A S A'),
+S diagonal with base_i N / mu for the records strictly inside their bounds and 0 for the others
+(semismooth Newton, Qi & Sun 1993). The matrix G + A S A' is m x m and dense, hence few targets; a
+step is halved until the dual grows (Armijo).
 """
 
 import logging
 from dataclasses import replace
 
-import numba
 import numpy as np
 import scipy.linalg
 
 from localcal.errors import InputError
 from localcal.weights.descent import Certificate, certify
+from localcal.weights.firm import EASE, EASIER, HELD_WITHIN, MOST_EASE, Firm
 from localcal.weights.problem import Problem
 
 logger = logging.getLogger(__name__)
@@ -34,51 +35,79 @@ SMALLEST_GAP = 1e-13
 
 
 def solve_newton(
-    problem: Problem, weights: np.ndarray, penalty: float, tolerance: float
+    problem: Problem,
+    weights: np.ndarray,
+    penalty: float,
+    tolerance: float,
+    dual: np.ndarray | None = None,
 ) -> Certificate:
     """Bring `weights` (float64 (n,)) to the optimum, in place.
+
+    They are never worse in the end than in the beginning. `dual` is as in `descend`.
 
     Steps go on until the rms gap is a thousandth of `tolerance` or nothing more can be gained:
     the last ones are cheap, they converge quadratically.
 
     Raises:
         InputError: more targets than the method is for.
+        ContradictionError: equations that must hold cannot.
     """
     n_targets = len(problem.goal)
+    dual = np.zeros(n_targets) if dual is None else dual
     if n_targets > MOST_TARGETS:
         raise InputError(
             f"weights.method: newton is for at most {MOST_TARGETS} targets, and there are "
             f"{n_targets}; use descent"
         )
-    total = float(np.sum(problem.base))
-    spread = problem.base * (total / penalty)
-    dual = problem.residual(weights)
-    value = _dual(problem, spread, dual)
+    start, before = weights.copy(), certify(problem, weights, penalty)
+    spread = problem.base * (float(np.sum(problem.base)) / penalty)
+    firm = Firm(problem, dual)
+    point = np.where(firm.rows, dual, problem.residual(weights))
+    value, is_stuck = _dual(problem, spread, point), False
+    # Firm rows have little of their own on the diagonal.
+    size = float(np.mean(np.diag(problem.products(spread)))) if firm else 0.0
+    ease = EASE
     for step in range(1, MOST_STEPS + 1):
-        weights[:] = _best_weights(problem, spread, dual)
-        certificate = certify(problem, weights, penalty, step)
-        if certificate.rms_gap <= 1e-3 * tolerance:
+        weights[:] = _best_weights(problem, spread, point)
+        dual[:] = point
+        certificate = certify(problem, weights, penalty, step, dual)
+        slope = problem.residual(weights) - problem.give * point
+        # Equations that must hold count apart: the gap knows nothing of them.
+        missed = np.abs(slope / problem.root).max(initial=0.0, where=problem.give == 0.0)
+        if certificate.rms_gap <= 1e-3 * tolerance and missed <= HELD_WITHIN:
             break
-        slope = problem.residual(weights) - dual
         free = (weights > problem.lower) & (weights < problem.upper)
-        normal = np.eye(n_targets) + products(problem, np.where(free, spread, 0.0))
+        normal = problem.products(np.where(free, spread, 0.0))
+        diagonal = np.diag_indices_from(normal)
+        normal[diagonal] += problem.give + ease * size
         factor = scipy.linalg.cho_factor(normal, overwrite_a=True)
         direction = scipy.linalg.cho_solve(factor, slope)
-        gain, size = float(np.sum(slope * direction)), 1.0
-        while size >= SMALLEST_STEP:
-            trial = _dual(problem, spread, dual + size * direction)
-            if trial >= value + SUFFICIENT * size * gain:
+        gain, length = float(np.sum(slope * direction)), 1.0
+        while length >= SMALLEST_STEP:
+            trial = _dual(problem, spread, point + length * direction)
+            if trial >= value + SUFFICIENT * length * gain:
                 break
-            size /= 2.0
-        if size < SMALLEST_STEP or gain <= SMALLEST_GAP * abs(value):
+            length /= 2.0
+        if length < SMALLEST_STEP and firm and ease < MOST_EASE:
+            ease *= EASIER
+            continue
+        is_stuck = length < SMALLEST_STEP and gain > SMALLEST_GAP * abs(value)
+        if length < SMALLEST_STEP or gain <= SMALLEST_GAP * abs(value):
             break
-        dual, value = dual + size * direction, trial
+        ease = max(EASE, ease / EASIER)
+        point, value = point + length * direction, trial
+    if firm:
+        weights[:] = firm.settle(weights)
+        certificate = certify(problem, weights, penalty, certificate.sweeps, dual)
     within = certificate.rms_gap <= tolerance
+    if certificate.objective > before.objective and not (problem.give == 0.0).any():
+        weights[:] = start
+        certificate = replace(before, sweeps=certificate.sweeps)
     logger.info(
         "mu %g: %d Newton steps, objective %.6g, rms gap %.3g",
         penalty, certificate.sweeps, certificate.objective, certificate.rms_gap,
     )  # fmt: skip
-    return replace(certificate, within_tolerance=within)
+    return replace(certificate, within_tolerance=within, line_search_failed=is_stuck and not within)
 
 
 def _best_weights(problem: Problem, spread: np.ndarray, dual: np.ndarray) -> np.ndarray:
@@ -86,26 +115,10 @@ def _best_weights(problem: Problem, spread: np.ndarray, dual: np.ndarray) -> np.
 
 
 def _dual(problem: Problem, spread: np.ndarray, dual: np.ndarray) -> float:
-    """Return D(r) = b'r - |r|^2 / 2 - sum_i max_x (x a_i'r - (x - base_i)^2 / (2 spread_i))."""
+    """Return D(r) = b'r - r'G r / 2 - sum_i max_x (x a_i'r - (x - base_i)^2 / (2 spread_i))."""
     best = _best_weights(problem, spread, dual)
     away = best - problem.base
     gain = best * problem.slopes(dual) - 0.5 * away * away / spread
-    return float(np.sum(problem.goal * dual) - 0.5 * np.sum(dual * dual) - np.sum(gain))
-
-
-def products(problem: Problem, spread: np.ndarray) -> np.ndarray:
-    """Return A diag(spread) A', float64 (m, m)."""
-    result = np.zeros((len(problem.goal),) * 2)
-    _add_products(problem.indptr, problem.indices, problem.data, spread, result)
-    return result
-
-
-@numba.njit
-def _add_products(indptr, indices, data, spread, normal):
-    for i in range(len(spread)):
-        if spread[i] == 0.0:
-            continue
-        for k in range(indptr[i], indptr[i + 1]):
-            row, factor = indices[k], data[k] * spread[i]
-            for other in range(indptr[i], indptr[i + 1]):
-                normal[row, indices[other]] += factor * data[other]
+    return float(
+        np.sum(problem.goal * dual) - 0.5 * np.sum(problem.give * dual * dual) - np.sum(gain)
+    )

@@ -5,12 +5,17 @@ penalties, the largest first, each begun where the last one ended, and the fold'
 estimated: their error falls as long as a weaker pull teaches the weights something about the
 population, and rises once it teaches them the other targets' noise. Chosen is the largest penalty
 whose error is within one standard error of the smallest (Breiman, Friedman, Olshen & Stone 1984,
-section 3.4.3): the least dispersed weights of those that cannot be told from the best.
+section 3.4.3): the least dispersed weights of those that cannot be told from the best. The standard
+error is that of the difference, target by target: what makes a target hard to estimate at any
+penalty says nothing about which to choose. Every target counts alike, whatever its weight in the
+fit: of a few large weights one could not tell the standard error.
 
 All folds, and the fit of all targets beside them, are lanes of one descent: a record's entries are
 read once for all of them, and six lanes take a bit more than twice the time of one. A sweep is that
 of `localcal.weights.descent`, but for the length |a_i|^2, which is that of all targets in every
-lane: steps are a little shorter than they could be, and end at the same optimum.
+lane: steps are a little shorter than they could be, and end at the same optimum. No target pulls
+with more than `huber`, or the path would be that of targets which contradict each other, and which
+the fit softens.
 
 A target that others add up to, as districts do to their state, is not unknown when it is left out:
 the error is that of the targets which are published, not of those nobody has published.
@@ -39,7 +44,9 @@ FOLDS = 5
 LANES = FOLDS + 1
 ALL_TARGETS = FOLDS
 # Two penalties to a decade: from weights that hardly move to targets met as far as they can be.
-GRID = tuple(float(f"{10.0 ** (1 - step / 2):.2g}") for step in range(15))
+GRID = tuple(float(f"{10.0 ** (1 - step / 2):.2g}") for step in range(13))
+# Firm rows are softened for a penalty on the way, and exact ones are as soft here.
+MIDDLE = 0.01
 # With 20 the same penalties were chosen.
 SWEEPS = 5
 # The path ends when the error has not been the smallest for so many penalties.
@@ -54,11 +61,11 @@ class Step:
 
     penalty: float
     error_fitted: float
-    """Mean absolute relative error of all targets in the fit of all, by rho, each at most 1."""
+    """Mean absolute relative error of all targets in the fit of all, each at most 1."""
     error_held_out: float
-    """The same of each fold's targets in the fit of the others, mean of the folds."""
+    """The same of targets in the fit of the other folds."""
     standard_error: float
-    """Of error_held_out: the folds' standard deviation / sqrt(number of folds)."""
+    """Of the difference between error_held_out and the smallest one, over the targets."""
     design_effect: float
     """Kish's, of the weights in the fit of all targets."""
 
@@ -69,7 +76,7 @@ def choose_penalty(
     """Return the penalty to fit with, and how it was chosen: rows of `Step`, none if it was given.
 
     Args:
-        problem: all records, all fitted equations.
+        problem: all records, all fitted equations, firm rows scaled for MIDDLE.
         identity: uint64 (p,), see `localcal.weights.folds`.
         settings: see `Settings`.
         seed: the run's.
@@ -79,13 +86,17 @@ def choose_penalty(
     """
     if settings.penalty != "auto":
         return float(settings.penalty), []
-    n_equations = len(problem.goal)
+    free = problem.give > 0.0
+    n_equations = int(free.sum())
     if n_equations < FOLDS:
         raise InputError(
             f"weights.penalty: auto leaves out a fifth of the targets at a time, and only "
-            f"{n_equations} are fitted; give a number (0.01 for instance), or more targets"
+            f"{n_equations} are fitted and not exact; give a number, 0.01 for instance, or more "
+            "targets"
         )
-    path = penalty_path(problem, deal(identity, seed, FOLDS), seed)
+    fold = np.full(len(free), ALL_TARGETS)
+    fold[free] = deal(identity[free], seed, FOLDS)
+    path = penalty_path(problem, fold, settings.huber, seed)
     chosen = choose(path)
     logger.info("penalty: %g, of %d tried", chosen, len(path))
     return chosen, [asdict(step) for step in path]
@@ -93,37 +104,62 @@ def choose_penalty(
 
 def choose(path: Sequence[Step]) -> float:
     """Return the largest penalty within one standard error of the smallest held-out error."""
-    best = min(path, key=lambda step: step.error_held_out)
-    limit = best.error_held_out + best.standard_error
-    return max(step.penalty for step in path if step.error_held_out <= limit)
+    best = min(step.error_held_out for step in path)
+    return max(step.penalty for step in path if step.error_held_out - step.standard_error <= best)
 
 
-def penalty_path(problem: Problem, fold: np.ndarray, seed: int) -> list[Step]:
-    """Fit every fold's complement along the grid; `fold` is int64 (p,).
+def penalty_path(problem: Problem, fold: np.ndarray, huber: float | None, seed: int) -> list[Step]:
+    """Fit every fold's complement along the grid.
+
+    `fold` is int64 (p,), ALL_TARGETS for those that are never left out.
 
     Weights take 8 * LANES bytes a record, residuals as much an equation.
     """
-    lanes = _Lanes(problem, fold, seed)
+    lanes = _Lanes(problem, fold, huber, seed)
     progress = Progress("penalty: steps", len(GRID))
-    path: list[Step] = []
+    found: list[_Found] = []
     for penalty in GRID:
         lanes.descend(penalty)
-        path.append(lanes.step(penalty))
+        found.append(lanes.look())
         progress.advance()
-        errors = [step.error_held_out for step in path]
-        if len(path) - 1 - int(np.argmin(errors)) >= BEYOND_BEST:
+        best = int(np.argmin([np.mean(one.held_out) for one in found]))
+        if len(found) - 1 - best >= BEYOND_BEST:
             break
-    return path
+    least = found[best].held_out
+    return [
+        Step(
+            penalty=penalty,
+            error_fitted=float(np.mean(one.fitted)),
+            error_held_out=float(np.mean(one.held_out)),
+            standard_error=float(np.std(one.held_out - least, ddof=1) / np.sqrt(len(least))),
+            design_effect=one.design_effect,
+        )
+        for penalty, one in zip(GRID, found, strict=False)
+    ]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the lanes came to at one penalty."""
+
+    fitted: np.ndarray
+    """float64 (p,): absolute relative error of each equation in the fit of all."""
+    held_out: np.ndarray
+    """float64: that of each equation which is left out in a fold, in that fold's fit."""
+    design_effect: float
 
 
 class _Lanes:
     """The fits of all folds' complements, and of all targets, side by side."""
 
-    def __init__(self, problem: Problem, fold: np.ndarray, seed: int) -> None:
+    def __init__(self, problem: Problem, fold: np.ndarray, huber: float | None, seed: int) -> None:
         self.problem, self.fold = problem, fold
         self.weights = np.repeat(problem.base[:, None], LANES, axis=1)
         self.live = np.ones((len(fold), LANES))
-        self.live[np.arange(len(fold)), fold] = 0.0
+        self.left_out = np.flatnonzero(fold != ALL_TARGETS)
+        self.live[self.left_out, fold[self.left_out]] = 0.0
+        self.limit = (np.inf if huber is None else huber) * problem.root
+        self.limit[problem.give < 1.0] = np.inf
         word = np.random.SeedSequence([seed, SEED_STAGE]).generate_state(1, np.uint64)[0]
         self.shuffler = Shuffler(int(word))
         self.order = np.arange(len(problem.base), dtype=np.int32)
@@ -139,23 +175,17 @@ class _Lanes:
             _sweep_lanes(
                 self.order, self.starts, problem.indptr, problem.indices, problem.data,
                 problem.squared_norm, problem.base, problem.lower, problem.upper, ridge,
-                self.live, self.weights, residual,
+                self.live, self.limit, self.weights, residual,
             )  # fmt: skip
 
-    def step(self, penalty: float) -> Step:
+    def look(self) -> _Found:
         """Say how far the weights are from targets they were fitted to, and from the others."""
-        problem, fold = self.problem, self.fold
-        error = np.abs(self._residual() / problem.root[:, None])
+        error = np.abs(self._residual() / self.problem.root[:, None])
         error = np.minimum(error, LARGEST_ERROR)
-        rho = problem.root * problem.root
-        held_out = rho * error[np.arange(len(fold)), fold]
-        by_fold = np.bincount(fold, held_out) / np.bincount(fold, rho)
         total = self.weights[:, ALL_TARGETS]
-        return Step(
-            penalty=penalty,
-            error_fitted=float(np.sum(rho * error[:, ALL_TARGETS]) / np.sum(rho)),
-            error_held_out=float(np.mean(by_fold)),
-            standard_error=float(np.std(by_fold, ddof=1) / np.sqrt(FOLDS)),
+        return _Found(
+            fitted=error[:, ALL_TARGETS],
+            held_out=error[self.left_out, self.fold[self.left_out]],
             design_effect=float(len(total) * np.sum(total * total) / np.sum(total) ** 2),
         )
 
@@ -178,8 +208,8 @@ def _subtract_products(indptr, indices, data, weights, residual):
 
 @numba.njit
 def _sweep_lanes(  # noqa: PLR0913 - a compiled kernel takes arrays
-    order, starts, indptr, indices, data, squared_norm, base, lower, upper, ridge, live, weights,
-    residual,
+    order, starts, indptr, indices, data, squared_norm, base, lower, upper, ridge, live, limit,
+    weights, residual,
 ):  # fmt: skip
     touched = 0.0
     step = np.zeros(LANES)
@@ -193,8 +223,9 @@ def _sweep_lanes(  # noqa: PLR0913 - a compiled kernel takes arrays
             for k in range(indptr[i], indptr[i + 1]):
                 # Unsigned, or every access would look whether it counts from the end.
                 row, entry = np.uint64(indices[k]), np.float64(data[k])
+                most = limit[row]
                 for lane in range(LANES):
-                    step[lane] += entry * residual[row, lane]
+                    step[lane] += entry * min(max(residual[row, lane], -most), most)
             for lane in range(LANES):
                 pull = ridge[lane] / base[i]
                 old = weights[i, lane]

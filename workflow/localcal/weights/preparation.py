@@ -49,6 +49,8 @@ class Equations:
     """float64 (p,), in the target's unit: errors are divided by it."""
     rho: np.ndarray
     """float64 (p,): weight in the objective; its mean would be 1 without the rules' weights."""
+    exact: np.ndarray
+    """bool (p,): must hold."""
     identity: np.ndarray
     """uint64 (p,): a number that is the target's own, whatever its place in the table."""
 
@@ -111,8 +113,10 @@ def prepare(
     _refuse_negative(targets, value, summary, verdict)
     factor = _base_factor(value, summary.estimate, verdict == verdicts.FITTED)
     summary = summary.scaled(factor)
-    slot = _slots(matrix, targets, columns, settings, held_out, summary, verdict)
+    apart = held_out | rules.exact
+    slot = _slots(matrix, targets, columns, settings, apart, summary, verdict)
     _leave_out_unreachable(slot, verdict, value, scale, summary, settings)
+    _refuse_inexact(targets, rules, verdict)
     if settings.strict:
         _refuse_unreachable(targets, verdict)
     if not (slot >= 0).any():
@@ -144,10 +148,13 @@ def make_problem(
     """Return the fitted equations in record-major order."""
     equations = prepared.equations
     root = np.sqrt(equations.rho)
+    # Entries that must add up exactly keep all the bits they have in the matrix.
+    whole = np.exp2(np.round(np.log2(root / equations.scale)))
+    root = np.where(equations.exact, whole * equations.scale, root)
     return build_problem(
         matrix,
         equations.slot,
-        scale=root / equations.scale,
+        scale=np.where(equations.exact, whole, root / equations.scale),
         goal=root * equations.value / equations.scale,
         root=root,
         records=Records(
@@ -156,6 +163,7 @@ def make_problem(
             columns.district[prepared.records],
         ),
         bounds=settings.bounds,
+        exact=equations.exact,
     )
 
 
@@ -166,7 +174,8 @@ def _drawn(targets: pd.DataFrame, rules: GroupRules, settings: Settings, seed: i
     harmonized at all, and what is wanted is the error of the weights, not that of levels which
     contradict each other.
     """
-    free = targets["geo_level"].isin(settings.levels).to_numpy() & ~rules.hold_out
+    of_levels = targets["geo_level"].isin(settings.levels).to_numpy()
+    free = of_levels & ~rules.hold_out & ~rules.exact
     drawn = free & (uniform(identities(targets), seed, HOLD_OUT) < settings.hold_out)
     if settings.hold_out and not drawn.any():
         raise InputError(
@@ -262,17 +271,19 @@ def _slots(
     targets: pd.DataFrame,
     columns: Columns,
     settings: Settings,
-    held_out: np.ndarray,
+    apart: np.ndarray,
     summary: RowSummary,
     verdict: np.ndarray,
 ) -> np.ndarray:
     """Give every fitted target an equation, merged ones a common one; int64 (m,), -1 for none.
 
+    Those in `apart`, bool (m,), are in no sum.
+
     Marks the targets of merged sums in `verdict`.
     """
     groups = []
     if settings.thin == "merge":
-        candidates = np.isin(verdict, [verdicts.FITTED, verdicts.THIN]) & ~held_out
+        candidates = np.isin(verdict, [verdicts.FITTED, verdicts.THIN]) & ~apart
         for members in _siblings(targets, candidates):
             merged = _merge(matrix, columns, settings, members, summary, verdict)
             groups.append(merged)
@@ -360,6 +371,20 @@ def _leave_out_unreachable(
     slot[slot >= 0] = number[slot[slot >= 0]]
 
 
+def _refuse_inexact(targets: pd.DataFrame, rules: GroupRules, verdict: np.ndarray) -> None:
+    """Refuse to leave out a target that must be met."""
+    wanted = rules.exact & (verdict != verdicts.NOT_FITTED)
+    lost = np.flatnonzero(wanted & (verdict != verdicts.FITTED))
+    if len(lost):
+        reason = str(verdict[lost[0]])
+        names = targets["name"].to_numpy()[lost]
+        raise InputError(
+            f"weights.groups: exact: target {names[0]} cannot be met, it is {reason} "
+            f"({verdicts.MEANING[reason].removeprefix('left out; ')}); {len(lost)} such targets; "
+            "take exact from them, or change what leaves them out"
+        )
+
+
 def _refuse_unreachable(targets: pd.DataFrame, verdict: np.ndarray) -> None:
     lost = np.isin(verdict, [verdicts.UNREACHABLE, verdicts.NO_SUPPORT])
     if lost.any():
@@ -395,6 +420,7 @@ def _equations(
         # The user's weights come after the mean: what one target gains no other one loses, and
         # the penalty means what it did.
         rho=rho / np.mean(rho) * rules.weight[first],
+        exact=rules.exact[first],
         identity=_least(slot[used], identity[used]),
     )
 

@@ -11,7 +11,8 @@ were it all for the weights and none for the other targets, V would rise by 2 / 
 
 Without target j, and as long as the same weights are at their bounds, the residual becomes
 r - K^-1 e_j r_j / (K^-1)_jj with K = I + A S A' as in `localcal.weights.newton`; P falls by
-r_j^2 / (2 (K^-1)_jj). K^-1 e_j comes from conjugate gradients; cut off early, they say too much.
+r_j^2 / (2 (K^-1)_jj). Rows that must hold have 0 in place of the 1. K^-1 e_j comes from conjugate
+gradients; cut off early, they say too much.
 """
 
 from dataclasses import dataclass
@@ -87,6 +88,7 @@ def solved(
             kept, kept_base(trace, is_selected)[kept], np.zeros(len(kept), dtype=np.int32)
         ),
         bounds=bounds,
+        exact=equations.exact,
     )
     return Solved(
         problem,
@@ -135,7 +137,9 @@ def without(found: Solved, slots: np.ndarray) -> list[dict]:
     entries = max(2 * len(problem.data) * len(slots), 1)
     steps = int(np.clip(MOST_ENTRIES // entries, FEWEST_STEPS, MOST_STEPS))
     now = dispersion(problem, found.weights)
-    diagonal = 1.0 + _squares(problem, spread)
+    diagonal = problem.give + _squares(problem, spread)
+    # Of an exact row without a column that could move.
+    diagonal[diagonal == 0.0] = 1.0
     rows = []
     for slot in slots:
         inverse, left = _solve(problem, spread, int(slot), diagonal, steps)
@@ -176,7 +180,7 @@ def _solve(
     size = float(np.sum(residual * scaled))
     for _ in range(steps):
         products = problem.goal - problem.residual(spread * problem.slopes(direction))
-        image = direction + products
+        image = problem.give * direction + products
         step = size / float(np.sum(direction * image))
         solution += step * direction
         residual -= step * image

@@ -39,6 +39,10 @@ class Problem:
     """float64 (n,): largest weight allowed."""
     district: np.ndarray
     """int32 (n,): records of one district are neighbours."""
+    give: np.ndarray
+    """float64 (m,): an equation with the residual r costs r^2 / (2 give): 1 for most, less for rows
+    that the descent sees softer than they are, 0 for those that must hold; see
+    `localcal.weights.firm`."""
 
     @property
     def norm(self) -> np.ndarray:
@@ -67,11 +71,30 @@ class Problem:
             lower=self.lower[records],
             upper=self.upper[records],
             district=self.district[records],
+            give=self.give,
+        )
+
+    def only(self, equations: np.ndarray) -> "Problem":
+        """Return the problem of some equations alone (bool (m,))."""
+        number = np.where(equations, np.cumsum(equations) - 1, -1)
+        indptr, indices, data = _only_rows(self.indptr, self.indices, self.data, number)
+        return dataclasses.replace(
+            self,
+            indptr=indptr,
+            indices=indices,
+            data=data,
+            squared_norm=_squared_norms(indptr, data),
+            goal=self.goal[equations],
+            root=self.root[equations],
+            give=self.give[equations],
         )
 
     def reweighted(self, factor: np.ndarray) -> "Problem":
         """Multiply the targets' weights rho by `factor` (m,); A changes in place."""
-        root = np.sqrt(factor)
+        return self.rescaled(np.sqrt(factor))
+
+    def rescaled(self, root: np.ndarray) -> "Problem":
+        """Multiply the rows and the goal by `root` (m,); A changes in place."""
         _scale_entries(self.indices, self.data, root)
         return dataclasses.replace(
             self,
@@ -98,6 +121,12 @@ class Problem:
     def slopes(self, residual: np.ndarray) -> np.ndarray:
         """Return A'r, float64 (n,): what one more unit of each record's weight would gain."""
         return _transposed_product(self.indptr, self.indices, self.data, residual)
+
+    def products(self, spread: np.ndarray) -> np.ndarray:
+        """Return A diag(spread) A', float64 (m, m)."""
+        result = np.zeros((len(self.goal),) * 2)
+        _add_products(self.indptr, self.indices, self.data, spread, result)
+        return result
 
     def removal_loss(self, weights: np.ndarray, residual: np.ndarray, penalty: float) -> np.ndarray:
         """Return by how much P would rise without each record alone, float64 (n,)."""
@@ -162,6 +191,7 @@ def build_problem(
     root: np.ndarray,
     records: Records,
     bounds: tuple[float, ...],
+    exact: np.ndarray | None = None,
 ) -> Problem:
     """Turn the fitted rows of a CSR matrix into record-major order.
 
@@ -173,6 +203,7 @@ def build_problem(
         root: float64 (m,), sqrt(rho).
         records: the records, in order.
         bounds: lower and upper factor on their base weights.
+        exact: bool (m,), equations that must hold; none by default.
     """
     position = np.full(matrix.shape[1], -1, dtype=np.int32)
     position[records.column] = np.arange(len(records.column), dtype=np.int32)
@@ -199,6 +230,7 @@ def build_problem(
         lower=bounds[0] * records.base,
         upper=bounds[1] * records.base,
         district=records.district,
+        give=np.ones(len(goal)) if exact is None else np.where(exact, 0.0, 1.0),
     )
 
 
@@ -249,12 +281,44 @@ def _scale_entries(indices, data, factor):
 
 
 @numba.njit
+def _only_rows(indptr, indices, data, number):
+    new_indptr = np.zeros(len(indptr), dtype=np.int64)
+    for i in range(len(indptr) - 1):
+        new_indptr[i + 1] = new_indptr[i]
+        for k in range(indptr[i], indptr[i + 1]):
+            if number[indices[k]] >= 0:
+                new_indptr[i + 1] += 1
+    new_indices = np.empty(new_indptr[-1], dtype=np.int32)
+    new_data = np.empty(new_indptr[-1], dtype=np.float32)
+    place = 0
+    for i in range(len(indptr) - 1):
+        for k in range(indptr[i], indptr[i + 1]):
+            row = number[indices[k]]
+            if row >= 0:
+                new_indices[place] = row
+                new_data[place] = data[k]
+                place += 1
+    return new_indptr, new_indices, new_data
+
+
+@numba.njit
 def _gather(records, indptr, indices, data, new_indptr, new_indices, new_data):
     for i in range(len(records)):
         shift = indptr[records[i]] - new_indptr[i]
         for k in range(new_indptr[i], new_indptr[i + 1]):
             new_indices[k] = indices[k + shift]
             new_data[k] = data[k + shift]
+
+
+@numba.njit
+def _add_products(indptr, indices, data, spread, normal):
+    for i in range(len(spread)):
+        if spread[i] == 0.0:
+            continue
+        for k in range(indptr[i], indptr[i + 1]):
+            row, factor = indices[k], data[k] * spread[i]
+            for other in range(indptr[i], indptr[i + 1]):
+                normal[row, indices[other]] += factor * data[other]
 
 
 @numba.njit

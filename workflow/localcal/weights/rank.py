@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from localcal.errors import InputError
-from localcal.weights.newton import MOST_TARGETS, products
+from localcal.weights.newton import MOST_TARGETS
 from localcal.weights.problem import Problem
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def refuse_too_few(problem: Problem, records: int) -> None:
 
 def count_independent(problem: Problem) -> int:
     """Return the numerical rank of A, by Cholesky with pivoting of A A' (LAPACK's dpstrf)."""
-    gram = products(problem, np.ones(len(problem.base)))
+    gram = problem.products(np.ones(len(problem.base)))
     length = np.sqrt(np.diag(gram))
     gram /= length[:, None] * length
     _, _, rank, _ = lapack.dpstrf(gram, tol=INDEPENDENT)

@@ -27,6 +27,7 @@ from localcal.files.csr import CsrLike
 from localcal.jobs.progress import Progress
 from localcal.weights.columns import Columns
 from localcal.weights.descent import Certificate
+from localcal.weights.firm import ContradictionError
 from localcal.weights.preparation import make_problem, prepare
 from localcal.weights.prices import kept_base
 from localcal.weights.problem import Problem
@@ -200,20 +201,25 @@ def _fit_again(replication: Replication, number: int) -> Replicate:
     multiplier = multiplier[stays]
     multiplier = multiplier * _base_factor(problem, problem.base * multiplier)
     factor = replication.factor[stays]
-    fitted = solve(
-        # A solver may scale entries in place.
-        replace(
-            problem,
-            data=problem.data.copy(),
-            base=problem.base * multiplier,
-            lower=problem.lower * multiplier,
-            upper=problem.upper * multiplier,
-        ),
-        settings.model_copy(update={"records": "all", "huber": None}),
-        replication.penalty / len(problem.goal),
-        _seed(replication.seed, number),
-        Prior(dense_factor=factor, probability=np.ones(len(factor)), factor=factor),
+    # A solver may scale entries in place.
+    problem = replace(
+        problem,
+        data=problem.data.copy(),
+        base=problem.base * multiplier,
+        lower=problem.lower * multiplier,
+        upper=problem.upper * multiplier,
     )
+    start = Prior(dense_factor=factor, probability=np.ones(len(factor)), factor=factor)
+    alone = settings.model_copy(update={"records": "all", "huber": None})
+    penalty = replication.penalty / len(problem.goal)
+    try:
+        fitted = solve(problem, alone, penalty, _seed(replication.seed, number), start)
+    except ContradictionError as error:
+        raise InputError(
+            f"weights.replicates: the households of replicate {number + 1} cannot meet "
+            f"{len(error.equations)} of the exact targets at once; take exact from some, widen the "
+            "bounds, or set replicates to 0"
+        ) from error
     found = np.zeros(len(replication.columns), dtype=np.float32)
     found[stays] = fitted.weights
     return Replicate(found, fitted.certificate)

@@ -10,7 +10,9 @@ from localcal.errors import InputError
 from localcal.files.csr import CsrLike
 from localcal.weights import diagnostics, verdicts
 from localcal.weights.columns import Columns
+from localcal.weights.descent import Certificate
 from localcal.weights.findings import findings
+from localcal.weights.firm import EXACT_WITHIN
 from localcal.weights.preparation import Preparation, count_verdicts, merged_sums
 from localcal.weights.prices import solved, without
 from localcal.weights.rows import RowSummary, summarize_households, summarize_rows
@@ -61,6 +63,7 @@ def describe_fit(
             "design weights and of the targets"
         )
     final = summarize_rows(matrix, weights)
+    _refuse_rounding(targets, prepared, final)
     dense = final
     if fitted.selection is not None:
         dense = summarize_rows(matrix, prepared.base * trace.dense_factor)
@@ -85,6 +88,18 @@ def describe_fit(
     report["findings"] = findings(report)
     _log_summary(report)
     return FitResult(weights, trace, report, table, areas)
+
+
+def _refuse_rounding(targets: pd.DataFrame, prepared: Preparation, final: RowSummary) -> None:
+    """Refuse exact targets that 32-bit weights cannot meet: losses and gains nearly cancel."""
+    missed = np.abs(final.estimate - prepared.harmonized.values) / prepared.scale
+    far = prepared.rules.exact & (prepared.equations.slot >= 0) & ~(missed <= EXACT_WITHIN)
+    if far.any():
+        raise InputError(
+            f"weights.groups: exact: target {targets['name'].to_numpy()[far][0]} is missed by "
+            f"{missed[far][0]:.2g} of its value since weights have 32 bits and its losses and "
+            "gains nearly cancel; take exact from it"
+        )
 
 
 def _trace(prepared: Preparation, fitted: Fitted) -> Trace:
@@ -132,7 +147,7 @@ def _report(
         "gap": certificate.gap,
         "rms_gap": certificate.rms_gap,
         "sweeps": fitted.sweeps,
-        "stopped_by": "tolerance" if certificate.within_tolerance else "max_sweeps",
+        "stopped_by": _stopped_by(certificate),
         "selection": fitted.selection,
         "huber": {
             "softened": int(np.count_nonzero(fitted.huber_weight < 1.0)),
@@ -155,6 +170,12 @@ def _report(
             "moved": diagnostics.moved_areas(table),
         },
     }
+
+
+def _stopped_by(certificate: Certificate) -> str:
+    if certificate.within_tolerance:
+        return "tolerance"
+    return "line_search" if certificate.line_search_failed else "max_sweeps"
 
 
 def _merged(

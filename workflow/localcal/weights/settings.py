@@ -84,6 +84,8 @@ class GroupRules:
     hold_out: np.ndarray
     """bool: not fitted, only looked at afterwards; by default that of targets.parquet, where it
     has one."""
+    exact: np.ndarray
+    """bool: must be met; False by default."""
 
 
 def _held_out(targets: pd.DataFrame) -> np.ndarray:
@@ -111,6 +113,7 @@ def apply_rules(
         zero_floor=np.full(len(targets), np.nan),
         harmonize=np.ones(len(targets), dtype=bool),
         hold_out=_held_out(targets),
+        exact=np.zeros(len(targets), dtype=bool),
     )
     fitted_level = targets["geo_level"].isin(levels).to_numpy()
     for rule in rules:

@@ -18,6 +18,7 @@ import numpy as np
 from localcal.jobs.progress import Progress
 from localcal.weights.checkpoint import Checkpoint, Result
 from localcal.weights.descent import Certificate, Position, Shuffler, Watch, descend
+from localcal.weights.firm import firmed
 from localcal.weights.newton import solve_newton
 from localcal.weights.problem import Problem
 from localcal.weights.rank import refuse_too_few
@@ -107,9 +108,12 @@ def solve(
 
     Raises:
         InputError: fewer records than independent equations.
+        ContradictionError: equations that must hold cannot.
     """
     words = np.random.SeedSequence([seed, SEED_STAGE]).generate_state(2, np.uint64)
-    solver = _Solver(problem, settings, penalty, Shuffler(int(words[0])), checkpoint)
+    problem = firmed(problem, problem.pull(penalty))
+    dual = np.zeros(len(problem.goal))
+    solver = _Solver(problem, settings, penalty, Shuffler(int(words[0])), checkpoint, dual)
     rng = np.random.default_rng(int(words[1]))
     if chosen is not None and not chosen.all():
         return solver.fit_selected(rng, prior, chosen)
@@ -128,6 +132,8 @@ class _Solver:
     penalty: float
     shuffler: Shuffler
     checkpoint: Checkpoint | None
+    dual: np.ndarray
+    """float64 (p,): multipliers of the firm rows, as they were last."""
 
     def fit_all(self, prior: Prior | None) -> Fitted:
         """Fit every record."""
@@ -239,7 +245,7 @@ class _Solver:
         """Descend along `path`, then to the optimum at the final penalty, in place."""
         if self.settings.method == "newton":
             certificate = solve_newton(
-                problem, weights, problem.pull(self.penalty), self.settings.tolerance
+                problem, weights, problem.pull(self.penalty), self.settings.tolerance, self.dual
             )
             return certificate, certificate.sweeps
         path = (*path, (self.penalty, self.settings.max_sweeps))
@@ -260,7 +266,7 @@ class _Solver:
         known = self.checkpoint and self.checkpoint.next_result()
         if known:
             # The shuffle's state comes with the position of the descent that was cut off.
-            weights[:] = known.weights
+            weights[:], self.dual[:] = known.weights, known.dual
             return known.certificate, known.sweeps
         progress = Progress(f"{label}: sweeps", sum(sweeps for _, sweeps in path))
         first, position = self.checkpoint.position() if self.checkpoint else (0, None)
@@ -271,11 +277,12 @@ class _Solver:
             certificate = descend(
                 problem, weights, problem.pull(penalty), most_sweeps, self.shuffler,
                 tolerance if last else None, Watch(progress, self._offer(stage), position),
+                self.dual,
             )  # fmt: skip
             made += certificate.sweeps
             position = None
         if self.checkpoint:
-            self.checkpoint.finish(Result(weights.copy(), certificate, made))
+            self.checkpoint.finish(Result(weights.copy(), certificate, made, self.dual.copy()))
         return certificate, made
 
     def _offer(self, stage: int) -> Callable[[Position], None] | None:
@@ -290,7 +297,8 @@ class _Solver:
         if self.settings.huber is None:
             return np.zeros(len(problem.goal), dtype=bool)
         limit = CONTRADICTED_ABOVE * self.settings.huber
-        return np.abs(relative_errors(problem, weights)) > limit
+        missed = np.abs(relative_errors(problem, weights)) > limit
+        return missed & (problem.give > 0.0)
 
     def soften(
         self,
