@@ -23,6 +23,11 @@ if L0_SCOPES:
     include: "workflow/rules/l0.smk"
 
 
+if REPLICATED:
+
+    include: "workflow/rules/replicates.smk"
+
+
 include: "workflow/rules/areas.smk"
 include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
@@ -105,6 +110,7 @@ ONCE = [
 ]
 PER_FIT = ["fit.json", "diagnostics.csv", "areas.csv", "trace.h5", "weights.npy", "estimates.h5"]
 PER_L0_FIT = ["l0_problem.h5", "l0_weights.h5"]
+PER_REPLICATED_FIT = ["standard_errors.csv", "replicates.h5"]
 TOTALS = sorted({PARENTS[area] for _, area in WANTED} | set(SAMPLED))
 
 
@@ -121,7 +127,18 @@ rule all:
             scope=L0_SCOPES,
             file=PER_L0_FIT,
         ),
+        expand(
+            "runs/{run_id}/weights/{scope}/{file}",
+            run_id=RUN_ID,
+            scope=REPLICATED,
+            file=PER_REPLICATED_FIT,
+        ),
         [f"runs/{RUN_ID}/areas/{level}/{area}.h5" for level, area in WANTED],
+        [
+            f"runs/{RUN_ID}/areas/{level}/{area}_replicates.h5"
+            for level, area in WANTED
+            if AREAS[area].scope in REPLICATED
+        ],
         expand("runs/{run_id}/validation/totals/{area}.h5", run_id=RUN_ID, area=TOTALS),
         [f"runs/{RUN_ID}/validation/{level}/{area}.csv" for level, area in WANTED],
 

@@ -19,6 +19,7 @@ if __name__ == "__main__":
                 validation=Path(snakemake.input.validation),
                 states=Path(snakemake.input.states),
                 matrix=Path(snakemake.input.matrix),
+                errors=[Path(path) for path in snakemake.input.errors],
             ),
             outputs=ReportOutputs(**paths(snakemake.output)),
         )

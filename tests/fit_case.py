@@ -83,6 +83,34 @@ def make_case(seed: int = 0, households: int = 60, clones: int = 10) -> Case:
     return Case(matrix, targets, design, household, district // 100, district)
 
 
+def make_states_case(seed: int, n_states: int = 20, households: int = 1_500) -> Case:
+    """People and income of a nation and its states, of 4 clones per household, that agree."""
+    rng = np.random.default_rng(seed)
+    household = np.repeat(np.arange(households), 4).astype(np.int32)
+    size = 1.0 / (np.arange(n_states) + 5.0)
+    state = rng.choice(np.arange(1, n_states + 1), len(household), p=size / size.sum())
+    state = state.astype(np.int32)
+    income = rng.lognormal(11.0, 0.8, households)[household]
+    people = rng.integers(1, 6, households)[household].astype(np.float64)
+    design = rng.uniform(50.0, 150.0, households)[household]
+    truth = design * np.exp(rng.normal(0.0, 0.1, len(household)))
+    rows, labels = [], []
+    areas = [("nation", "US", state > 0)]
+    areas += [("state", str(area), state == area) for area in range(1, n_states + 1)]
+    for variable, value in (("person_count", people), ("adjusted_gross_income", income)):
+        for level, area, inside in areas:
+            rows.append(np.where(inside, value, 0.0))
+            labels.append((level, area, variable, float(rows[-1] @ truth)))
+    targets = pd.DataFrame(labels, columns=["geo_level", "geographic_id", "variable", "value"])
+    number = np.arange(len(targets))
+    targets = targets.assign(
+        domain_variable="", constraints="[]", reform_id=0, tolerance=np.nan, target_id=number,
+        name=[f"{area}/{variable}" for _, area, variable, _ in labels],
+    )  # fmt: skip
+    matrix = scipy.sparse.csr_array(np.array(rows, dtype=np.float32))
+    return Case(matrix, targets, design, household, state, state * 100 + 1)
+
+
 def with_rows(case: Case, rows: np.ndarray, values: list[float], kind: str) -> Case:
     """Add district targets, each a family of its own."""
     extra = pd.DataFrame(

@@ -129,6 +129,19 @@ def test_resume(figures):
     assert found["kill_0_same_matrix"] is True
 
 
+def test_replicates(figures):
+    found = figures(
+        "replicates",
+        *("--replicates", "3", "--households", "60", "--clones", "20", "--kept", "600"),
+    )
+    found = {name.removeprefix("clones_1200_"): value for name, value in found.items()}
+    assert 0 < found["sweeps"] <= found["sweeps_max"] <= 400
+    assert found["within_tolerance"] <= 3
+    assert 0 < found["relative_error"] < 1 and found["relative_error_households"] > 0
+    later = found["pose_cpu_seconds"] + found["replicate_cpu_seconds"]
+    assert found["ratio"] == pytest.approx(later / found["fit_cpu_seconds"])
+
+
 def test_fit(figures):
     found = figures(
         "fit",

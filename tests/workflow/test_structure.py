@@ -263,14 +263,15 @@ def test_every_key_is_described_in_the_schema_and_in_the_readme():
 
 def test_no_other_section_of_the_config_is_part_of_the_code_that_fits():
     code = CodeDigest(REPOSITORY / "scripts", "localcal.engine:PolicyEngineUS")
-    for rule in ("fit_weights", "prepare_l0"):
+    fitting = ("fit_weights", "prepare_l0", "fit_replicates")
+    for rule in fitting:
         found = {name for name in code.modules(rule) if name.startswith("localcal.run.")}
         assert found == {
             "localcal.run.complaints",
             "localcal.run.fit_section",
             "localcal.run.values",
         }
-    others = set(code.rules()) - {"fit_weights", "prepare_l0", "freeze_run"}
+    others = set(code.rules()) - {*fitting, "freeze_run"}
     for rule in others:
         assert not any(name.startswith("localcal.run.") for name in code.modules(rule)), rule
 

@@ -107,6 +107,7 @@ CHUNKS = configuration.chunk_names(config)
 SCOPES = ("local", "national")
 L0_SCOPES = [scope for scope in SCOPES if config["weights"][scope]["method"] == "l0"]
 RAW_FILES = sorted({file for source in SOURCES.values() for file in raw_files(source)})
+REPLICATED = [scope for scope in SCOPES if config["weights"][scope]["replicates"]]
 AREAS = {area.area: area for area in AREA_TABLE}
 WANTED = [(area.folder, area.area) for area in wanted]
 # Districts lie in a file that is put into the model; of these the own file is, too.

@@ -67,9 +67,15 @@ def source_tables(wildcards):
     return {source: f"{folder}/{source}.csv" for source in wanted}
 
 
+def replicate_settings(wildcards):
+    """The settings of one scope's replicates, which are those of its fit and more."""
+    return settings("weights")[wildcards.scope]
+
+
 def fit_settings(wildcards):
     """The settings of one scope's fit, as a parameter."""
-    return settings("weights")[wildcards.scope]
+    found = replicate_settings(wildcards)
+    return {key: found[key] for key in found if key not in ("replicates", "replicate_method")}
 
 
 def fit_prior(wildcards):
@@ -106,6 +112,11 @@ def weights_of(wildcards):
 def fit_of(wildcards):
     """The report of the fit that an area's weights come from."""
     return weights_of(wildcards).replace("weights.npy", "fit.json")
+
+
+def replicates_of(wildcards):
+    """The replicates of the weights that an area's file is made with."""
+    return weights_of(wildcards).replace("weights.npy", "replicates.h5")
 
 
 def estimates_of(wildcards):

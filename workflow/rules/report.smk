@@ -9,6 +9,11 @@ rule write_report:
         ),
         areas=expand("runs/{run_id}/weights/{scope}/areas.csv", scope=SCOPES, allow_missing=True),
         traces=expand("runs/{run_id}/weights/{scope}/trace.h5", scope=SCOPES, allow_missing=True),
+        errors=expand(
+            "runs/{run_id}/weights/{scope}/standard_errors.csv",
+            scope=REPLICATED,
+            allow_missing=True,
+        ),
         validations=[f"runs/{{run_id}}/validation/{level}/{area}.csv" for level, area in WANTED],
         validation="runs/{run_id}/validation/summary.json",
         states="runs/{run_id}/validation/states.csv",

@@ -11,7 +11,7 @@ from localcal.files.origins import record
 from localcal.report.page import ReportInputs, ReportOutputs, write_report
 
 
-def write(folder: Path, fit, simulated: pd.DataFrame) -> dict[str, Path]:
+def write(folder: Path, fit, simulated: pd.DataFrame, errors=()) -> dict[str, Path]:
     """Write a report and return its files."""
     folder.mkdir()
     tables = {}
@@ -40,6 +40,7 @@ def write(folder: Path, fit, simulated: pd.DataFrame) -> dict[str, Path]:
             folder / "validation.json",
             states,
             folder / "matrix.json",
+            errors,
         ),
         ReportOutputs(**outputs),
     )
@@ -59,3 +60,15 @@ def test_pictures_tables_and_page_are_written_and_come_out_the_same_twice(tmp_pa
     assert "1 totals beyond what is possible" in page
     for line in fit.report["findings"]:
         assert html.escape(line) in page
+    assert "How sure" not in page
+
+
+def test_margins_are_shown_where_there_are_replicates(tmp_path, fit, simulated):
+    path = tmp_path / "local" / "standard_errors.csv"
+    path.parent.mkdir()
+    path.write_text(
+        "kind,name,geo_level,geographic_id,variable,estimate,standard_error,margin_90\n"
+        "target,a,state,6,snap,100.0,10.0,16.45\ntarget,b,state,36,snap,0.0,0.0,0.0\n"
+    )
+    page = write(tmp_path / "report", fit, simulated, [path])["index"].read_text()
+    assert "How sure" in page and "0.1645" in page

@@ -6,10 +6,12 @@ import pytest
 
 from localcal.report.tables import (
     accuracies,
+    dearest_targets,
     errors_by_area,
     families,
     fits_of_states,
     penalties,
+    sampling_errors,
     worst_targets,
 )
 
@@ -23,12 +25,37 @@ def test_the_worst_are_the_fitted_targets_missed_most(fit, tmp_path):
     assert table["rel_error"].abs().max() == fitted["rel_error"].abs().max() > 0.05
 
 
+def test_the_dearest_targets_are_told_with_what_they_cost(fit):
+    table = dearest_targets([fit])
+    assert len(table) == 10 and table["cost_objective"].is_monotonic_decreasing
+    assert (table["objective_gained"] > 0).all()
+    assert (table["rel_error_without"].abs() > table["rel_error"].abs()).all()
+
+
 def test_families_show_held_out_targets_beside_fitted_ones_and_the_start(fit):
     table = families([fit])
     assert set(table["role"]) == {"fitted", "held_out"}
     row = table[table["role"] == "held_out"].iloc[0]
     assert row["geo_level"] == "district" and row["count"] == 6
     assert row["median"] > 0 and row["base_median"] > 0
+
+
+def test_margins_are_told_by_level_and_variable():
+    errors = pd.DataFrame(
+        {
+            "scope": "local",
+            "kind": ["target", "target", "target", "households"],
+            "geo_level": ["state", "state", "state", "district"],
+            "variable": ["snap", "snap", "snap", "household_count"],
+            "estimate": [100.0, -10.0, 0.0, 50.0],
+            "margin_90": [10.0, 3.0, 0.0, 1.0],
+        }
+    )
+    first, second = sampling_errors(errors).to_dict("records")
+    assert (first["kind"], first["geo_level"], first["estimates"]) == ("target", "state", 3)
+    assert first["median_margin_90"] == pytest.approx(0.2)
+    assert first["largest_margin_90"] == pytest.approx(0.3)
+    assert (second["variable"], second["p90_margin_90"]) == ("household_count", 0.02)
 
 
 def test_errors_are_summed_up_by_area(simulated):

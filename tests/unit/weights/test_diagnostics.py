@@ -13,6 +13,7 @@ from localcal.weights.diagnostics import (
     effective_size,
     effective_size_by_area,
     error_groups,
+    moved_areas,
     weight_quality,
     worst_targets,
 )
@@ -43,8 +44,13 @@ def errors_table() -> pd.DataFrame:
         dense_estimate=value,
         base_error=scaled_error(value * 1.5, value, scale),
         rel_error=scaled_error(frame["final_estimate"].to_numpy(), value, scale),
+        published_value=value,
+        target_value=value,
+        error_uprated=scaled_error(frame["final_estimate"].to_numpy(), value, scale),
         columns=9,
         effective_n=8.0,
+        effective_households=6.0,
+        is_carried_by_few=False,
         largest_share=0.2,
     )
 
@@ -105,6 +111,31 @@ def test_only_the_twenty_worst_are_listed():
     assert len(worst_targets(table)) == 20
 
 
+def test_a_target_moved_far_is_among_the_worst_however_well_it_is_met():
+    table = errors_table()
+    table.loc[1, "error_uprated"] = -0.4
+    worst = worst_targets(table)
+    assert [row["target_id"] for row in worst] == [1, 0, 2]
+    groups = error_groups(table)
+    district = next(row for row in groups if row["geo_level"] == "district" and row["count"] == 2)
+    assert district["uprated_max"] == pytest.approx(0.4)
+    assert district["uprated_median"] == pytest.approx(0.21)
+    assert district["max"] == pytest.approx(0.02)
+
+
+def test_areas_moved_by_more_than_two_percent_are_told_the_worst_first():
+    table = errors_table()
+    table["target_value"] = [100.0, 10.1, 8.0, 10.0, 0.0, 9.0, 10.0]
+    moved = moved_areas(table)
+    # One was moved by 1 % only, one was left out, and one was held out.
+    assert moved == [
+        {"level": "district", "area": "201", "targets": 1, "most": 0.25, "name": "target 2"}
+    ]
+    table.loc[1, "target_value"] = 20.0
+    assert [row["area"] for row in moved_areas(table)] == ["101", "201"]
+    assert moved_areas(table)[0]["most"] == -0.5
+
+
 def test_the_areas_table_has_sizes_and_errors_of_every_area():
     columns = Columns(
         design_weight=np.array([1.0, 1.0, 1.0, 1.0, 0.0, 1.0]),
@@ -113,7 +144,10 @@ def test_the_areas_table_has_sizes_and_errors_of_every_area():
         district=np.array([101, 101, 101, 102, 102, 201], dtype=np.int32),
     )
     weights = np.array([1.0, 1.0, 2.0, 0.0, 0.0, 3.0])
-    areas = area_table(errors_table(), columns, weights).set_index(["level", "area"])
+    table = errors_table()
+    table.loc[1, ["target_value", "error_uprated", "verdict"]] = [8.0, 0.2625, "met_moved"]
+    table.loc[1, "is_carried_by_few"] = True
+    areas = area_table(table, columns, weights).set_index(["level", "area"])
     assert list(areas.index) == [
         ("nation", "US"), ("state", "1"), ("state", "2"),
         ("district", "101"), ("district", "102"), ("district", "201"),
@@ -128,9 +162,12 @@ def test_the_areas_table_has_sizes_and_errors_of_every_area():
     assert first["bias"] == pytest.approx(0.01) and first["max"] == pytest.approx(0.01)
     assert first["held_out_median"] == pytest.approx(0.2)
     assert first["held_out_base_median"] == pytest.approx(0.5)
+    assert first["uprated_median"] == first["uprated_max"] == pytest.approx(0.2625)
+    assert (first["moved"], first["met_moved"], first["carried_by_few"]) == (1, 1, 1)
+    assert first["most_moved"] == pytest.approx(0.25)
     empty = areas.loc["district", "102"]
     assert (empty["columns"], empty["records"], empty["effective_households"]) == (1, 0, 0.0)
-    assert empty["fitted"] == 0 and np.isnan(empty["median"])
+    assert empty["fitted"] == empty["moved"] == 0 and np.isnan(empty["median"])
     # The nation's household 1 has clones in two states.
     assert areas.loc["nation", "US"]["effective_households"] == pytest.approx(49 / (4 + 25))
     assert areas.loc["state", "1"]["held_out"] == 1

@@ -4,6 +4,13 @@ import pytest
 
 from localcal.weights.findings import findings
 
+SUSPECT = {
+    "variable": "agi", "reform_id": 0, "constraints": "[]", "step": "states to nation",
+    "applied": True, "of": "US", "geo_level": "state", "geographic_id": "6", "value": 4e12,
+    "implied_value": 2e12, "expected_value": 2.1e12, "score": 6.0,
+}  # fmt: skip
+MOVED = {"level": "state", "area": "36", "targets": 2, "most": -0.138, "name": "agi of New York"}
+
 
 def healthy_report() -> dict:
     """The parts of fit.json that findings are read from, with nothing to find."""
@@ -22,7 +29,7 @@ def healthy_report() -> dict:
         "carried_by_few": 0,
         "not_publishable": {"state": 0, "district": 0},
         "weights": {"share_at_lower_bound": 0.1, "share_at_upper_bound": 0.0},
-        "harmonization": {"contradictions": []},
+        "harmonization": {"contradictions": [], "suspects": [], "moved": []},
     }  # fmt: skip
 
 
@@ -32,16 +39,38 @@ def healthy_report() -> dict:
         ({"stopped_by": "max_sweeps"}, "ended by the cap on sweeps with an rms gap of 0.002"),
         ({"targets_by_verdict": {"unreachable": 2}}, "2 of 7 targets unreachable"),
         ({"targets_by_verdict": {"contradicted": 1}}, "1 of 7 targets contradicted"),
+        ({"targets_by_verdict": {"met_moved": 3}}, "3 of 7 targets met_moved"),
+        ({"targets_by_verdict": {"suspect": 1}}, "1 of 7 targets suspect"),
         ({"errors": {"max": 0.28}}, "state / snap: largest error 28% in 5 fitted targets"),
         (
             {"errors": {"role": "held_out", "finding": "no local information", "median": 0.3}},
             "state / snap, held out: no local information (median error 30%, 20% by the base "
             "weights)",
         ),
-        ({"carried_by_few": 3}, "3 fitted targets rest on fewer than 5 effective columns"),
+        ({"carried_by_few": 3}, "3 fitted targets rest on fewer than 5 effective households"),
         ({"not_publishable": {"district": 4}}, "4 districts have fewer than 10 effective househ"),
         ({"weights": {"share_at_lower_bound": 0.3}}, "30% of the weights are at their lower bound"),
         ({"harmonization": {"contradictions": ["snap"]}}, "levels contradict each other: snap"),
+        ({"harmonization": {"suspects": [SUSPECT]}}, "(left out, the others stay as published)"),
+        (
+            {"harmonization": {"suspects": [SUSPECT]}},
+            "state 6, agi []: 4e+12 alone explains why "
+            "the states do not sum to the nation; the others leave 2e+12 for it",
+        ),
+        (
+            {"harmonization": {"suspects": [SUSPECT | {"step": "districts to states", "of": "6"}]}},
+            "why the districts of state 6 do not sum to it",
+        ),
+        (
+            {"harmonization": {"suspects": [SUSPECT | {"applied": False}]}},
+            "2.1e+12 (not harmonized, fitted): correct it",
+        ),
+        (
+            {"harmonization": {"moved": [MOVED]}},
+            "state 36: 2 targets moved by more than 2% to make the levels agree, at most by -13.8% "
+            "(agi of New York)",
+        ),
+        ({"harmonization": {"moved": [MOVED] * 7}}, "2 further areas moved by more than 2%"),
     ],
 )
 def test_what_must_not_be_overlooked_is_said(change, line):

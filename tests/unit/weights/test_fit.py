@@ -13,7 +13,7 @@ from localcal.errors import InputError
 from localcal.weights.fit import FitOutputs, fit_weights, write_fit
 from localcal.weights.settings import Settings
 from localcal.weights.trace import read_trace
-from tests.fit_case import Case, make_case, make_planted_case, with_rows
+from tests.fit_case import Case, make_case, make_planted_case, make_states_case, with_rows
 
 
 def estimates(case: Case, weights: np.ndarray) -> np.ndarray:
@@ -181,7 +181,16 @@ def test_levels_that_contradict_are_fitted_to_the_upper_one_and_named():
     targets.loc[low, "value"] *= 0.7
     case = replace(case, targets=targets)
     result = case.fit()
-    assert (result.diagnostics["verdict"] == "met").all()
+    assert (result.diagnostics["verdict"][~low] == "met").all()
+    # Met, but not as they were published.
+    assert (result.diagnostics["verdict"][low] == "met_moved").all()
+    moved = result.report["harmonization"]["moved"]
+    assert {row["level"] for row in moved} == {"district"} and len(moved) == 6
+    assert sum("to make the levels agree" in line for line in result.report["findings"]) == 5
+    np.testing.assert_allclose(result.diagnostics["error_uprated"][low], 1 / 0.7 - 1, rtol=0.1)
+    uprated = result.diagnostics["target_value"] / result.diagnostics["published_value"]
+    published = (1 + result.diagnostics["error_uprated"]) * uprated - 1
+    np.testing.assert_allclose(result.diagnostics["error_published"], published)
     table = result.diagnostics[low]
     np.testing.assert_allclose(table["harmonized_value"], table["target_value"] / 0.7)
     lines = result.report["harmonization"]["contradictions"]
@@ -194,6 +203,33 @@ def test_levels_that_contradict_are_fitted_to_the_upper_one_and_named():
     )
     assert raw.report["harmonization"]["contradictions"] == lines
     assert raw.report["harmonization"]["applied"] is False
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_state_published_twice_too_high_is_named_and_the_others_fitted_as_published(seed):
+    case = make_states_case(seed)
+    targets = case.targets.copy()
+    wrong = (targets["variable"] == "adjusted_gross_income") & (targets["geographic_id"] == "1")
+    right = targets.loc[wrong, "value"].iloc[0]
+    targets.loc[wrong, "value"] *= 2.0
+    result = replace(case, targets=targets).fit()
+    table = result.diagnostics
+    assert table["verdict"].value_counts().to_dict() == {"met": 41, "suspect": 1}
+    assert table.loc[wrong, ["verdict", "role"]].to_numpy().tolist() == [["suspect", "left_out"]]
+    assert table["error_uprated"][~wrong].abs().max() < 0.01
+    np.testing.assert_allclose(table["harmonized_value"], table["target_value"], rtol=1e-12)
+    # The nation and the other states leave for it what it is.
+    assert table.loc[wrong, "final_estimate"].iloc[0] == pytest.approx(right, rel=0.03)
+    (suspect,) = result.report["harmonization"]["suspects"]
+    assert suspect["geographic_id"] == "1" and suspect["applied"]
+    assert suspect["implied_value"] == pytest.approx(right)
+    (line,) = [line for line in result.report["findings"] if "alone explains" in line]
+    assert line.startswith("state 1, adjusted_gross_income []: ")
+    assert result.report["harmonization"]["moved"] == []
+
+    left = replace(case, targets=targets).fit(harmonize=False)
+    assert left.diagnostics.loc[wrong, "role"].iloc[0] == "fitted"
+    assert any("not harmonized, fitted" in line for line in left.report["findings"])
 
 
 @pytest.mark.parametrize("records", [30, 40, 137, 250, 599])

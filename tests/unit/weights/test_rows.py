@@ -5,7 +5,7 @@ import pytest
 
 from localcal.errors import InputError
 from localcal.weights import rows
-from localcal.weights.rows import count_households, row_blocks, summarize_rows
+from localcal.weights.rows import row_blocks, summarize_households, summarize_rows
 from tests.descent_case import sparse_matrix
 
 
@@ -33,7 +33,21 @@ def test_row_sums_do_not_depend_on_the_size_of_the_blocks(monkeypatch, block_non
     np.testing.assert_allclose(summary.largest_share[full], size.max(1)[full] / size.sum(1)[full])
     assert not full.all() and (summary.effective_n[~full] == 0).all()
     households = [len(set(household[row != 0])) for row in parts]
-    assert count_households(matrix, weights, household).tolist() == households
+    found = summarize_households(matrix, weights, household)
+    assert found.count.tolist() == households
+    by_household = np.abs(parts.reshape(6, 5, 4).sum(2))
+    expected = by_household.sum(1)[full] ** 2 / (by_household**2).sum(1)[full]
+    np.testing.assert_allclose(found.effective[full], expected)
+    assert (found.effective[~full] == 0).all()
+
+
+def test_clones_of_one_household_are_one_observation():
+    matrix = sparse_matrix(1, 1, 12, density=1.0)
+    matrix.data[:] = 1.0
+    apart = summarize_households(matrix, np.ones(12), np.arange(12))
+    assert (apart.count[0], apart.effective[0]) == (12, 12.0)
+    together = summarize_households(matrix, np.ones(12), np.repeat([0, 7], 6))
+    assert (together.count[0], together.effective[0]) == (2, 2.0)
 
 
 @pytest.mark.parametrize(

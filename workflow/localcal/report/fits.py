@@ -32,9 +32,9 @@ class Fit:
 
 # What the report shows of fit.json and of the tables beside it.
 REPORTED = (
-    "accuracy", "errors", "findings", "loss", "n_columns", "n_targets", "penalty",
-    "records_per_target", "rms_gap",
-    "settings", "stopped_by", "sweeps", "targets_by_verdict", "weights", "worst",
+    "accuracy", "dearest", "errors", "findings", "loss", "n_columns", "n_targets", "penalty",
+    "records_per_target", "rms_gap", "settings", "stopped_by", "sweeps", "targets_by_verdict",
+    "weights", "worst",
 )  # fmt: skip
 LABELS = (
     "name", "geo_level", "geographic_id", "variable", "domain_variable", "constraints", "verdict",

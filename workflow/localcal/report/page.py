@@ -29,16 +29,19 @@ from localcal.report.fits import Fit
 from localcal.report.parts import PAGE, table_of
 from localcal.report.tables import (
     accuracies,
+    dearest_targets,
     errors_by_area,
     families,
     fits_of_states,
     penalties,
+    sampling_errors,
     worst_targets,
 )
 from localcal.report.totals import national_totals, totals_in_words
 
 # Columns of the areas' tables.
 BESIDE = ("area", "name", "target_value", "national_file", "state_file", "rel_difference")
+ERRORS = ("kind", "geo_level", "variable", "estimate", "margin_90")
 SHOWN = ("level", "area", "target_value", "simulated", "rel_error", "sane")
 
 
@@ -54,6 +57,8 @@ class ReportInputs:
     """The national file and the states' beside each other."""
     matrix: Path
     """The matrix's summary."""
+    errors: Sequence[Path] = ()
+    """Standard errors of the fits that have replicates, each in the folder of its scope."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,20 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
         "totals": national_totals(fits),
         "areas": errors_by_area(simulated),
     }
+    dearest = dearest_targets(fits)
+    errors = [
+        read_table(path, ERRORS, ERRORS[:3]).assign(scope=path.parent.name)
+        for path in inputs.errors
+    ]
+    sure = sampling_errors(pd.concat(errors, ignore_index=True)) if errors else pd.DataFrame()
     states = fits_of_states(read_table(inputs.states, BESIDE, ["area", "name"]))
-    page = _page(fits, matrix, validation, images, tables | {"states": states})
+    page = _page(
+        fits,
+        matrix,
+        validation,
+        images,
+        tables | {"states": states, "dearest": dearest, "sure": sure},
+    )
     for name, image in images.items():
         with atomic_path(getattr(outputs, name)) as part:
             part.write_bytes(image)
@@ -148,6 +165,12 @@ def _page(
         table_of(tables["families"]),
         "<h3>Missed most</h3>",
         table_of(tables["worst"]),
+        "<h3>What costs most</h3>",
+        "<p>What the objective and the weights' dispersion rise by per per cent by which a target "
+        "must be met better; and, without it, by how much the objective falls, and what the "
+        "dispersion and its own error would be.</p>",
+        table_of(tables["dearest"]),
+        *_sure(tables["sure"]),
         "<h3>How many households an area rests on</h3>",
         _image("sizes", images),
         "<h3>Weights</h3>",
@@ -165,6 +188,17 @@ def _page(
         table_of(tables["states"]),
     ]
     return PAGE.format(title="Fit and validation", body="\n".join(parts))
+
+
+def _sure(table: pd.DataFrame) -> list[str]:
+    if table.empty:
+        return []
+    return [
+        "<h3>How sure the estimates are</h3>",
+        "<p>90 % margins relative to the estimate, from fits with other households; the targets "
+        "count as known.</p>",
+        table_of(table),
+    ]
 
 
 def _penalty(fits: Sequence[Fit]) -> list[str]:

@@ -14,7 +14,9 @@ def families(fits: Sequence[Fit]) -> pd.DataFrame:
     table = pd.concat(tables, ignore_index=True)
     table = table[table["role"].isin(ROLE_COLOURS)]
     first = ["scope", "role", "geo_level", "variable", "domain_variable", "count", "base_median"]
-    table = table[[*first, "median", "p90", "max", "bias", "finding"]]
+    table = table[
+        [*first, "median", "p90", "max", "bias", "finding", "uprated_median", "uprated_max"]
+    ]
     return table.fillna({"finding": ""})
 
 
@@ -48,7 +50,40 @@ def worst_targets(fits: Sequence[Fit]) -> pd.DataFrame:
     table = pd.concat(tables, ignore_index=True)
     first = ["scope", "name", "verdict", "harmonized_value"]
     estimates = ["base_estimate", "dense_estimate", "final_estimate", "rel_error"]
-    return table[[*first, *estimates, "columns", "effective_n", "largest_share"]]
+    sizes = ["columns", "effective_n", "largest_share", "effective_households"]
+    return table[[*first, *estimates, *sizes, "published_value", "target_value", "error_uprated"]]
+
+
+def dearest_targets(fits: Sequence[Fit]) -> pd.DataFrame:
+    """Return the targets of each scope that cost most, and what would be gained without them."""
+    tables = [pd.DataFrame(fit.report["dearest"]).assign(scope=fit.scope) for fit in fits]
+    table = pd.concat(tables, ignore_index=True)
+    first = ["scope", "name", "verdict", "rel_error", "cost_objective", "cost_dispersion"]
+    then = ["objective_gained", "dispersion", "dispersion_without", "rel_error_without"]
+    return table[[*first, *then, "effective_households"]]
+
+
+def sampling_errors(errors: pd.DataFrame) -> pd.DataFrame:
+    """Return how sure the estimates of each scope are, by level and variable.
+
+    Args:
+        errors: rows of standard_errors.csv with `scope`.
+
+    Returns:
+        scope, kind (target, or the households of areas), geo_level, variable, estimates (how many),
+        and the median, 90th percentile and largest of their 90 % margins, relative to them.
+    """
+    margin = errors["margin_90"] / errors["estimate"].abs()
+    # What is zero has no relative margin.
+    found = errors.assign(margin=margin.where(errors["estimate"] != 0.0))
+    grouped = found.groupby(["scope", "kind", "geo_level", "variable"], sort=False)["margin"]
+    table = grouped.agg(
+        estimates="size",
+        median_margin_90="median",
+        p90_margin_90=lambda margins: margins.quantile(0.9),
+        largest_margin_90="max",
+    )
+    return table.reset_index()
 
 
 def errors_by_area(simulated: pd.DataFrame) -> pd.DataFrame:

@@ -94,6 +94,12 @@ def _around_one(bounds: tuple[float, ...]) -> tuple[float, ...]:
     return bounds
 
 
+def _not_one(replicates: int) -> int:
+    if replicates == 1:
+        raise not_allowed()
+    return replicates
+
+
 def _all_of_some_methods(records: str | int, info: ValidationInfo) -> str | int:
     if info.data.get("method") == "l0" and records != "all":
         raise complaint(
@@ -114,6 +120,9 @@ Records = Annotated[
     WrapValidator(as_one),
     AfterValidator(_all_of_some_methods),
     allowing("all, or an integer of at least 1"),
+]
+Replicates = Annotated[
+    int, Field(ge=0), AfterValidator(_not_one), allowing("0, or an integer of at least 2")
 ]
 Penalty = Annotated[
     Literal["auto"] | Positive, WrapValidator(as_one), allowing("auto, or a number above 0")
@@ -184,6 +193,12 @@ class FitSection(Section):
     """Sweeps at the final penalty, at most."""
     tolerance: Positive = 0.0025
     """The rms gap at which the fit ends."""
+    replicates: Replicates = 0
+    """Replicates of the fit with other households, which standard errors are made from; 0 for none.
+    May change without another fit."""
+    replicate_method: Literal["bootstrap", "jackknife"] = "bootstrap"
+    """Households weighted at random, or as many groups of households as there are replicates, each
+    left out once. May change without another fit."""
     l0: L0Section = Field(default_factory=L0Section)
 
 

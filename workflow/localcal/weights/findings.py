@@ -1,15 +1,19 @@
 """What a reader of fit.json must not overlook."""
 
+from localcal.weights.culprits import CONTRADICTION
 from localcal.weights.diagnostics import (
     FEW_EFFECTIVE,
     MANY_AT_BOUND,
     group_name,
 )
+from localcal.weights.harmonize import DISTRICTS_TO_NATION, DISTRICTS_TO_STATES, STATES_TO_NATION
 from localcal.weights.verdicts import (
     CONTRADICTED,
+    MET_MOVED,
     MISSED,
     MISSED_ABOVE,
     NO_SUPPORT,
+    SUSPECT,
     THIN,
     UNPUBLISHABLE_BELOW,
     UNREACHABLE,
@@ -18,6 +22,8 @@ from localcal.weights.verdicts import (
 
 # How a fit ended that was none.
 GIVEN = "given"
+# Areas named in findings; the others are in the table.
+NAMED_AREAS = 5
 
 
 def findings(report: dict) -> list[str]:
@@ -36,7 +42,9 @@ def findings(report: dict) -> list[str]:
             f"the tolerance of {report['settings']['tolerance']:g}; use descent"
         )
     verdicts = report["targets_by_verdict"]
-    for verdict in (CONTRADICTED, MISSED, UNREACHABLE, NO_SUPPORT, THIN, ZERO):
+    for verdict in (
+        CONTRADICTED, MISSED, MET_MOVED, SUSPECT, UNREACHABLE, NO_SUPPORT, THIN, ZERO,
+    ):  # fmt: skip
         if verdicts.get(verdict):
             lines.append(f"{verdicts[verdict]} of {report['n_targets']} targets {verdict}")
     lines += [
@@ -53,7 +61,7 @@ def findings(report: dict) -> list[str]:
     if report["carried_by_few"]:
         lines.append(
             f"{report['carried_by_few']} fitted targets rest on fewer than {FEW_EFFECTIVE:g} "
-            "effective columns"
+            "effective households"
         )
     for level, count in report["not_publishable"].items():
         if count:
@@ -70,4 +78,36 @@ def findings(report: dict) -> list[str]:
         f"levels contradict each other: {line}"
         for line in report["harmonization"]["contradictions"]
     ]
+    lines += [_suspect_line(row) for row in report["harmonization"]["suspects"]]
+    return lines + _moved_lines(report["harmonization"]["moved"])
+
+
+def _suspect_line(row: dict) -> str:
+    what = f"{row['geo_level']} {row['geographic_id']}, {row['variable']} {row['constraints']}"
+    levels = {
+        STATES_TO_NATION: "the states do not sum to the nation",
+        DISTRICTS_TO_STATES: f"the districts of state {row['of']} do not sum to it",
+        DISTRICTS_TO_NATION: "the districts do not sum to the nation",
+    }
+    done = "left out, the others stay as published" if row["applied"] else "not harmonized, fitted"
+    return (
+        f"{what}: {row['value']:.6g} alone explains why {levels[row['step']]}; the others leave "
+        f"{row['implied_value']:.6g} for it, and their ratios to the base weights would make it "
+        f"{row['expected_value']:.6g} ({done}): correct it"
+    )
+
+
+def _moved_lines(moved: list[dict]) -> list[str]:
+    """Name the areas that were moved most; all are in the table of areas."""
+    lines = [
+        f"{row['level']} {row['area']}: {row['targets']} targets moved by more than "
+        f"{CONTRADICTION:.0%} to make the levels agree, at most by {row['most']:+.1%} "
+        f"({row['name']})"
+        for row in moved[:NAMED_AREAS]
+    ]
+    if len(moved) > NAMED_AREAS:
+        lines.append(
+            f"{len(moved) - NAMED_AREAS} further areas moved by more than {CONTRADICTION:.0%}: "
+            "see moved in areas.csv"
+        )
     return lines

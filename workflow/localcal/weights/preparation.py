@@ -19,10 +19,11 @@ from localcal.errors import InputError
 from localcal.files.csr import CsrLike
 from localcal.weights import verdicts
 from localcal.weights.columns import Columns
+from localcal.weights.culprits import Evidence
 from localcal.weights.folds import HOLD_OUT, identities, uniform
 from localcal.weights.harmonize import Harmonized, harmonize
 from localcal.weights.problem import Problem, Records, build_problem
-from localcal.weights.rows import RowSummary, count_households, summarize_rows
+from localcal.weights.rows import RowSummary, summarize_households, summarize_rows
 from localcal.weights.settings import GROUP_WEIGHTS, GroupRules, Settings, apply_rules
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,8 @@ def prepare(
     rules = apply_rules(targets, settings.groups, settings.levels)
     held_out = rules.hold_out | _drawn(targets, rules, settings, seed)
     summary = summarize_rows(matrix, columns.design_weight, check=True)
-    households = count_households(matrix, columns.design_weight, columns.household)
+    carried_by = summarize_households(matrix, columns.design_weight, columns.household)
+    households = carried_by.count
     harmonized = harmonize(
         targets,
         settings.levels,
@@ -103,10 +105,12 @@ def prepare(
         columns.district,
         aside=rules.hold_out | _implausible(targets, rules, summary, settings),
         switched_off=~(rules.harmonize & settings.harmonize),
+        evidence=Evidence(summary.estimate, carried_by.effective),
     )
     value = harmonized.values
     scale = np.where(value == 0.0, rules.zero_floor, np.abs(value))
     verdict = _supported(targets, scale, summary, households, settings, held_out)
+    verdict[harmonized.suspect] = verdicts.SUSPECT
     _refuse_negative(targets, value, summary, verdict)
     factor = _base_factor(value, summary.estimate, verdict == verdicts.FITTED)
     summary = summary.scaled(factor)

@@ -1,6 +1,7 @@
 """Everything there is to say about a fit."""
 
 import logging
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,13 @@ from localcal.weights.findings import GIVEN, findings
 from localcal.weights.firm import EXACT_WITHIN
 from localcal.weights.given import trace_of
 from localcal.weights.preparation import Preparation, count_verdicts, merged_sums
-from localcal.weights.rows import RowSummary, summarize_rows
+from localcal.weights.prices import solved, without
+from localcal.weights.rows import (
+    HouseholdSummary,
+    RowSummary,
+    summarize_households,
+    summarize_rows,
+)
 from localcal.weights.settings import Settings
 from localcal.weights.solver import Fitted
 from localcal.weights.trace import Trace
@@ -81,8 +88,18 @@ def describe_fit(
             "rounds": fitted.huber_rounds,
         },
     }
-    made = _Made(weights, trace, final, dense, fitted.huber_weight, about | {"seed": seed})
-    return _described(targets, columns, settings, prepared, made)
+    made = _Made(
+        weights=weights,
+        trace=trace,
+        final=final,
+        carried_by=summarize_households(matrix, weights, columns.household),
+        dense=dense,
+        huber_weight=fitted.huber_weight,
+        penalty=certificate.penalty,
+        is_selected=fitted.selection is not None,
+        about=about | {"seed": seed},
+    )
+    return _described(matrix, targets, columns, settings, prepared, made)
 
 
 def describe_given(
@@ -112,8 +129,18 @@ def describe_given(
     }
     dense = np.full(len(targets), np.nan)
     softened = np.ones(len(prepared.equations.value))
-    made = _Made(weights, trace, final, dense, softened, about | {"seed": seed})
-    return _described(targets, columns, settings, prepared, made)
+    made = _Made(
+        weights=weights,
+        trace=trace,
+        final=final,
+        carried_by=summarize_households(matrix, weights, columns.household),
+        dense=dense,
+        huber_weight=softened,
+        penalty=math.nan,
+        is_selected=False,
+        about=about | {"seed": seed},
+    )
+    return _described(matrix, targets, columns, settings, prepared, made)
 
 
 @dataclass(frozen=True)
@@ -125,30 +152,55 @@ class _Made:
     trace: Trace
     final: RowSummary
     """Each target's sums under the weights."""
+    carried_by: HouseholdSummary
+    """The households behind each target."""
     dense: np.ndarray
     """float64 (m,): each target's estimate under the fit of all records; NaN without one."""
     huber_weight: np.ndarray
     """float64 (p,)."""
+    penalty: float
+    """mu of the fit's objective; NaN where nothing was fitted."""
+    is_selected: bool
+    """Whether records were drawn."""
     about: dict
     """What fit.json says about how they were found."""
 
 
 def _described(
+    matrix: CsrLike,
     targets: pd.DataFrame,
     columns: Columns,
     settings: Settings,
     prepared: Preparation,
     made: _Made,
 ) -> FitResult:
-    table = diagnostics.target_table(targets, prepared, made.huber_weight, made.dense, made.final)
+    table = diagnostics.target_table(
+        targets, prepared, made.huber_weight, made.dense, made.final, made.carried_by, made.penalty
+    )
     areas = diagnostics.area_table(table, columns, made.weights.astype(np.float64))
     # What the weights know of what they were told, and were not, is what is read first.
     report: dict = {"accuracy": diagnostics.accuracy(table)}
     report |= _report(table, areas, columns, settings, prepared, made)
     report["merged"] = _merged(targets, prepared, made)
+    is_fit = math.isfinite(made.penalty)
+    report["mu"] = made.penalty if is_fit else None
+    report["dearest"] = _dearest(matrix, table, settings, prepared, made) if is_fit else []
     report["findings"] = findings(report)
     _log_summary(report)
     return FitResult(made.weights, made.trace, report, table, areas)
+
+
+def _dearest(
+    matrix: CsrLike, table: pd.DataFrame, settings: Settings, prepared: Preparation, made: _Made
+) -> list[dict]:
+    """Return what the dearest targets cost, and what would be gained without each."""
+    dearest = diagnostics.dearest_targets(table)
+    at_optimum = solved(
+        matrix, prepared.equations, made.huber_weight, made.trace, made.is_selected,
+        settings.bounds, made.penalty,
+    )  # fmt: skip
+    dropped = without(at_optimum, prepared.equations.slot[dearest.index.to_numpy()])
+    return diagnostics.describe_dearest(dearest, dropped)
 
 
 def _refuse_rounding(targets: pd.DataFrame, prepared: Preparation, final: RowSummary) -> None:
@@ -190,7 +242,6 @@ def _report(
     )
     # Not of the given weights that stand for a base where there is none.
     quality["design_effect_base"] = diagnostics.design_effect(prepared.base)
-    few = is_fitted & (table["effective_n"] < diagnostics.FEW_EFFECTIVE)
     unpublishable = areas[~areas["is_publishable"]]
     return {
         "settings": settings.for_json(),
@@ -202,8 +253,9 @@ def _report(
         "verdict_meanings": verdicts.MEANING,
         "base_factor": prepared.base_factor,
         "loss": float(np.sum(table["rel_error"].to_numpy()[is_fitted] ** 2)),
+        "loss_uprated": float(np.nansum(table["error_uprated"].to_numpy()[is_fitted] ** 2)),
         "weights": quality,
-        "carried_by_few": int(few.sum()),
+        "carried_by_few": int(table["is_carried_by_few"].sum()),
         "not_publishable": {
             level: int((unpublishable["level"] == level).sum())
             for level in ("state", "district")
@@ -215,6 +267,8 @@ def _report(
             "applied": settings.harmonize,
             "contradictions": prepared.harmonized.contradictions,
             "families": prepared.harmonized.families,
+            "suspects": prepared.harmonized.suspects,
+            "moved": diagnostics.moved_areas(table),
         },
         **made.about,
     }

@@ -137,30 +137,69 @@ def _summarize_block(  # noqa: PLR0913 - a compiled kernel takes arrays
             largest[row] = max(largest[row], abs(part))
 
 
-def count_households(matrix: CsrLike, weights: np.ndarray, household: np.ndarray) -> np.ndarray:
-    """Return how many distinct households contribute to each row, int64 (m,).
+@dataclass(frozen=True)
+class HouseholdSummary:
+    """Who carries each row, a household's clones counted as one; arrays of (m,)."""
 
-    `household` is int (J,), zero or above; columns without weight count nowhere.
+    count: np.ndarray
+    """int64: distinct households that contribute."""
+    effective: np.ndarray
+    """float64: Kish's effective number of them; 0 where there is none."""
+
+
+def summarize_households(
+    matrix: CsrLike, weights: np.ndarray, household: np.ndarray
+) -> HouseholdSummary:
+    """Return how many households carry each row, from one pass over the entries.
+
+    The contributions of a household's columns are summed first: they are one observation, and what
+    is learnt from them does not grow with their number.
+
+    Args:
+        matrix: CSR (m x J).
+        weights: (J,); columns without weight count nowhere.
+        household: int (J,), zero or above.
     """
+    effective = np.zeros(matrix.shape[0])
     counts = np.zeros(matrix.shape[0], dtype=np.int64)
-    # Columns without weight point at one more household, which is never counted.
     n_households = int(household.max(initial=-1)) + 1
-    household = np.where(weights > 0, household, n_households).astype(np.int32)
-    last_row = np.full(n_households + 1, -1, dtype=np.int64)
+    total = np.zeros(n_households)
+    carrying = np.zeros(n_households, dtype=np.int32)
+    is_found = np.zeros(n_households, dtype=np.bool_)
+    household = household.astype(np.int32, copy=False)
+    weights = np.array(weights, dtype=np.float64)
     for block in row_blocks(matrix):
-        _count_block(
-            block.first, block.indptr, block.indices, block.data, household, last_row, counts
-        )
-    return counts
+        _sum_households(
+            block.first, block.indptr, block.indices, block.data, weights, household,
+            total, carrying, is_found, counts, effective,
+        )  # fmt: skip
+    return HouseholdSummary(counts, effective)
 
 
 @numba.njit
-def _count_block(first, indptr, indices, data, household, last_row, counts):
-    outside = len(last_row) - 1
+def _sum_households(  # noqa: PLR0913 - a compiled kernel takes arrays
+    first, indptr, indices, data, weights, household, total, carrying, is_found, counts, effective
+):
     for local in range(len(indptr) - 1):
-        row = first + local
+        found = 0
         for k in range(indptr[local], indptr[local + 1]):
+            part = data[k] * weights[indices[k]]
+            if part == 0.0:
+                continue
             home = household[indices[k]]
-            if home != outside and data[k] != 0.0 and last_row[home] != row:
-                last_row[home] = row
-                counts[row] += 1
+            if not is_found[home]:
+                is_found[home] = True
+                carrying[found] = home
+                found += 1
+            total[home] += part
+        size = 0.0
+        square = 0.0
+        for place in range(found):
+            home = carrying[place]
+            size += abs(total[home])
+            square += total[home] * total[home]
+            total[home] = 0.0
+            is_found[home] = False
+        counts[first + local] = found
+        if square > 0.0:
+            effective[first + local] = size * size / square

@@ -51,7 +51,9 @@ class Settings(FitSection):
     def for_json(self) -> dict[str, Any]:
         """Return the settings as the config writes them, without the places of files."""
         values: dict[str, Any] = plain(self)
+        # What does not change the fit is not said of it.
         del values["path"], values["prior"], values["l0"]["python"]
+        del values["replicates"], values["replicate_method"]
         if self.method != "l0":
             values["l0"] = None
         return values

@@ -1,0 +1,68 @@
+"""The file of replicate weights, written one replicate at a time."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from localcal.errors import REMAKE, InputError
+from localcal.files.hdf5 import create_h5, open_h5
+
+# Values in a block of the file: 4 MB.
+CHUNK = 1 << 20
+
+
+def write_replicates(
+    columns: np.ndarray,
+    made: Iterable[tuple[np.ndarray, int, float]],
+    count: int,
+    attributes: Mapping[str, object],
+    path: Path,
+) -> None:
+    """Write replicates as they come.
+
+    The file holds `weights`, float32 (K, n) in households, one replicate after the other; `columns`
+    (n,), where the n kept columns are in the matrix, ascending; and of each replicate `sweeps` and
+    `rms_gap`.
+
+    Args:
+        columns: int64 (n,), in any order.
+        made: of each replicate its weights (float32 (n,), in the order of `columns`), sweeps and
+            rms gap.
+        count: how many there will be, K.
+        attributes: what the file is to say of itself.
+        path: the file to write.
+    """
+    order = np.argsort(columns)
+    n_kept = len(order)
+    with create_h5(path, 4 * count * n_kept + 8 * n_kept) as file:
+        file.attrs.update(attributes)
+        file["columns"] = columns[order]
+        weights = file.create_dataset(
+            "weights", (count, n_kept), np.float32, chunks=(1, min(n_kept, CHUNK))
+        )
+        sweeps, gaps = [], []
+        for number, (found, made_sweeps, rms_gap) in enumerate(made):
+            weights[number] = found[order]
+            sweeps.append(made_sweeps)
+            gaps.append(rms_gap)
+        file["sweeps"], file["rms_gap"] = np.array(sweeps, dtype=np.int64), np.array(gaps)
+
+
+def read_replicates(path: Path, columns: np.ndarray) -> tuple[np.ndarray, dict[str, object]]:
+    """Return the replicate weights of some columns, float32 (K, n), and the file's attributes.
+
+    Args:
+        path: a replicates.h5.
+        columns: int64 (n,), all of them kept by the fit.
+
+    Raises:
+        InputError: the file is damaged, or of a fit that keeps other columns.
+    """
+    with open_h5(path) as file:
+        kept, attributes = file["columns"][:], dict(file.attrs)
+        place = np.searchsorted(kept, columns)
+        if (place >= len(kept)).any() or (kept[np.minimum(place, len(kept) - 1)] != columns).any():
+            raise InputError(f"{path}: of a fit that keeps other columns; {REMAKE}")
+        rows = [file["weights"][number][place] for number in range(file["weights"].shape[0])]
+    return np.stack(rows), attributes
