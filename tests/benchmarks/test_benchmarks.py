@@ -61,6 +61,12 @@ def test_penalty(figures):
     assert found["consistent_auto_held_out"] < found["consistent_auto_start"]
 
 
+def test_mixed(figures):
+    found = figures("mixed", "--ratios", "1e4", "--seeds", "1")
+    assert found["ratio_10000_firm"] < 1.01 < found["ratio_10000_plain"]
+    assert found["ratio_10000_newton"] < 1.0001
+
+
 def test_assembly(figures):
     found = figures(
         "assembly",
