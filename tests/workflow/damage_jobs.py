@@ -433,7 +433,7 @@ def _drawn(figure) -> bytes:
 def quicken(run: Path, patch: pytest.MonkeyPatch) -> None:
     """Make pictures and l0-python quick."""
     patch.setattr(page, "png", lambda drawn: drawn)
-    for name in ("draw_errors", "draw_sizes", "draw_weights", "draw_simulated"):
+    for name in ("draw_errors", "draw_sizes", "draw_weights", "draw_simulated", "draw_penalties"):
         patch.setattr(page, name, _once(getattr(page, name)))
     runner = run.parents[1] / "runner.py"
     runner.write_text(RUNNER)
