@@ -18,7 +18,7 @@ def test_given_weights_take_the_place_of_a_fit_and_count_by_their_content(finish
     np.save(given, ours.reshape(households, -1).T.reshape(-1).astype(np.float64))
     section = {"local": {"method": "given", "path": "given/calibration_weights.npy"}}
     (checkout.folder / "small.yaml").write_text(
-        yaml.safe_dump({**SMALL_CONFIG, "weights": section})
+        yaml.safe_dump({**SMALL_CONFIG, "weights": SMALL_CONFIG["weights"] | section})
     )
     assert checkout.jobs(*CONFIG)["fit_weights"] == 1
     result = checkout.snakemake("--cores", "2", *CONFIG)

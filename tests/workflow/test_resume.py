@@ -234,6 +234,7 @@ def test_killed_runs_resume_with_the_same_command_to_the_same_bytes(finished, tm
     assert not list((checkout.folder / "runs").rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_one_core_gives_the_bytes_of_two(finished, tmp_path):
     checkout = copy_sources(tmp_path / "checkout")
     give_inputs(checkout.folder)

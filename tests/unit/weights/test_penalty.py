@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from localcal.errors import InputError
 from localcal.weights import penalty as module
 from localcal.weights.folds import deal, identities
 from localcal.weights.penalty import ALL_TARGETS, GRID, Step, choose, penalty_path
@@ -109,9 +108,11 @@ def test_the_path_ends_soon_after_its_best():
     assert (np.diff([step.error_fitted for step in path]) < 0).all()
 
 
-def test_too_few_targets_for_folds_are_refused():
+def test_too_few_targets_to_choose_by_get_the_usual_penalty_and_it_is_said():
     ages = {"variable": "person_count", "geo_level": "state", "hold_out": True}
-    with pytest.raises(
-        InputError, match=r"weights\.penalty: auto leaves out .* only 3 are fitted and"
-    ):
-        make_case(0).fit(penalty="auto", levels=("state",), groups=(ages,))
+    rules = {"levels": ("state",), "groups": (ages,)}
+    found, usual = (make_case(0).fit(penalty=penalty, **rules) for penalty in ("auto", 0.01))
+    assert found.report["penalty"] == {"value": 0.01, "path": []}
+    assert found.weights.tobytes() == usual.weights.tobytes()
+    said = "too few targets to choose a penalty by, 0.01 was taken"
+    assert said in found.report["findings"] and said not in usual.report["findings"]

@@ -162,7 +162,8 @@ class FitSection(Section):
     penalty: Penalty = "auto"
     """Strength of the pull towards the design weights: one unit of the mean squared relative change
     of the weights counts as much as this mean squared relative error of the targets, however many
-    there are. `auto` chooses it by how well targets that are left out are estimated."""
+    there are. `auto` chooses it by how well targets that are left out are estimated; of fewer than
+    five it is 0.01."""
     hold_out: Share = 0.0
     """Share of the targets, drawn by the seed, that is not fitted and whose errors are reported."""
     group_weight: Literal["sqrt", "equal", "group"] = "sqrt"

@@ -34,6 +34,11 @@ def findings(report: dict) -> list[str]:
             f"ended by the cap on sweeps with an rms gap of {report['rms_gap']:.2g}, above the "
             f"tolerance of {report['settings']['tolerance']:g}"
         )
+    asked = report["settings"]["penalty"]
+    if asked == "auto" and not report["penalty"]["path"] and report["stopped_by"] != GIVEN:
+        lines.append(
+            f"too few targets to choose a penalty by, {report['penalty']['value']:g} was taken"
+        )
     if report["stopped_by"] == GIVEN:
         lines.append("the weights were given, nothing was fitted")
     if report["stopped_by"] == "line_search":

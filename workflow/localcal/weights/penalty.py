@@ -28,7 +28,6 @@ from dataclasses import asdict, dataclass
 import numba
 import numpy as np
 
-from localcal.errors import InputError
 from localcal.jobs.progress import Progress
 from localcal.weights.descent import Shuffler, segment_starts
 from localcal.weights.folds import deal
@@ -45,7 +44,8 @@ LANES = FOLDS + 1
 ALL_TARGETS = FOLDS
 # Two penalties to a decade: from weights that hardly move to targets met as far as they can be.
 GRID = tuple(float(f"{10.0 ** (1 - step / 2):.2g}") for step in range(13))
-# Firm rows are softened for a penalty on the way, and exact ones are as soft here.
+# Firm rows are softened for a penalty on the way, and exact ones are as soft here; so is a fit of
+# fewer targets than folds.
 MIDDLE = 0.01
 # With 20 the same penalties were chosen.
 SWEEPS = 5
@@ -73,27 +73,27 @@ class Step:
 def choose_penalty(
     problem: Problem, identity: np.ndarray, settings: Settings, seed: int
 ) -> tuple[float, list[dict]]:
-    """Return the penalty to fit with, and how it was chosen: rows of `Step`, none if it was given.
+    """Return the penalty to fit with, and how it was chosen: rows of `Step`, none if it was given
+    or there are fewer targets than folds.
 
     Args:
         problem: all records, all fitted equations, firm rows scaled for MIDDLE.
         identity: uint64 (p,), see `localcal.weights.folds`.
         settings: see `Settings`.
         seed: the run's.
-
-    Raises:
-        InputError: there are fewer equations than folds.
     """
     if settings.penalty != "auto":
         return float(settings.penalty), []
     free = problem.give > 0.0
     n_equations = int(free.sum())
     if n_equations < FOLDS:
-        raise InputError(
-            f"weights.penalty: auto leaves out a fifth of the targets at a time, and only "
-            f"{n_equations} are fitted and not exact; give a number, 0.01 for instance, or more "
-            "targets"
+        # So few say nothing about each other.
+        logger.warning(
+            "penalty: %g, since only %d targets are fitted and not exact: too few to choose one by",
+            MIDDLE,
+            n_equations,
         )
+        return MIDDLE, []
     fold = np.full(len(free), ALL_TARGETS)
     fold[free] = deal(identity[free], seed, FOLDS)
     path = penalty_path(problem, fold, settings.huber, seed)
