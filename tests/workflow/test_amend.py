@@ -201,6 +201,7 @@ def test_a_changed_cell_of_a_population_s_tables_makes_it_again(tmp_path):
     assert history(checkout) == [{"inputs.population.path.person.csv"}]
 
 
+@pytest.mark.slow
 def test_an_interrupted_amended_run_goes_on(run, tmp_path):
     arguments, *_ = CHANGES["penalty"]
     arguments += ("weights={national: {penalty: 0.7}, local: {penalty: 3.5}}",)

@@ -15,7 +15,8 @@ MOVED = {"level": "state", "area": "36", "targets": 2, "most": -0.138, "name": "
 def healthy_report() -> dict:
     """The parts of fit.json that findings are read from, with nothing to find."""
     return {
-        "settings": {"tolerance": 0.0025},
+        "settings": {"tolerance": 0.0025, "penalty": 0.01},
+        "penalty": {"value": 0.01, "path": []},
         "stopped_by": "tolerance",
         "rms_gap": 0.002,
         "n_targets": 7,
@@ -36,6 +37,10 @@ def healthy_report() -> dict:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
+        (
+            {"settings": {"tolerance": 0.0025, "penalty": "auto"}},
+            "too few targets to choose a penalty by, 0.01 was taken",
+        ),
         ({"stopped_by": "max_sweeps"}, "ended by the cap on sweeps with an rms gap of 0.002"),
         ({"targets_by_verdict": {"unreachable": 2}}, "2 of 7 targets unreachable"),
         ({"targets_by_verdict": {"contradicted": 1}}, "1 of 7 targets contradicted"),

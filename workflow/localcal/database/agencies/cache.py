@@ -149,7 +149,7 @@ def _download(raw: RawFile, table: Path, folder: Path) -> Path:
     if not raw.url:
         raise InputError(
             f"{raw.file}: is not below {folder}, and {table} has no url for it; put it there by "
-            f"hand ({raw.source})"
+            f"hand ({raw.source}), or leave the source that reads it out of targets.agencies"
         )
     path = folder / raw.file
     _remove_old_parts(path)
