@@ -128,7 +128,8 @@ def test_a_file_without_an_address_has_to_be_put_there(server, folder):
         fetch(server, folder, url="")
     assert str(caught.value) == (
         f"a.csv: is not below {folder}, and {folder.parent}/raw_files.csv has no url for it; put "
-        "it there by hand (the agency's page)"
+        "it there by hand (the agency's page), or leave the source that reads it out of "
+        "targets.agencies"
     )
 
 
