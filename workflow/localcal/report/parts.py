@@ -9,6 +9,8 @@ body {{ font: 15px/1.4 sans-serif; max-width: 60em; margin: 2em auto; padding: 0
 .wide {{ overflow-x: auto; max-width: 100% }}
 table {{ border-collapse: collapse; font-size: 13px }}
 th, td {{ padding: .2em .6em; border-bottom: 1px solid #ddd; text-align: right }}
+td:first-child, th:first-child {{ text-align: left; min-width: 8em }}
+li, p {{ overflow-wrap: anywhere }}
 img {{ max-width: 100% }}
 </style></head><body><h1>{title}</h1>
 {body}
