@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from localcal.errors import InputError
 from localcal.files.atomic import sha256_file
@@ -65,6 +66,8 @@ def test_the_table_follows_from_the_replicates_in_the_file(fitted):
     error = np.sqrt(attributes["variance_factor"] * np.sum(away**2))
     assert nation["standard_error"] == pytest.approx(error)
     assert nation["margin_90"] == pytest.approx(MARGIN_90 * error)
+    # Nine in ten of a normal distribution's draws are no farther away, as the Census rounds it.
+    assert pytest.approx(scipy.stats.norm.ppf(0.95), abs=5e-4) == MARGIN_90
     assert nation["relative_error"] == pytest.approx(error / nation["estimate"])
     targets = table[table["kind"] == "target"]
     diagnostics = pd.read_csv(outputs["diagnostics"])
