@@ -12,12 +12,12 @@ if __name__ == "__main__":
 
         names = run_with_engine(snakemake.params.engine, "localcal.engine.protocol:variable_names")
         files = paths(snakemake.input)
-        tables = {name: path for name, path in files.items() if name in SOURCES}
+        with_figures = {name for name, source in SOURCES.items() if source.figures}
         validate_database(
             database=files["database"],
             variables=names,
             is_built=snakemake.params.built,
-            tables={name: path for name, path in tables.items() if SOURCES[name].figures},
+            tables={name: path for name, path in files.items() if name in with_figures},
             checks=Path(snakemake.output.checks),
             refused=Path(snakemake.log[0]).with_suffix(".csv"),
         )

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from localcal.database.agencies.sources import DEFAULT_SOURCES, SOURCES, raw_files
+from localcal.database.agencies.sources import DEFAULT_SOURCES, SOURCES
 from localcal.files.made import read_records
 
 DEMO = {
@@ -226,7 +226,7 @@ def test_a_database_of_the_agencies_files_is_a_job_for_each_of_them(sources, set
     wanted = [SOURCES[name] for name in DEFAULT_SOURCES]
     assert jobs == {
         "freeze_run": 1,
-        "fetch_raw": len({file for source in wanted for file in raw_files(source)}),
+        "fetch_raw": len({file for source in wanted for file in source.files}),
         "parse_source": len(wanted),
         "build_database": 1,
     }

@@ -2,11 +2,11 @@
 
 import pytest
 
-from localcal.database.agencies.sources import SOURCES, raw_files
+from localcal.database.agencies.sources import SOURCES
 from localcal.files.made import read_records
 from tests.web_server import Answer, serving
 
-FILES = sorted({file for source in SOURCES.values() for file in raw_files(source)})
+FILES = sorted({file for source in SOURCES.values() for file in source.files})
 DATA = b"state,people\n01,5024279\n"
 CONFIG = "targets={source: agencies, raw_files: raw_files.csv}"
 

@@ -27,7 +27,7 @@ def stop(message):
 if find_spec("localcal") is None:
     stop("localcal is not installed; run `make run`, or `pip install -e .` in your environment")
 
-from localcal.database.agencies.sources import SOURCES, raw_files
+from localcal.database.agencies.sources import SOURCES
 from localcal.errors import InputError, one_line, without_secrets
 from localcal.files import made, seal
 from localcal.files.limits import limit_of
@@ -106,7 +106,7 @@ workflow.configfiles.append(config["areas"]["path"])
 CHUNKS = configuration.chunk_names(config)
 SCOPES = ("local", "national")
 L0_SCOPES = [scope for scope in SCOPES if config["weights"][scope]["method"] == "l0"]
-RAW_FILES = sorted({file for source in SOURCES.values() for file in raw_files(source)})
+RAW_FILES = sorted({file for source in SOURCES.values() for file in source.files})
 REPLICATED = [scope for scope in SCOPES if config["weights"][scope]["replicates"]]
 AREAS = {area.area: area for area in AREA_TABLE}
 WANTED = [(area.folder, area.area) for area in wanted]

@@ -46,7 +46,7 @@ def database_origin():
 def raw_of(wildcards):
     """The raw files that a source's table is made of."""
     folder = f"runs/{wildcards.run_id}/targets/raw"
-    return [f"{folder}/{file}" for file in raw_files(SOURCES[wildcards.source])]
+    return [f"{folder}/{file}" for file in SOURCES[wildcards.source].files]
 
 
 def database_is_built():

@@ -31,6 +31,7 @@ from localcal.database.levels import FAMILY, GRADES, compare_levels
 from localcal.database.reader import (
     STRATUM_COLUMNS,
     TABLES,
+    columns_of,
     open_database,
     read_constraints,
     rows_of,
@@ -237,17 +238,13 @@ def _read(path: Path) -> _Contents:
             f"{name}.{column}"
             for name, columns in (*TABLES.items(), ("strata", STRATUM_COLUMNS))
             for column in columns
-            if column not in _columns(connection, name)
+            if column not in columns_of(connection, name)
         ]
-        if not _columns(connection, "field_valid_values"):
+        if not columns_of(connection, "field_valid_values"):
             lacking.append("field_valid_values")
         unknown = unknown_columns(connection)
     constraints = {stratum: tuple(known.get(stratum, ())) for stratum in strata}
     return _Contents(path, strata, constraints, targets, unknown, lacking)
-
-
-def _columns(connection: Any, name: str) -> set[str]:
-    return {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
 
 
 def _finding(

@@ -21,7 +21,7 @@ from localcal.database.constraints import (
 from localcal.database.reader import TARGET_COLUMNS, domain_of
 from localcal.errors import REMAKE, InputError, near, one_line
 from localcal.files.atomic import atomic_path
-from localcal.files.rows import read_rows
+from localcal.files.rows import NUMBER, read_rows
 from localcal.geography.areas import Area, read_areas
 from localcal.geography.codes import TARGET_LEVELS
 
@@ -130,7 +130,7 @@ def _check(place: str, row: Mapping[str, str]) -> None:
 
 def _number(text: str) -> float:
     # float() would take 1_000, infinity and other scripts' digits.
-    plain = re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text, re.ASCII)
+    plain = re.fullmatch(NUMBER, text)
     return float(text) if plain else math.nan
 
 

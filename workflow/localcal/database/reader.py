@@ -169,7 +169,7 @@ def inactive_targets(path: str | Path) -> Counter[tuple[str, str]]:
         InputError: the file is missing or no target database.
     """
     with open_database(Path(path)) as connection:
-        notes = "notes" if "notes" in _columns(connection, "targets") else "NULL"
+        notes = "notes" if "notes" in columns_of(connection, "targets") else "NULL"
         rows = connection.execute(f"SELECT variable, {notes} FROM targets WHERE NOT active")
         return Counter((str(variable), str(note or "")) for variable, note in rows)
 
@@ -310,7 +310,7 @@ def _settled(path: Path) -> Iterator[Path]:
 def _check_tables(path: Path, connection: sqlite3.Connection) -> None:
     for name, columns in TABLES.items():
         _refuse_views(path, name, connection)
-        found = _columns(connection, name)
+        found = columns_of(connection, name)
         if not found:
             raise InputError(
                 f"{path}: table {name} is missing; give a target database with the tables "
@@ -354,7 +354,8 @@ def _refuse_views(path: Path, name: str, connection: sqlite3.Connection) -> None
             )
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
+    """Return the names of a table's columns, none if there is no such table."""
     return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
 
 
@@ -363,7 +364,7 @@ def rows_of(
 ) -> sqlite3.Cursor:
     """Return the rows of a table, sorted, NULL where the database lacks an optional column."""
     wanted = TABLES[name] if wanted is None else wanted
-    found = _columns(connection, name)
+    found = columns_of(connection, name)
     columns = ", ".join(
         f"NULL AS {column}" if column in OPTIONAL and column not in found else column
         for column in wanted

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from localcal.errors import InputError, one_line
 
+# A number as tables write it: with a decimal point, and nothing between the digits.
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+
 
 def read_rows(
     path: str | Path, columns: Collection[str], delimiter: str = ",", remedy: str = "correct it"

@@ -12,9 +12,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from localcal.errors import REMAKE, InputError, near, one_line
-
-# With a decimal point, and nothing between the digits.
-NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+from localcal.files.rows import NUMBER
 
 
 def read_table(

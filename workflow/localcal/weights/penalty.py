@@ -30,6 +30,7 @@ import numpy as np
 
 from localcal.jobs.progress import Progress
 from localcal.weights.descent import Shuffler, segment_starts
+from localcal.weights.diagnostics import effective_size
 from localcal.weights.folds import deal
 from localcal.weights.problem import Problem
 from localcal.weights.settings import Settings
@@ -186,7 +187,7 @@ class _Lanes:
         return _Found(
             fitted=error[:, ALL_TARGETS],
             held_out=error[self.left_out, self.fold[self.left_out]],
-            design_effect=float(len(total) * np.sum(total * total) / np.sum(total) ** 2),
+            design_effect=len(total) / effective_size(total),
         )
 
     def _residual(self) -> np.ndarray:

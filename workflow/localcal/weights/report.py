@@ -17,12 +17,7 @@ from localcal.weights.firm import EXACT_WITHIN
 from localcal.weights.given import trace_of
 from localcal.weights.preparation import Preparation, count_verdicts, merged_sums
 from localcal.weights.prices import solved, without
-from localcal.weights.rows import (
-    HouseholdSummary,
-    RowSummary,
-    summarize_households,
-    summarize_rows,
-)
+from localcal.weights.rows import RowSummary, summarize_households, summarize_rows
 from localcal.weights.settings import Settings
 from localcal.weights.solver import Fitted
 from localcal.weights.trace import Trace
@@ -92,7 +87,6 @@ def describe_fit(
         weights=weights,
         trace=trace,
         final=final,
-        carried_by=summarize_households(matrix, weights, columns.household),
         dense=dense,
         huber_weight=fitted.huber_weight,
         penalty=certificate.penalty,
@@ -133,7 +127,6 @@ def describe_given(
         weights=weights,
         trace=trace,
         final=final,
-        carried_by=summarize_households(matrix, weights, columns.household),
         dense=dense,
         huber_weight=softened,
         penalty=math.nan,
@@ -152,8 +145,6 @@ class _Made:
     trace: Trace
     final: RowSummary
     """Each target's sums under the weights."""
-    carried_by: HouseholdSummary
-    """The households behind each target."""
     dense: np.ndarray
     """float64 (m,): each target's estimate under the fit of all records; NaN without one."""
     huber_weight: np.ndarray
@@ -174,8 +165,9 @@ def _described(
     prepared: Preparation,
     made: _Made,
 ) -> FitResult:
+    carried_by = summarize_households(matrix, made.weights, columns.household)
     table = diagnostics.target_table(
-        targets, prepared, made.huber_weight, made.dense, made.final, made.carried_by, made.penalty
+        targets, prepared, made.huber_weight, made.dense, made.final, carried_by, made.penalty
     )
     areas = diagnostics.area_table(table, columns, made.weights.astype(np.float64))
     # What the weights know of what they were told, and were not, is what is read first.

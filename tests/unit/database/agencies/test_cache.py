@@ -15,7 +15,7 @@ import pytest
 
 from localcal.database.agencies import cache as module
 from localcal.database.agencies.cache import cache_folder, fetch_raw, read_raw_files
-from localcal.database.agencies.sources import SOURCES, raw_files, write_source
+from localcal.database.agencies.sources import SOURCES, write_source
 from localcal.errors import InputError
 from tests.web_server import Answer, serving
 
@@ -241,7 +241,7 @@ def test_a_table_with_a_mistake_is_refused_by_its_line(tmp_path, row, complaint)
 
 def test_every_source_has_its_raw_files_in_the_table():
     known = read_raw_files(TABLE)
-    wanted = {file for source in SOURCES.values() for file in raw_files(source)}
+    wanted = {file for source in SOURCES.values() for file in source.files}
     assert wanted <= known.keys()
     for raw in known.values():
         assert raw.url.startswith(("https://", "")), raw
@@ -260,7 +260,7 @@ def test_the_users_cache_is_where_the_system_says(monkeypatch, tmp_path):
 def test_the_agencies_have_the_files_and_they_can_be_read(name, tmp_path):
     """In a cache of its own, so that nothing but a download can do it."""
     known = read_raw_files(TABLE)
-    files = raw_files(SOURCES[name])
+    files = SOURCES[name].files
     if by_hand := [file for file in files if not known[file].url]:
         pytest.skip(f"{by_hand[0]} cannot be downloaded")
     for file in files:

@@ -59,11 +59,6 @@ SOURCES = {
 DEFAULT_SOURCES = tuple(name for name, source in SOURCES.items() if not source.optional)
 
 
-def raw_files(source: Source) -> tuple[str, ...]:
-    """Return the names of the raw files that a source is made of."""
-    return source.files
-
-
 def write_source(name: str, raw: Path, areas: Path, path: Path) -> None:
     """Write the table of one source.
 
