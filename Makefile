@@ -4,6 +4,9 @@
 # VENV=folder puts the environment elsewhere than into .venv.
 
 VENV ?= .venv
+# Images of containers often set it, and then every process compiles everything it imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
 INSTALLED := $(VENV)/installed
 # uv where there is one: seconds instead of a minute.
 ifneq ($(shell command -v uv),)
