@@ -27,8 +27,10 @@ NOT_SOURCES = (
     "runs",
     "build",
     ".snakemake",
-    "__pycache__",
-    "*cache",
+    # What another process has not finished compiling, and nothing else of `__pycache__`.
+    "*.pyc.*",
+    "*.nbc.*",
+    ".*cache",
     "*.egg-info",
 )
 

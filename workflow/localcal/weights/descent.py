@@ -17,8 +17,7 @@ point, the duality gap is a sum of one term per record, none of them negative:
     P - D = sum_i max_x g_i(x) - g_i(w_i),   g_i(x) = x a_i'r - mu / (2 N base_i) (x - base_i)^2.
 
 Sums run in one fixed order on one thread, without fastmath, and the shuffle is integer
-arithmetic only: the same inputs give the same bytes on any machine. The kernels are compiled
-anew in every process (a few seconds): a disk cache would have to be trusted to notice edits.
+arithmetic only: the same inputs give the same bytes on any machine.
 """
 
 import dataclasses
@@ -26,10 +25,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from localcal.jobs.progress import Progress
+from localcal.weights.compiled import compiled
 from localcal.weights.firm import Firm
 from localcal.weights.problem import Problem
 
@@ -53,7 +52,7 @@ class Shuffler:
         _shuffle_segments(order, starts, self.state)
 
 
-@numba.njit
+@compiled
 def _shuffle_segments(order, starts, state):
     # splitmix64 and Fisher-Yates; every operand is uint64, or numba would turn to floats.
     word = state[0]
@@ -149,7 +148,7 @@ def certify(
     return Certificate(penalty, sweeps, objective, gap, rms_gap, within_tolerance=False)
 
 
-@numba.njit
+@compiled
 def _ridge_and_gap(  # noqa: PLR0913 - a compiled kernel takes arrays
     indptr, indices, data, base, lower, upper, ridge, weights, residual
 ):
@@ -248,7 +247,7 @@ def _sweep(
     )  # fmt: skip
 
 
-@numba.njit
+@compiled
 def _sweep_records(  # noqa: PLR0913 - a compiled kernel takes arrays
     order, starts, indptr, indices, data, squared_norm, base, lower, upper, ridge, weights, residual
 ):

@@ -25,10 +25,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import numba
 import numpy as np
 
 from localcal.jobs.progress import Progress
+from localcal.weights.compiled import compiled
 from localcal.weights.descent import Shuffler, segment_starts
 from localcal.weights.diagnostics import effective_size
 from localcal.weights.folds import deal
@@ -198,7 +198,7 @@ class _Lanes:
         return residual
 
 
-@numba.njit
+@compiled
 def _subtract_products(indptr, indices, data, weights, residual):
     for i in range(len(weights)):
         for k in range(indptr[i], indptr[i + 1]):
@@ -207,7 +207,7 @@ def _subtract_products(indptr, indices, data, weights, residual):
                 residual[row, lane] -= entry * weights[i, lane]
 
 
-@numba.njit
+@compiled
 def _sweep_lanes(  # noqa: PLR0913 - a compiled kernel takes arrays
     order, starts, indptr, indices, data, squared_norm, base, lower, upper, ridge, live, limit,
     weights, residual,

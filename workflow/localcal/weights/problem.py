@@ -8,10 +8,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from localcal.files.csr import CsrLike
+from localcal.weights.compiled import compiled
 from localcal.weights.rows import row_blocks
 
 
@@ -234,7 +234,7 @@ def build_problem(
     )
 
 
-@numba.njit
+@compiled
 def _count_entries(first, indptr, indices, data, slot, position, counts):
     for local in range(len(indptr) - 1):
         if slot[first + local] < 0:
@@ -245,7 +245,7 @@ def _count_entries(first, indptr, indices, data, slot, position, counts):
                 counts[record + 1] += 1
 
 
-@numba.njit
+@compiled
 def _place_entries(  # noqa: PLR0913 - a compiled kernel takes arrays
     first, indptr, indices, data, slot, scale, position, free, record_indices, record_data
 ):
@@ -262,7 +262,7 @@ def _place_entries(  # noqa: PLR0913 - a compiled kernel takes arrays
                 free[record] = place + 1
 
 
-@numba.njit
+@compiled
 def _squared_norms(indptr, data):
     norms = np.zeros(len(indptr) - 1)
     for i in range(len(norms)):
@@ -274,13 +274,13 @@ def _squared_norms(indptr, data):
     return norms
 
 
-@numba.njit
+@compiled
 def _scale_entries(indices, data, factor):
     for k in range(len(data)):
         data[k] *= factor[indices[k]]
 
 
-@numba.njit
+@compiled
 def _only_rows(indptr, indices, data, number):
     new_indptr = np.zeros(len(indptr), dtype=np.int64)
     for i in range(len(indptr) - 1):
@@ -301,7 +301,7 @@ def _only_rows(indptr, indices, data, number):
     return new_indptr, new_indices, new_data
 
 
-@numba.njit
+@compiled
 def _gather(records, indptr, indices, data, new_indptr, new_indices, new_data):
     for i in range(len(records)):
         shift = indptr[records[i]] - new_indptr[i]
@@ -310,7 +310,7 @@ def _gather(records, indptr, indices, data, new_indptr, new_indices, new_data):
             new_data[k] = data[k + shift]
 
 
-@numba.njit
+@compiled
 def _add_products(indptr, indices, data, spread, normal):
     for i in range(len(spread)):
         if spread[i] == 0.0:
@@ -321,7 +321,7 @@ def _add_products(indptr, indices, data, spread, normal):
                 normal[row, indices[other]] += factor * data[other]
 
 
-@numba.njit
+@compiled
 def _subtract_product(indptr, indices, data, weights, residual):
     for i in range(len(weights)):
         weight = weights[i]
@@ -329,7 +329,7 @@ def _subtract_product(indptr, indices, data, weights, residual):
             residual[indices[k]] -= data[k] * weight
 
 
-@numba.njit
+@compiled
 def _transposed_product(indptr, indices, data, residual):
     slopes = np.zeros(len(indptr) - 1)
     for i in range(len(slopes)):
@@ -340,7 +340,7 @@ def _transposed_product(indptr, indices, data, residual):
     return slopes
 
 
-@numba.njit
+@compiled
 def _admit(  # noqa: PLR0913 - a compiled kernel takes arrays
     waiting, limit, indptr, indices, data, squared_norm, base, lower, upper, ridge, weights,
     residual,
@@ -365,7 +365,7 @@ def _admit(  # noqa: PLR0913 - a compiled kernel takes arrays
     return entered
 
 
-@numba.njit
+@compiled
 def _expected_columns(indptr, indices, probability, n_targets):
     expected = np.zeros(n_targets)
     for i in range(len(probability)):
