@@ -8,9 +8,10 @@ then all replicates with the sums of every target under each, one after the othe
 
 Figures (`--json`), each name preceded by the problem's: `fit_cpu_seconds`; `pose_cpu_seconds`, to
 read and scale the problem again; `replicate_cpu_seconds` for all; `wall_seconds` of everything;
-`ratio`, replicates and posing together to the fit; `sweeps`, the median; `sweeps_max`; `within_tolerance`, how many of them came that far;
-`peak_mb`, the process's peak of resident memory; `relative_error`, the median standard error of the
-targets' estimates, and `relative_error_households`, that of the districts' households.
+`ratio`, replicates and posing together to the fit; `sweeps`, the median; `sweeps_max`;
+`within_tolerance`, how many of them came that far; `peak_mb`, the process's peak of resident
+memory; `relative_error`, the median standard error of the targets' estimates, and
+`relative_error_households`, that of the districts' households.
 """
 
 import time

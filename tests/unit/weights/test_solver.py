@@ -1,11 +1,13 @@
-"""Records that are swapped, and bytes that do not depend on the number of threads."""
+"""Records that are swapped, how a fit is finished, and bytes that are the same with more threads."""
 
+import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from localcal.weights import solver
 from tests.fit_case import make_case
@@ -54,3 +56,25 @@ def test_another_round_of_swaps_never_makes_the_fit_worse(monkeypatch):
         monkeypatch.setattr(solver, "SWAP_ROUNDS", rounds)
         objectives.append(case.fit(records=100).report["objective"])
     assert (np.diff(objectives) <= 0).all() and objectives[-1] < objectives[0]
+
+
+@pytest.mark.parametrize("records", ["all", 150])
+def test_few_targets_whose_sweeps_are_used_up_are_finished_by_newton(records, monkeypatch):
+    case = make_case(2)
+    targets = case.targets.copy()
+    # One that is softened, so that the last descent is that of the last round.
+    targets.loc[0, "value"] *= 1.9
+    case = dataclasses.replace(case, targets=targets)
+    settings = {"records": records, "tolerance": 1e-6, "harmonize": False}
+    finished = case.fit(max_sweeps=30, **settings)
+    assert finished.report["stopped_by"] == "tolerance"
+    assert finished.report["huber"]["softened"] > 0
+    swept = case.fit(max_sweeps=5_000, **settings)
+    assert swept.report["stopped_by"] == "tolerance"
+    # The optimum is the same; Newton comes much closer to it than the tolerance.
+    assert finished.report["objective"] <= swept.report["objective"] * (1 + 1e-9)
+    np.testing.assert_allclose(finished.weights, swept.weights, rtol=1e-3)
+    monkeypatch.setattr(solver, "FINISHED_BY_NEWTON", 0)
+    cut = case.fit(max_sweeps=30, **settings)
+    assert cut.report["stopped_by"] == "max_sweeps"
+    assert finished.report["sweeps"] > cut.report["sweeps"]

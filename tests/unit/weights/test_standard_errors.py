@@ -12,7 +12,11 @@ import scipy.stats
 from localcal.errors import InputError
 from localcal.files.atomic import sha256_file
 from localcal.files.replicates import read_replicates
-from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files
+from localcal.targets.table import read_targets
+from localcal.weights.columns import Columns
+from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files, fit_weights
+from localcal.weights.pose import open_matrix
+from localcal.weights.replicates import FullFit, pose_replication, replicate_weights
 from localcal.weights.settings import Settings
 from localcal.weights.standard_errors import (
     MARGIN_90,
@@ -105,9 +109,9 @@ def test_the_fits_tables_come_again_with_the_errors(fitted, name, kind):
     errors = errors[errors["kind"] == kind]
     table = pd.read_csv(getattr(made, name))
     for column in ("standard_error", "margin_90", "relative_error"):
-        assert table[prefix + column].tolist() == errors[column].tolist()
+        np.testing.assert_array_equal(table[prefix + column], errors[column])
     estimate = table["final_estimate" if name == "diagnostics" else "sum_of_weights"]
-    margin = 1.645 * table[f"{prefix}relative_error"] * estimate
+    margin = 1.645 * (table[f"{prefix}relative_error"] * estimate).fillna(0.0)
     np.testing.assert_allclose(table[f"{prefix}margin_90"], margin)
 
 
@@ -120,6 +124,40 @@ def test_files_of_another_fit_are_refused(fitted, tmp_path, name):
     with pytest.raises(InputError, match=name):
         replicate_from_files(ReplicateInputs(**inputs | {name: other}), outputs, SETTINGS, 0)
     assert not any((tmp_path / "replicates").iterdir())
+
+
+def test_files_tell_which_records_were_drawn_and_which_targets_softened(fitted, tmp_path):
+    run, inputs, _, _ = fitted
+    settings = SETTINGS.model_copy(
+        update={"records": 150, "huber": 1e-3, "replicates": 2, "penalty": 0.01}
+    )
+    names = {"fit": "fit.json", "diagnostics": "diagnostics.csv", "areas": "areas.csv"}
+    names |= {"trace": "trace.h5", "weights": "weights.npy"}
+    outputs = {name: tmp_path / file for name, file in names.items()}
+    fit_from_files(
+        FitInputs(**{name: run[name] for name in ("matrix", "targets", "geography")}),
+        FitOutputs(**outputs), settings, 0, {},
+    )  # fmt: skip
+    made = outputs_in(tmp_path / "replicates")
+    of_fit = {name: outputs[name] for name in ("trace", "diagnostics", "areas", "fit")}
+    replicate_from_files(ReplicateInputs(**inputs | of_fit), made, settings, 0)
+
+    matrix, places = open_matrix(*(run[name] for name in ("matrix", "targets", "geography")))
+    given = {"matrix": matrix, "targets": read_targets(run["targets"])}
+    given |= {"columns": Columns.at(places), "settings": settings, "seed": 0}
+    result = fit_weights(**given)
+    assert result.report["selection"] and result.report["huber"]["softened"]
+    full = FullFit(
+        trace=result.trace,
+        huber_weight=result.diagnostics["huber_weight"].dropna().to_numpy(),
+        penalty=result.report["mu"],
+        is_selected=True,
+    )
+    replication = pose_replication(**given, full=full)
+    order = np.argsort(replication.columns)
+    found, _ = read_replicates(made.replicates, replication.columns[order])
+    for row, replicate in zip(found, replicate_weights(replication), strict=True):
+        np.testing.assert_array_equal(row, replicate.weights[order])
 
 
 def test_fit_json_says_nothing_of_replicates(fitted):
