@@ -24,6 +24,8 @@ from localcal.geography.geography import find_columns, read_columns
 from localcal.population.dataset import read_population
 
 WEIGHT = "household_weight"
+# What replicates say of themselves, and whoever estimates with them needs.
+CARRIED = ("method", "variance_factor")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def write_area_replicates(area: Area, inputs: AreaReplicateInputs, path: Path) -
             f"{area.folder}/{area.area}: no household has a positive weight there, so it has no "
             "replicates either; see the error of its dataset"
         )
-    replicates, made_from = read_replicates(inputs.replicates, columns)
+    replicates, made_from = read_replicates(inputs.replicates, columns, CARRIED)
     origins = record({"population": inputs.population, "geography": inputs.geography})
     refuse_other(inputs.replicates, made_from, origins)
     ids = ids_of_columns(population, read_columns(inputs.geography, columns))["household"]
@@ -67,7 +69,7 @@ def write_area_replicates(area: Area, inputs: AreaReplicateInputs, path: Path) -
         stored[f"{WEIGHT}_rep_{number:0{digits}}"] = found
     with create_h5(path, sum(values.nbytes for values in stored.values())) as file:
         file.attrs.update(record({"weights": inputs.weights, "replicates": inputs.replicates}))
-        file.attrs.update({name: made_from[name] for name in ("method", "variance_factor")})
+        file.attrs.update({name: made_from[name] for name in CARRIED})
         file.attrs.update({"level": area.folder, "area": area.area, "weights_scope": area.scope})
         for name, values in stored.items():
             file[f"{name}/{population.period}"] = values

@@ -1,6 +1,6 @@
 """The file of replicate weights, written one replicate at a time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -49,18 +49,23 @@ def write_replicates(
         file["sweeps"], file["rms_gap"] = np.array(sweeps, dtype=np.int64), np.array(gaps)
 
 
-def read_replicates(path: Path, columns: np.ndarray) -> tuple[np.ndarray, dict[str, object]]:
+def read_replicates(
+    path: Path, columns: np.ndarray, needed: Collection[str] = ()
+) -> tuple[np.ndarray, dict[str, object]]:
     """Return the replicate weights of some columns, float32 (K, n), and the file's attributes.
 
     Args:
         path: a replicates.h5.
         columns: int64 (n,), all of them kept by the fit.
+        needed: attributes that it has to have.
 
     Raises:
-        InputError: the file is damaged, or of a fit that keeps other columns.
+        InputError: the file is damaged, lacks an attribute, or is of a fit that keeps other columns.
     """
     with open_h5(path) as file:
         kept, attributes = file["columns"][:], dict(file.attrs)
+        if lacking := sorted(set(needed) - attributes.keys()):
+            raise InputError(f"{path}: lacks the attribute {lacking[0]}; {REMAKE}")
         place = np.searchsorted(kept, columns)
         if (place >= len(kept)).any() or (kept[np.minimum(place, len(kept) - 1)] != columns).any():
             raise InputError(f"{path}: of a fit that keeps other columns; {REMAKE}")

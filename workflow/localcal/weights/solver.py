@@ -331,22 +331,26 @@ class _Solver:
 
         Returns the certificate, the sweeps made, the Huber weights (float64 (p,)) and the rounds.
         """
-        huber, made = np.ones(len(problem.goal)), 0
+        huber, made, rounds = np.ones(len(problem.goal)), 0, 0
         if not contradicted.any():
-            return certificate, made, huber, 0
-        for rounds in range(HUBER_ROUNDS):
+            return certificate, made, huber, rounds
+        while rounds < HUBER_ROUNDS:
             size = np.abs(relative_errors(problem, weights))
             large = contradicted & (size > self.settings.huber)
             wanted = np.where(large, self.settings.huber / np.where(large, size, 1.0), 1.0)
             if np.abs(wanted - huber).max() <= SMALLEST_HUBER_CHANGE:
-                return certificate, made, huber, rounds
+                break
             problem = problem.reweighted(wanted / huber)
             huber = wanted
-            is_last = rounds == HUBER_ROUNDS - 1
-            sweeps = self.settings.max_sweeps if is_last else HUBER_SWEEPS
+            rounds += 1
+            sweeps = self.settings.max_sweeps if rounds == HUBER_ROUNDS else HUBER_SWEEPS
             certificate, new = self._refine(problem, weights, sweeps, "softening")
             made += new
-        return certificate, made, huber, HUBER_ROUNDS
+        if rounds < HUBER_ROUNDS and not certificate.within_tolerance:
+            # The sweeps of a round need not do.
+            certificate, new = self._refine(problem, weights, self.settings.max_sweeps, "softening")
+            made += new
+        return certificate, made, huber, rounds
 
     def _refine(
         self, problem: Problem, weights: np.ndarray, sweeps: int, label: str
