@@ -60,7 +60,7 @@ def read_replicates(
         needed: attributes that it has to have.
 
     Raises:
-        InputError: the file is damaged, lacks an attribute, or is of a fit that keeps other columns.
+        InputError: the file is damaged or lacks an attribute, or is of a fit with other columns.
     """
     with open_h5(path) as file:
         kept, attributes = file["columns"][:], dict(file.attrs)
