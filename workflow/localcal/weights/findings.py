@@ -102,12 +102,12 @@ def _price_of_meeting(penalty: dict) -> list[str]:
         return []
     near, chosen_at = closest["penalty"], chosen["penalty"]
     return [
-        f"penalty {chosen_at:g} was chosen, for weaker ones bring those left out no closer (mean "
-        f"error {chosen['error_held_out']:.1%}; {closest['error_held_out']:.1%} with {near:g}). With "
-        f"penalty: {near:g} the mean error of the fitted ones would be about "
+        f"penalty {chosen_at:g} was chosen, for weaker ones bring those left out no closer "
+        f"(mean error {chosen['error_held_out']:.1%}; {closest['error_held_out']:.1%} with "
+        f"{near:g}). With penalty: {near:g} the mean error of the fitted ones would be about "
         f"{closest['error_fitted']:.1%} instead of {chosen['error_fitted']:.1%}, and the design "
-        f"effect {closest['design_effect']:.2f} instead of {chosen['design_effect']:.2f}; set it if "
-        "targets are to be met whatever it takes, or exact for some; more households would do both"
+        f"effect {closest['design_effect']:.2f} instead of {chosen['design_effect']:.2f}; set it "
+        "if targets are to be met whatever it takes, or exact for some; more households would do both"
     ]
 
 
