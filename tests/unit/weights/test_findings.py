@@ -51,7 +51,7 @@ def healthy_report() -> dict:
             {"penalty": {"value": 0.1, "path": PATH}},
             "penalty 0.1 was chosen, for weaker ones bring those left out no closer "
             "(mean error 36.0%; 37.0% with 0.01). With penalty: 0.01 the mean error of the fitted "
-            "ones would be about 27.0% instead of 32.0%, and the design effect 2.50 instead of 1.41",
+            "ones would be about 27.0% instead of 32.0%, and the design effect 2.50",
         ),
         ({"stopped_by": "max_sweeps"}, "ended by the cap on sweeps with an rms gap of 0.002"),
         ({"targets_by_verdict": {"unreachable": 2}}, "2 of 7 targets unreachable"),

@@ -107,7 +107,7 @@ def _price_of_meeting(penalty: dict) -> list[str]:
         f"{near:g}). With penalty: {near:g} the mean error of the fitted ones would be about "
         f"{closest['error_fitted']:.1%} instead of {chosen['error_fitted']:.1%}, and the design "
         f"effect {closest['design_effect']:.2f} instead of {chosen['design_effect']:.2f}; set it "
-        "if targets are to be met whatever it takes, or exact for some; more households would do both"
+        "if targets are to be met whatever it takes, or exact for some; more households do both"
     ]
 
 
