@@ -11,7 +11,7 @@ import scipy.stats
 
 from localcal.errors import InputError
 from localcal.files.atomic import sha256_file
-from localcal.files.replicates import read_replicates
+from localcal.files.replicates import read_about, read_replicates
 from localcal.targets.table import read_targets
 from localcal.weights.columns import Columns
 from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files, fit_weights
@@ -67,7 +67,8 @@ def test_the_table_follows_from_the_replicates_in_the_file(fitted):
         assert file.attrs["n_columns"] == len(weights)
         assert file.attrs["trace"] == sha256_file(inputs["trace"])
         assert len(file["sweeps"]) == 4 and (file["rms_gap"][:] <= SETTINGS.tolerance).all()
-    replicates, attributes = read_replicates(made.replicates, kept)
+    replicates = read_replicates(made.replicates, kept)
+    attributes = read_about(made.replicates, ["variance_factor"])
     table = pd.read_csv(made.errors)
     assert tuple(table.columns) == TABLE
     nation = table[(table["kind"] == "households") & (table["geo_level"] == "nation")].iloc[0]
@@ -155,7 +156,7 @@ def test_files_tell_which_records_were_drawn_and_which_targets_softened(fitted, 
     )
     replication = pose_replication(**given, full=full)
     order = np.argsort(replication.columns)
-    found, _ = read_replicates(made.replicates, replication.columns[order])
+    found = read_replicates(made.replicates, replication.columns[order])
     for row, replicate in zip(found, replicate_weights(replication), strict=True):
         np.testing.assert_array_equal(row, replicate.weights[order])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,25 +50,33 @@ def write_replicates(
         file["sweeps"], file["rms_gap"] = np.array(sweeps, dtype=np.int64), np.array(gaps)
 
 
-def read_replicates(
-    path: Path, columns: np.ndarray, needed: Collection[str] = ()
-) -> tuple[np.ndarray, dict[str, object]]:
-    """Return the replicate weights of some columns, float32 (K, n), and the file's attributes.
+def read_about(path: Path, needed: Collection[str]) -> dict[str, Any]:
+    """Return what a file of replicates says of itself.
+
+    Raises:
+        InputError: the file is damaged or lacks one of the `needed`.
+    """
+    with open_h5(path) as file:
+        about = dict(file.attrs)
+    if lacking := sorted(set(needed) - about.keys()):
+        raise InputError(f"{path}: lacks the attribute {lacking[0]}; {REMAKE}")
+    return about
+
+
+def read_replicates(path: Path, columns: np.ndarray) -> np.ndarray:
+    """Return the replicate weights of some columns, float32 (K, n).
 
     Args:
         path: a replicates.h5.
         columns: int64 (n,), all of them kept by the fit.
-        needed: attributes that it has to have.
 
     Raises:
-        InputError: the file is damaged or lacks an attribute, or is of a fit with other columns.
+        InputError: the file is damaged, or of a fit that keeps other columns.
     """
     with open_h5(path) as file:
-        kept, attributes = file["columns"][:], dict(file.attrs)
-        if lacking := sorted(set(needed) - attributes.keys()):
-            raise InputError(f"{path}: lacks the attribute {lacking[0]}; {REMAKE}")
+        kept = file["columns"][:]
         place = np.searchsorted(kept, columns)
         if (place >= len(kept)).any() or (kept[np.minimum(place, len(kept) - 1)] != columns).any():
             raise InputError(f"{path}: of a fit that keeps other columns; {REMAKE}")
         rows = [file["weights"][number][place] for number in range(file["weights"].shape[0])]
-    return np.stack(rows), attributes
+    return np.stack(rows)
