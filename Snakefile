@@ -110,7 +110,12 @@ ONCE = [
 ]
 PER_FIT = ["fit.json", "diagnostics.csv", "areas.csv", "trace.h5", "weights.npy", "estimates.h5"]
 PER_L0_FIT = ["l0_problem.h5", "l0_weights.h5"]
-PER_REPLICATED_FIT = ["standard_errors.csv", "replicates.h5"]
+PER_REPLICATED_FIT = [
+    "standard_errors.csv",
+    "diagnostics_with_errors.csv",
+    "areas_with_errors.csv",
+    "replicates.h5",
+]
 TOTALS = sorted({PARENTS[area] for _, area in WANTED} | set(SAMPLED))
 
 

@@ -191,7 +191,8 @@ class FitSection(Section):
     prior: GivenFile = None
     """The `trace.h5` of another fit of the same columns to begin from."""
     max_sweeps: Count = 400
-    """Sweeps at the final penalty, at most."""
+    """Sweeps at the final penalty, at most; a fit of up to 1,000 targets that is not within the
+    tolerance by then is finished by Newton's method."""
     tolerance: Positive = 0.0025
     """The rms gap at which the fit ends."""
     replicates: Replicates = 0

@@ -240,8 +240,10 @@ def _sweep(
     weights: np.ndarray,
     residual: np.ndarray,
 ) -> None:
+    # Unsigned, or every access would look whether it counts from the end.
+    indptr, indices = problem.indptr.view(np.uint64), problem.indices.view(np.uint32)
     _sweep_records(
-        order, starts, problem.indptr, problem.indices, problem.data, problem.squared_norm,
+        order, starts, indptr, indices, problem.data, problem.squared_norm,
         problem.base, problem.lower, problem.upper, penalty / float(np.sum(problem.base)), weights,
         residual,
     )  # fmt: skip
@@ -256,7 +258,7 @@ def _sweep_records(  # noqa: PLR0913 - a compiled kernel takes arrays
         first, last = starts[segment], starts[segment + 1]
         # A look at every cache line, in storage order, before the records are visited at random:
         # memory streams faster than it answers one by one. Measured: less than half the time.
-        for k in range(indptr[first], indptr[last], 16):
+        for k in range(indptr[first], indptr[last], np.uint64(16)):
             touched += indices[k] + data[k]
         for i in order[first:last]:
             slope = 0.0
