@@ -1,0 +1,264 @@
+"""How far a weight is from its base: least squares, raking (entropy), or logit.
+
+With the factor g = weight / base, a record's distance is base * G(g), and F is the inverse of G':
+
+    least squares   G(g) = (g - 1)^2 / 2
+                    F(u) = 1 + u
+    raking          G(g) = g log g - g + 1
+                    F(u) = exp(u)
+    logit           G(g) = ((g - L) log((g - L) / (1 - L)) + (U - g) log((U - g) / (U - 1))) / A
+                    F(u) = (L (U - 1) + U (1 - L) exp(A u)) / (U - 1 + (1 - L) exp(A u))
+
+with A = (U - L) / ((1 - L) (U - 1)), and L < 1 < U the bounds: cases 1, 2 and 6 of Deville &
+Särndal (1992), "Calibration estimators in survey sampling", JASA 87, 376-382, which R's
+`survey::calibrate` calls linear, raking and logit. All have G(1) = G'(1) = 0 and G''(1) = 1: near
+the base they are the same, and a penalty means the same. The first two are cut at the bounds; logit
+never reaches them.
+
+Logarithms and exponentials are computed here, from sums and products alone: those of a system's
+library differ in the last bit from processor to processor, and the weights would with them.
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+
+if TYPE_CHECKING:
+    from localcal.weights.problem import Problem
+
+LEAST_SQUARES, RAKING, LOGIT = range(3)
+KINDS = {"least_squares": LEAST_SQUARES, "raking": RAKING, "logit": LOGIT}
+
+# Logit has no finite pull at its bounds. A base beside one, as the fit of all records may be for
+# those that are drawn from it, is this share of the way to 1 inside.
+INSIDE = 1e-6
+
+# ln 2 in two parts; the first has so few bits that multiples of it are exact (fdlibm).
+_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+_SQRT_HALF = 0.7071067811865476
+# Beyond these, results leave the range of 64 bits.
+_LARGEST_EXPONENT = 700.0
+_LOG_TERMS, _EXP_TERMS = 11, 14
+
+# A step's end: Newton's next one would be about the square of this.
+_SMALL = 1e-9
+_MOST_STEPS = 100
+
+
+@numba.njit
+def logarithm(x):
+    """Return ln x of a positive number, within two units of the last place."""
+    fraction, exponent = math.frexp(x)
+    if fraction < _SQRT_HALF:
+        fraction *= 2.0
+        exponent -= 1
+    s = (fraction - 1.0) / (fraction + 1.0)
+    return exponent * _LN2_HIGH + (_twice_artanh(s) + exponent * _LN2_LOW)
+
+
+@numba.njit
+def _log_of_ratio(part, whole, away):
+    """Return ln (part / whole) with whole = part - away, as exactly as `away` is known."""
+    if abs(away) < 0.25 * whole:
+        return _twice_artanh(away / (2.0 * whole + away))
+    return logarithm(part / whole)
+
+
+@numba.njit
+def _twice_artanh(s):
+    # ln ((1 + s) / (1 - s)), for |s| < 0.172.
+    square = s * s
+    total = 0.0
+    for term in range(_LOG_TERMS, 0, -1):
+        total = (total + 1.0 / (2 * term + 1)) * square
+    return 2.0 * s + 2.0 * s * total
+
+
+@numba.njit
+def exponential(x):
+    """Return e^x, within two units of the last place; the end of the range beyond it."""
+    x = min(max(x, -_LARGEST_EXPONENT), _LARGEST_EXPONENT)
+    power = np.floor(x / (_LN2_HIGH + _LN2_LOW) + 0.5)
+    rest = (x - power * _LN2_HIGH) - power * _LN2_LOW
+    total = 1.0
+    for term in range(_EXP_TERMS, 0, -1):
+        total = 1.0 + total * rest / term
+    return math.ldexp(total, int(power))
+
+
+@numba.njit
+def factor_at(kind, u, low, high):
+    """Return F(u) within the bounds, and its derivative, 0 at them."""
+    if kind == LOGIT:
+        a = (high - low) / ((1.0 - low) * (high - 1.0))
+        # Of the larger end, so that nothing leaves the range.
+        e = exponential(-a * abs(u))
+        below, above = (high - 1.0, (1.0 - low) * e) if u < 0.0 else ((high - 1.0) * e, 1.0 - low)
+        whole = below + above
+        span = (high - low) / whole
+        return (low * below + high * above) / whole, span * span * e
+    factor, derivative = 1.0 + u, 1.0
+    if kind == RAKING:
+        factor = derivative = exponential(u)
+    if factor <= low:
+        return low, 0.0
+    if factor >= high:
+        return high, 0.0
+    return factor, derivative
+
+
+@numba.njit
+def slope_at(kind, factor, low, high):
+    """Return G'(factor); inside the bounds for logit, above 0 for raking."""
+    if kind == LOGIT:
+        up, down = _logit_slopes(factor, low, high)
+        return (up - down) * ((1.0 - low) * (high - 1.0) / (high - low))
+    return logarithm(factor) if kind == RAKING else factor - 1.0
+
+
+@numba.njit
+def distance_at(kind, factor, low, high):
+    """Return G(factor)."""
+    if kind == LEAST_SQUARES:
+        return 0.5 * (factor - 1.0) * (factor - 1.0)
+    if kind == RAKING:
+        return (factor * logarithm(factor) if factor > 0.0 else 0.0) - factor + 1.0
+    up, down = _logit_slopes(factor, low, high)
+    whole = (factor - low) * up + (high - factor) * down
+    return whole * ((1.0 - low) * (high - 1.0) / (high - low))
+
+
+@numba.njit
+def _logit_slopes(factor, low, high):
+    # The two logarithms of G; 0 at their bound, where 0 log 0 is 0.
+    up = down = 0.0
+    if factor > low:
+        up = _log_of_ratio(factor - low, 1.0 - low, factor - 1.0)
+    if factor < high:
+        down = _log_of_ratio(high - factor, high - 1.0, 1.0 - factor)
+    return up, down
+
+
+@numba.njit
+def best_weight(kind, old, slope, squared_norm, ridge, base, lower, upper):
+    """Return the weight that is best for one record while all others stay.
+
+    It minimises |a|^2 (x - old)^2 / 2 - slope (x - old) + ridge base G(x / base). In u = G'(g),
+    with q = |a|^2 base / ridge and s = slope / ridge, the optimum has
+
+        q (F(u) - old / base) + u = s.
+
+    The left side grows by at least 1 per u, so that there is one solution; it is found by Newton,
+    within a bracket that is halved where a step leaves it. Cut at the bounds it is the best within
+    them. Least squares has a formula.
+    """
+    if kind == LEAST_SQUARES:
+        pull = ridge / base
+        new = old + (slope - pull * (old - base)) / (squared_norm + pull)
+        return min(max(new, lower), upper)
+    low, high, now = lower / base, upper / base, old / base
+    q, s = squared_norm * base / ridge, slope / ridge
+    # Bounds cut what raking comes to, and are not in the way to it.
+    wide_low, wide_high = (low, high) if kind == LOGIT else (0.0, np.inf)
+    u = 0.0
+    end = s + q * (now - wide_low)
+    begin = s + q * (now - high) if kind == LOGIT else min(0.0, s + q * (now - 1.0))
+    if wide_low < now < wide_high:
+        u = slope_at(kind, now, low, high)
+    u = min(max(u, begin), end)
+    for _ in range(_MOST_STEPS):
+        factor, derivative = factor_at(kind, u, wide_low, wide_high)
+        above = q * (factor - now) + u - s
+        if above > 0.0:
+            end = u
+        else:
+            begin = u
+        new = u - above / (1.0 + q * derivative)
+        # Also where it is no number.
+        if not begin <= new <= end:
+            new = 0.5 * (begin + end)
+        step, u = abs(new - u), new
+        if step <= _SMALL * (1.0 + abs(u)):
+            break
+    factor, _ = factor_at(kind, u, low, high)
+    return min(max(base * factor, lower), upper)
+
+
+def best_weights(problem: "Problem", pulls: np.ndarray) -> np.ndarray:
+    """Return base * F(pull), within the bounds, float64 (n,).
+
+    `pulls` has each record's slope over mu / N, float64 (n,).
+    """
+    return _best_weights(problem.distance, pulls, problem.base, problem.lower, problem.upper)
+
+
+def movements(problem: "Problem", weights: np.ndarray) -> np.ndarray:
+    """Return base * F' where each weight is, 0 at the bounds, float64 (n,)."""
+    return _movements(problem.distance, weights, problem.base, problem.lower, problem.upper)
+
+
+def pulls_of(problem: "Problem", weights: np.ndarray) -> np.ndarray:
+    """Return G'(weight / base), float64 (n,); 0 at the bounds, where it says nothing."""
+    return _pulls(problem.distance, weights, problem.base, problem.lower, problem.upper)
+
+
+def distances(problem: "Problem", weights: np.ndarray) -> np.ndarray:
+    """Return base * G(weight / base), float64 (n,)."""
+    return _distances(problem.distance, weights, problem.base, problem.lower, problem.upper)
+
+
+def moved_inside(problem: "Problem", weights: np.ndarray) -> np.ndarray:
+    """Return weights that others can be pulled towards, float64 (n,).
+
+    Those of logit are not at the bounds.
+    """
+    if problem.distance != LOGIT:
+        return weights
+    lower = problem.lower + INSIDE * (problem.base - problem.lower)
+    return np.clip(weights, lower, problem.upper - INSIDE * (problem.upper - problem.base))
+
+
+@numba.njit
+def _best_weights(kind, pulls, base, lower, upper):
+    weights = np.empty(len(base))
+    for i in range(len(base)):
+        factor, _ = factor_at(kind, pulls[i], lower[i] / base[i], upper[i] / base[i])
+        weights[i] = min(max(base[i] * factor, lower[i]), upper[i])
+    return weights
+
+
+@numba.njit
+def _movements(kind, weights, base, lower, upper):
+    # F' is 1 / G''.
+    found = np.zeros(len(base))
+    for i in range(len(base)):
+        weight = weights[i]
+        if not lower[i] < weight < upper[i]:
+            continue
+        if kind == LOGIT:
+            span = (base[i] - lower[i]) * (upper[i] - base[i])
+            found[i] = base[i] * ((weight - lower[i]) * (upper[i] - weight) / span)
+        else:
+            found[i] = weight if kind == RAKING else base[i]
+    return found
+
+
+@numba.njit
+def _pulls(kind, weights, base, lower, upper):
+    found = np.zeros(len(base))
+    for i in range(len(base)):
+        if lower[i] < weights[i] < upper[i]:
+            low, high = lower[i] / base[i], upper[i] / base[i]
+            found[i] = slope_at(kind, weights[i] / base[i], low, high)
+    return found
+
+
+@numba.njit
+def _distances(kind, weights, base, lower, upper):
+    found = np.empty(len(base))
+    for i in range(len(base)):
+        low, high = lower[i] / base[i], upper[i] / base[i]
+        found[i] = base[i] * distance_at(kind, weights[i] / base[i], low, high)
+    return found
