@@ -164,13 +164,13 @@ def _pull_and_gap(  # noqa: PLR0913 - a compiled kernel takes arrays
         slope = 0.0
         for k in range(indptr[i], indptr[i + 1]):
             slope += data[k] * residual[indices[k]]
-        if distance != LEAST_SQUARES:
-            low, high, factor = lower[i] / base[i], upper[i] / base[i], weights[i] / base[i]
-            u = slope / ridge
-            best, _ = factor_at(distance, u, low, high)
-            cost = distance_at(distance, factor, low, high)
+        if distance.kind != LEAST_SQUARES:
+            u, factor = slope / ridge, weights[i] / base[i]
+            best, _ = factor_at(distance, u)
+            best = min(max(best, lower[i] / base[i]), upper[i] / base[i])
+            cost = distance_at(distance, factor)
             pull_term += ridge * base[i] * cost
-            more = cost - distance_at(distance, best, low, high)
+            more = cost - distance_at(distance, best)
             gap += ridge * base[i] * ((best - factor) * u + more)
             continue
         pull = ridge / base[i]

@@ -12,15 +12,15 @@ With the factor g = weight / base, a record's distance is base * G(g), and F is 
 with A = (U - L) / ((1 - L) (U - 1)), and L < 1 < U the bounds: cases 1, 2 and 6 of Deville &
 Särndal (1992), "Calibration estimators in survey sampling", JASA 87, 376-382, which R's
 `survey::calibrate` calls linear, raking and logit. All have G(1) = G'(1) = 0 and G''(1) = 1: near
-the base they are the same, and a penalty means the same. The first two are cut at the bounds; logit
-never reaches them.
+the base they are the same, and a penalty means the same. Weights are cut at their bounds, which
+those of logit do not reach.
 
 Logarithms and exponentials are computed here, from sums and products alone: those of a system's
 library differ in the last bit from processor to processor, and the weights would with them.
 """
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numba
 import numpy as np
@@ -31,9 +31,33 @@ if TYPE_CHECKING:
 LEAST_SQUARES, RAKING, LOGIT = range(3)
 KINDS = {"least_squares": LEAST_SQUARES, "raking": RAKING, "logit": LOGIT}
 
-# Logit has no finite pull at its bounds. A base beside one, as the fit of all records may be for
-# those that are drawn from it, is this share of the way to 1 inside.
-INSIDE = 1e-6
+
+class Distance(NamedTuple):
+    """One of the distances."""
+
+    kind: int
+    low: float
+    """L, the least factor that it has; 0 but for logit."""
+    high: float
+    """U, the greatest."""
+
+
+PLAIN = Distance(LEAST_SQUARES, 0.0, math.inf)
+
+
+def distance_named(name: str, bounds: tuple[float, ...]) -> Distance:
+    """Return the distance that a config names.
+
+    Args:
+        name: least_squares, raking or logit.
+        bounds: on the factor. L and U are these whatever the base: weights that are pulled towards
+            those of another fit may be beside its bounds, where a logit that never reached them
+            would not pull at all.
+    """
+    kind = KINDS[name]
+    low, high = bounds if kind == LOGIT else (0.0, math.inf)
+    return Distance(kind, float(low), float(high))
+
 
 # ln 2 in two parts; the first has so few bits that multiples of it are exact (fdlibm).
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
@@ -42,6 +66,8 @@ _SQRT_HALF = 0.7071067811865476
 _LARGEST_EXPONENT = 700.0
 _LOG_TERMS, _EXP_TERMS = 11, 14
 
+# What divisions may leave of a factor at the end of its range.
+_ROUNDING = 1e-12
 # A step's end: Newton's next one would be about the square of this.
 _SMALL = 1e-9
 _MOST_STEPS = 100
@@ -89,50 +115,58 @@ def exponential(x):
 
 
 @numba.njit
-def factor_at(kind, u, low, high):
-    """Return F(u) within the bounds, and its derivative, 0 at them."""
-    if kind == LOGIT:
-        a = (high - low) / ((1.0 - low) * (high - 1.0))
-        # Of the larger end, so that nothing leaves the range.
-        e = exponential(-a * abs(u))
-        below, above = (high - 1.0, (1.0 - low) * e) if u < 0.0 else ((high - 1.0) * e, 1.0 - low)
-        whole = below + above
-        span = (high - low) / whole
-        return (low * below + high * above) / whole, span * span * e
-    factor, derivative = 1.0 + u, 1.0
-    if kind == RAKING:
-        factor = derivative = exponential(u)
-    if factor <= low:
-        return low, 0.0
-    if factor >= high:
-        return high, 0.0
-    return factor, derivative
+def factor_at(distance, u):
+    """Return F(u) and its derivative."""
+    low, high = distance.low, distance.high
+    if distance.kind == LEAST_SQUARES:
+        return 1.0 + u, 1.0
+    if distance.kind == RAKING:
+        factor = exponential(u)
+        return factor, factor
+    a = (high - low) / ((1.0 - low) * (high - 1.0))
+    # Both parts over the larger exponential, so that nothing leaves the range.
+    e = exponential(-a * abs(u))
+    below, above = (high - 1.0, (1.0 - low) * e) if u < 0.0 else ((high - 1.0) * e, 1.0 - low)
+    whole = below + above
+    span = (high - low) / whole
+    return (low * below + high * above) / whole, span * span * e
 
 
 @numba.njit
-def slope_at(kind, factor, low, high):
-    """Return G'(factor); inside the bounds for logit, above 0 for raking."""
-    if kind == LOGIT:
-        up, down = _logit_slopes(factor, low, high)
-        return (up - down) * ((1.0 - low) * (high - 1.0) / (high - low))
-    return logarithm(factor) if kind == RAKING else factor - 1.0
+def slope_at(distance, factor):
+    """Return G'(factor); above 0 for raking, inside the range for logit."""
+    if distance.kind == LEAST_SQUARES:
+        return factor - 1.0
+    if distance.kind == RAKING:
+        return logarithm(factor)
+    up, down = _logit_slopes(distance, factor)
+    return (up - down) * _logit_unit(distance)
 
 
 @numba.njit
-def distance_at(kind, factor, low, high):
-    """Return G(factor)."""
-    if kind == LEAST_SQUARES:
+def distance_at(distance, factor):
+    """Return G(factor); infinity outside the range of logit."""
+    low, high = distance.low, distance.high
+    if distance.kind == LEAST_SQUARES:
         return 0.5 * (factor - 1.0) * (factor - 1.0)
-    if kind == RAKING:
+    if distance.kind == RAKING:
         return (factor * logarithm(factor) if factor > 0.0 else 0.0) - factor + 1.0
-    up, down = _logit_slopes(factor, low, high)
-    whole = (factor - low) * up + (high - factor) * down
-    return whole * ((1.0 - low) * (high - 1.0) / (high - low))
+    if not low * (1.0 - _ROUNDING) <= factor <= high * (1.0 + _ROUNDING):
+        return np.inf
+    up, down = _logit_slopes(distance, factor)
+    return ((factor - low) * up + (high - factor) * down) * _logit_unit(distance)
 
 
 @numba.njit
-def _logit_slopes(factor, low, high):
-    # The two logarithms of G; 0 at their bound, where 0 log 0 is 0.
+def _logit_unit(distance):
+    low, high = distance.low, distance.high
+    return (1.0 - low) * (high - 1.0) / (high - low)
+
+
+@numba.njit
+def _logit_slopes(distance, factor):
+    # The two logarithms of G; 0 at their end of the range, where 0 log 0 is 0.
+    low, high = distance.low, distance.high
     up = down = 0.0
     if factor > low:
         up = _log_of_ratio(factor - low, 1.0 - low, factor - 1.0)
@@ -142,7 +176,7 @@ def _logit_slopes(factor, low, high):
 
 
 @numba.njit
-def best_weight(kind, old, slope, squared_norm, ridge, base, lower, upper):
+def best_weight(distance, old, slope, squared_norm, ridge, base, lower, upper):
     """Return the weight that is best for one record while all others stay.
 
     It minimises |a|^2 (x - old)^2 / 2 - slope (x - old) + ridge base G(x / base). In u = G'(g),
@@ -154,22 +188,18 @@ def best_weight(kind, old, slope, squared_norm, ridge, base, lower, upper):
     within a bracket that is halved where a step leaves it. Cut at the bounds it is the best within
     them. Least squares has a formula.
     """
-    if kind == LEAST_SQUARES:
+    if distance.kind == LEAST_SQUARES:
         pull = ridge / base
         new = old + (slope - pull * (old - base)) / (squared_norm + pull)
         return min(max(new, lower), upper)
-    low, high, now = lower / base, upper / base, old / base
-    q, s = squared_norm * base / ridge, slope / ridge
-    # Bounds cut what raking comes to, and are not in the way to it.
-    wide_low, wide_high = (low, high) if kind == LOGIT else (0.0, np.inf)
-    u = 0.0
-    end = s + q * (now - wide_low)
-    begin = s + q * (now - high) if kind == LOGIT else min(0.0, s + q * (now - 1.0))
-    if wide_low < now < wide_high:
-        u = slope_at(kind, now, low, high)
+    q, s, now = squared_norm * base / ridge, slope / ridge, old / base
+    # F(u) is never below the range; above, it is at most 1 where u is not positive.
+    end = s + q * (now - distance.low)
+    begin = min(0.0, s + q * (now - 1.0))
+    u = slope_at(distance, now) if distance.low < now < distance.high else 0.0
     u = min(max(u, begin), end)
     for _ in range(_MOST_STEPS):
-        factor, derivative = factor_at(kind, u, wide_low, wide_high)
+        factor, derivative = factor_at(distance, u)
         above = q * (factor - now) + u - s
         if above > 0.0:
             end = u
@@ -182,7 +212,7 @@ def best_weight(kind, old, slope, squared_norm, ridge, base, lower, upper):
         step, u = abs(new - u), new
         if step <= _SMALL * (1.0 + abs(u)):
             break
-    factor, _ = factor_at(kind, u, low, high)
+    factor, _ = factor_at(distance, u)
     return min(max(base * factor, lower), upper)
 
 
@@ -206,59 +236,49 @@ def pulls_of(problem: "Problem", weights: np.ndarray) -> np.ndarray:
 
 def distances(problem: "Problem", weights: np.ndarray) -> np.ndarray:
     """Return base * G(weight / base), float64 (n,)."""
-    return _distances(problem.distance, weights, problem.base, problem.lower, problem.upper)
-
-
-def moved_inside(problem: "Problem", weights: np.ndarray) -> np.ndarray:
-    """Return weights that others can be pulled towards, float64 (n,).
-
-    Those of logit are not at the bounds.
-    """
-    if problem.distance != LOGIT:
-        return weights
-    lower = problem.lower + INSIDE * (problem.base - problem.lower)
-    return np.clip(weights, lower, problem.upper - INSIDE * (problem.upper - problem.base))
+    return _distances(problem.distance, weights, problem.base)
 
 
 @numba.njit
-def _best_weights(kind, pulls, base, lower, upper):
+def _best_weights(distance, pulls, base, lower, upper):
     weights = np.empty(len(base))
     for i in range(len(base)):
-        factor, _ = factor_at(kind, pulls[i], lower[i] / base[i], upper[i] / base[i])
+        factor, _ = factor_at(distance, pulls[i])
         weights[i] = min(max(base[i] * factor, lower[i]), upper[i])
     return weights
 
 
 @numba.njit
-def _movements(kind, weights, base, lower, upper):
-    # F' is 1 / G''.
+def _movements(distance, weights, base, lower, upper):
+    low, high = distance.low, distance.high
     found = np.zeros(len(base))
     for i in range(len(base)):
-        weight = weights[i]
-        if not lower[i] < weight < upper[i]:
+        if not lower[i] < weights[i] < upper[i]:
             continue
-        if kind == LOGIT:
-            span = (base[i] - lower[i]) * (upper[i] - base[i])
-            found[i] = base[i] * ((weight - lower[i]) * (upper[i] - weight) / span)
-        else:
-            found[i] = weight if kind == RAKING else base[i]
+        # F' is 1 / G''.
+        factor = weights[i] / base[i]
+        if distance.kind == LEAST_SQUARES:
+            found[i] = base[i]
+        elif distance.kind == RAKING:
+            found[i] = weights[i]
+        elif low < factor < high:
+            found[i] = base[i] * ((factor - low) * (high - factor) / ((1.0 - low) * (high - 1.0)))
     return found
 
 
 @numba.njit
-def _pulls(kind, weights, base, lower, upper):
+def _pulls(distance, weights, base, lower, upper):
     found = np.zeros(len(base))
     for i in range(len(base)):
-        if lower[i] < weights[i] < upper[i]:
-            low, high = lower[i] / base[i], upper[i] / base[i]
-            found[i] = slope_at(kind, weights[i] / base[i], low, high)
+        factor = weights[i] / base[i]
+        if lower[i] < weights[i] < upper[i] and distance.low < factor < distance.high:
+            found[i] = slope_at(distance, factor)
     return found
 
 
 @numba.njit
-def _distances(kind, weights, base, lower, upper):
+def _distances(distance, weights, base):
     found = np.empty(len(base))
     for i in range(len(base)):
-        low, high = lower[i] / base[i], upper[i] / base[i]
-        found[i] = base[i] * distance_at(kind, weights[i] / base[i], low, high)
+        found[i] = base[i] * distance_at(distance, weights[i] / base[i])
     return found

@@ -66,7 +66,7 @@ def solve_newton(
     firm = Firm(problem, dual)
     point = np.where(firm.rows, dual, problem.residual(weights))
     value, is_stuck = _dual(problem, spread, point), False
-    if problem.distance != LEAST_SQUARES:
+    if problem.distance.kind != LEAST_SQUARES:
         # A residual far from the optimum's would be an enormous exponent.
         nothing = np.where(firm.rows, dual, 0.0)
         if (other := _dual(problem, spread, nothing)) > value:
@@ -118,14 +118,14 @@ def solve_newton(
 
 def _best_weights(problem: Problem, spread: np.ndarray, dual: np.ndarray) -> np.ndarray:
     slopes = problem.slopes(dual)
-    if problem.distance != LEAST_SQUARES:
+    if problem.distance.kind != LEAST_SQUARES:
         return best_weights(problem, slopes * (spread / problem.base))
     return np.clip(problem.base + spread * slopes, problem.lower, problem.upper)
 
 
 def _spread_at(problem: Problem, spread: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the diagonal of S, float64 (n,)."""
-    if problem.distance != LEAST_SQUARES:
+    if problem.distance.kind != LEAST_SQUARES:
         return movements(problem, weights) * (spread / problem.base)
     free = (weights > problem.lower) & (weights < problem.upper)
     return np.where(free, spread, 0.0)
@@ -136,7 +136,7 @@ def _dual(problem: Problem, spread: np.ndarray, dual: np.ndarray) -> float:
     best = _best_weights(problem, spread, dual)
     away = best - problem.base
     own = 0.5 * away * away / spread
-    if problem.distance != LEAST_SQUARES:
+    if problem.distance.kind != LEAST_SQUARES:
         own = distances(problem, best) * (problem.base / spread)
     gain = best * problem.slopes(dual) - own
     return float(

@@ -234,7 +234,7 @@ def _sweep_lanes(  # noqa: PLR0913 - a compiled kernel takes arrays
                 # As in best_weight, whose call would keep lanes from being done at once.
                 new = old + (step[lane] - pull * (old - base[i])) / (squared_norm[i] + pull)
                 new = min(max(new, lower[i]), upper[i])
-                if distance != LEAST_SQUARES:
+                if distance.kind != LEAST_SQUARES:
                     new = best_weight(
                         distance, old, step[lane], squared_norm[i], ridge[lane], base[i],
                         lower[i], upper[i],

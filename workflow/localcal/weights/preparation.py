@@ -20,7 +20,7 @@ from localcal.files.csr import CsrLike
 from localcal.weights import verdicts
 from localcal.weights.columns import Columns
 from localcal.weights.culprits import Evidence
-from localcal.weights.distance import KINDS
+from localcal.weights.distance import distance_named
 from localcal.weights.folds import HOLD_OUT, identities, uniform
 from localcal.weights.harmonize import Harmonized, harmonize
 from localcal.weights.problem import Problem, Records, build_problem
@@ -167,7 +167,7 @@ def make_problem(
         bounds=settings.bounds,
         exact=equations.exact,
     )
-    return replace(problem, distance=KINDS[settings.distance])
+    return replace(problem, distance=distance_named(settings.distance, settings.bounds))
 
 
 def _drawn(targets: pd.DataFrame, rules: GroupRules, settings: Settings, seed: int) -> np.ndarray:

@@ -21,7 +21,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from localcal.files.csr import CsrLike, row_ranges
-from localcal.weights.distance import LEAST_SQUARES, best_weights, distances, movements, pulls_of
+from localcal.weights.distance import (
+    LEAST_SQUARES,
+    PLAIN,
+    Distance,
+    best_weights,
+    distances,
+    movements,
+    pulls_of,
+)
 from localcal.weights.preparation import Equations
 from localcal.weights.problem import Problem, Records, build_problem
 from localcal.weights.rows import BLOCK_NONZEROS
@@ -54,14 +62,14 @@ class Solved:
         """The diagonal of S, float64 (n,)."""
         factor = float(np.sum(self.problem.base)) / self.penalty
         free = self.problem.base * factor
-        if self.problem.distance != LEAST_SQUARES:
+        if self.problem.distance.kind != LEAST_SQUARES:
             free = movements(self.problem, self.weights) * factor
         return np.where(self.is_free, free, 0.0)
 
     def moved(self, change: np.ndarray) -> np.ndarray:
         """Return the weights after a change of the residual (float64 (p,)), float64 (n,)."""
         problem, slopes = self.problem, self.problem.slopes(change)
-        if problem.distance == LEAST_SQUARES:
+        if problem.distance.kind == LEAST_SQUARES:
             return self.weights + self.spread * slopes
         factor = float(np.sum(problem.base)) / self.penalty
         found = best_weights(problem, pulls_of(problem, self.weights) + factor * slopes)
@@ -76,7 +84,7 @@ def solved(
     is_selected: bool,
     bounds: tuple[float, ...],
     penalty: float,
-    distance: int = LEAST_SQUARES,
+    distance: Distance = PLAIN,
 ) -> Solved:
     """Return the last problem of a fit and its weights, from what the fit says of itself.
 
@@ -88,7 +96,7 @@ def solved(
         is_selected: whether records were drawn.
         bounds: smallest and largest factor on the base.
         penalty: mu of the objective.
-        distance: see `Problem`.
+        distance: that of the objective.
     """
     kept = np.flatnonzero(trace.factor > 0)
     root = np.sqrt(equations.rho * huber_weight)
@@ -127,7 +135,7 @@ def kept_base(trace: Trace, is_selected: bool) -> np.ndarray:
 
 def dispersion(problem: Problem, weights: np.ndarray) -> float:
     """Return V."""
-    if problem.distance != LEAST_SQUARES:
+    if problem.distance.kind != LEAST_SQUARES:
         return 2.0 * float(np.sum(distances(problem, weights))) / float(np.sum(problem.base))
     away = weights - problem.base
     return float(np.sum(away * away / problem.base)) / float(np.sum(problem.base))

@@ -13,7 +13,14 @@ import numba
 import numpy as np
 
 from localcal.files.csr import CsrLike
-from localcal.weights.distance import LEAST_SQUARES, best_weight, distance_at, distances
+from localcal.weights.distance import (
+    LEAST_SQUARES,
+    PLAIN,
+    Distance,
+    best_weight,
+    distance_at,
+    distances,
+)
 from localcal.weights.rows import row_blocks
 
 
@@ -45,7 +52,7 @@ class Problem:
     """float64 (m,): an equation with the residual r costs r^2 / (2 give): 1 for most, less for rows
     that the descent sees softer than they are, 0 for those that must hold; see
     `localcal.weights.firm`."""
-    distance: int = LEAST_SQUARES
+    distance: Distance = PLAIN
     """How far weights are from their base; see `localcal.weights.distance`."""
 
     @property
@@ -138,7 +145,7 @@ class Problem:
         ridge = self._ridge(weights, penalty)
         away = weights - self.base
         own = 0.5 * (ridge / self.base) * away * away
-        if self.distance != LEAST_SQUARES:
+        if self.distance.kind != LEAST_SQUARES:
             own = ridge * distances(self, weights)
         return weights * self.slopes(residual) + 0.5 * self.squared_norm * weights * weights - own
 
@@ -359,12 +366,11 @@ def _admit(  # noqa: PLR0913 - a compiled kernel takes arrays
         best = best_weight(
             distance, 0.0, slope, squared_norm[i], ridge, base[i], lower[i], upper[i]
         )
-        if distance == LEAST_SQUARES:
+        if distance.kind == LEAST_SQUARES:
             pull, away = ridge / base[i], best - base[i]
             own = 0.5 * pull * away * away
         else:
-            low, high = lower[i] / base[i], upper[i] / base[i]
-            own = ridge * base[i] * distance_at(distance, best / base[i], low, high)
+            own = ridge * base[i] * distance_at(distance, best / base[i])
         if best * slope - 0.5 * squared_norm[i] * best * best - own <= 0.0:
             continue
         weights[i] = best

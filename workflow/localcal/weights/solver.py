@@ -18,7 +18,6 @@ import numpy as np
 from localcal.jobs.progress import Progress
 from localcal.weights.checkpoint import Checkpoint, Result
 from localcal.weights.descent import Certificate, Position, Shuffler, Watch, descend
-from localcal.weights.distance import moved_inside
 from localcal.weights.firm import firmed
 from localcal.weights.newton import solve_newton
 from localcal.weights.problem import Problem
@@ -227,7 +226,6 @@ class _Solver:
         dense = problem.base.copy()
         path = _lighter(PREFIT_PATH, penalty) or ((penalty, PREFIT_SWEEPS),)
         _, sweeps = self._descend(problem, dense, path, None, "prefit")
-        dense = moved_inside(problem, dense)
         if chosen is None:
             records = self.settings.records
             assert isinstance(records, int)  # or all would be fitted
@@ -239,7 +237,6 @@ class _Solver:
         """Return what another fit had in place of a prefit."""
         problem = self.problem
         dense = np.clip(problem.base * prior.dense_factor, problem.lower, problem.upper)
-        dense = moved_inside(problem, dense)
         return dense, 0, Draw(prior.probability, prior.factor > 0, 0)
 
     def follow(
