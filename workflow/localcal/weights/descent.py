@@ -34,7 +34,13 @@ import numba
 import numpy as np
 
 from localcal.jobs.progress import Progress
-from localcal.weights.distance import LEAST_SQUARES, best_weight, distance_at, factor_at
+from localcal.weights.distance import (
+    LEAST_SQUARES,
+    best_weight,
+    distance_at,
+    factor_at,
+    plain_weight,
+)
 from localcal.weights.firm import Firm
 from localcal.weights.problem import Problem
 
@@ -279,9 +285,12 @@ def _sweep_records(  # noqa: PLR0913 - a compiled kernel takes arrays
             for k in range(indptr[i], indptr[i + 1]):
                 slope += data[k] * residual[indices[k]]
             old = weights[i]
-            new = best_weight(
-                distance, old, slope, squared_norm[i], ridge, base[i], lower[i], upper[i]
-            )
+            if distance.kind == LEAST_SQUARES:
+                new = plain_weight(old, slope, squared_norm[i], ridge, base[i], lower[i], upper[i])
+            else:
+                new = best_weight(
+                    distance, old, slope, squared_norm[i], ridge, base[i], lower[i], upper[i]
+                )
             step = new - old
             if step != 0.0:
                 weights[i] = new

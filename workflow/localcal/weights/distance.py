@@ -64,12 +64,14 @@ _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _SQRT_HALF = 0.7071067811865476
 # Beyond these, results leave the range of 64 bits.
 _LARGEST_EXPONENT = 700.0
-_LOG_TERMS, _EXP_TERMS = 11, 14
+# Of artanh(s) / s by s^2, and of e^x by x.
+_LOG_SERIES = np.array([1.0 / (2 * k + 1) for k in range(12)])
+_EXP_SERIES = np.array([1.0 / math.factorial(k) for k in range(15)])
 
 # What divisions may leave of a factor at the end of its range.
 _ROUNDING = 1e-12
-# A step's end: Newton's next one would be about the square of this.
-_SMALL = 1e-9
+# Where a search ends: Newton's next step would be about the square of this.
+_SMALL = 1e-6
 _MOST_STEPS = 100
 
 
@@ -97,8 +99,8 @@ def _twice_artanh(s):
     # ln ((1 + s) / (1 - s)), for |s| < 0.172.
     square = s * s
     total = 0.0
-    for term in range(_LOG_TERMS, 0, -1):
-        total = (total + 1.0 / (2 * term + 1)) * square
+    for k in range(11, 0, -1):
+        total = (total + _LOG_SERIES[k]) * square
     return 2.0 * s + 2.0 * s * total
 
 
@@ -108,9 +110,9 @@ def exponential(x):
     x = min(max(x, -_LARGEST_EXPONENT), _LARGEST_EXPONENT)
     power = np.floor(x / (_LN2_HIGH + _LN2_LOW) + 0.5)
     rest = (x - power * _LN2_HIGH) - power * _LN2_LOW
-    total = 1.0
-    for term in range(_EXP_TERMS, 0, -1):
-        total = 1.0 + total * rest / term
+    total = 0.0
+    for k in range(14, -1, -1):
+        total = total * rest + _EXP_SERIES[k]
     return math.ldexp(total, int(power))
 
 
@@ -176,6 +178,14 @@ def _logit_slopes(distance, factor):
 
 
 @numba.njit
+def plain_weight(old, slope, squared_norm, ridge, base, lower, upper):
+    """Return `best_weight` of least squares: short enough to become part of a sweep."""
+    pull = ridge / base
+    new = old + (slope - pull * (old - base)) / (squared_norm + pull)
+    return min(max(new, lower), upper)
+
+
+@numba.njit
 def best_weight(distance, old, slope, squared_norm, ridge, base, lower, upper):
     """Return the weight that is best for one record while all others stay.
 
@@ -189,9 +199,7 @@ def best_weight(distance, old, slope, squared_norm, ridge, base, lower, upper):
     them. Least squares has a formula.
     """
     if distance.kind == LEAST_SQUARES:
-        pull = ridge / base
-        new = old + (slope - pull * (old - base)) / (squared_norm + pull)
-        return min(max(new, lower), upper)
+        return plain_weight(old, slope, squared_norm, ridge, base, lower, upper)
     q, s, now = squared_norm * base / ridge, slope / ridge, old / base
     # F(u) is never below the range; above, it is at most 1 where u is not positive.
     end = s + q * (now - distance.low)
@@ -210,7 +218,7 @@ def best_weight(distance, old, slope, squared_norm, ridge, base, lower, upper):
         if not begin <= new <= end:
             new = 0.5 * (begin + end)
         step, u = abs(new - u), new
-        if step <= _SMALL * (1.0 + abs(u)):
+        if step <= _SMALL + _ROUNDING * abs(u):
             break
     factor, _ = factor_at(distance, u)
     return min(max(base * factor, lower), upper)

@@ -31,7 +31,7 @@ import numpy as np
 from localcal.jobs.progress import Progress
 from localcal.weights.descent import Shuffler, segment_starts
 from localcal.weights.diagnostics import effective_size
-from localcal.weights.distance import LEAST_SQUARES, best_weight
+from localcal.weights.distance import LEAST_SQUARES, best_weight, plain_weight
 from localcal.weights.folds import deal
 from localcal.weights.problem import Problem
 from localcal.weights.settings import Settings
@@ -229,12 +229,12 @@ def _sweep_lanes(  # noqa: PLR0913 - a compiled kernel takes arrays
                 for lane in range(LANES):
                     step[lane] += entry * min(max(residual[row, lane], -most), most)
             for lane in range(LANES):
-                pull = ridge[lane] / base[i]
                 old = weights[i, lane]
-                # As in best_weight, whose call would keep lanes from being done at once.
-                new = old + (step[lane] - pull * (old - base[i])) / (squared_norm[i] + pull)
-                new = min(max(new, lower[i]), upper[i])
-                if distance.kind != LEAST_SQUARES:
+                if distance.kind == LEAST_SQUARES:
+                    new = plain_weight(
+                        old, step[lane], squared_norm[i], ridge[lane], base[i], lower[i], upper[i]
+                    )
+                else:
                     new = best_weight(
                         distance, old, step[lane], squared_norm[i], ridge[lane], base[i],
                         lower[i], upper[i],
