@@ -58,6 +58,7 @@ def test_pictures_tables_and_page_are_written_and_come_out_the_same_twice(tmp_pa
     page = first["index"].read_text()
     assert page.count("data:image/png;base64,") == 5
     assert "How the penalty was chosen" in page
+    assert "<th>distance</th>" in page and "least squares" in page
     assert "CA-12" in page and "state_6/snap" in page
     assert "1 totals beyond what is possible" in page
     for line in fit.report["findings"]:

@@ -55,6 +55,14 @@ def test_an_edited_module_is_compiled_again_and_what_was_kept_of_the_other_stays
     assert (again(values), counts(again)) == (12, (1, 0))
 
 
+def test_an_edit_of_a_module_beside_it_has_a_kernel_compiled_again(kernel, tmp_path):
+    values = np.arange(4.0)
+    assert kernel()(values) == 6
+    (tmp_path / "beside.py").write_text("FACTOR = 2\n")
+    again = kernel()
+    assert (again(values), counts(again)) == (6, (0, 1))
+
+
 def test_a_kernel_of_a_folder_that_cannot_be_written_is_compiled_here(
     kernel, monkeypatch, tmp_path
 ):
@@ -68,12 +76,14 @@ def test_a_kernel_of_a_folder_that_cannot_be_written_is_compiled_here(
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.stem)
-def test_a_kernel_uses_nothing_of_another_module_whose_edits_would_not_be_noticed(path):
+def test_a_kernel_uses_nothing_of_another_folder_whose_edits_would_not_be_noticed(path):
     tree = ast.parse(path.read_text())
     ours = {
         name.asname or name.name
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("localcal")
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").startswith("localcal")
+        and (node.module or "").rpartition(".")[0] != "localcal.weights"
         for name in node.names
     }
     for node in tree.body:

@@ -95,7 +95,16 @@ def test_errors_are_those_of_a_bootstrap_by_brute_force(by_brute_force, method, 
 
 
 @pytest.mark.parametrize("method", ["bootstrap", "jackknife"])
-@pytest.mark.parametrize("change", [{}, {"records": 200}, {"thin": "merge", "records": 400}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"records": 200},
+        {"thin": "merge", "records": 400},
+        {"distance": "raking"},
+        {"distance": "logit", "records": 200},
+    ],
+)
 def test_every_replicate_is_the_optimum_of_its_own_base_weights(method, change):
     case = make_case(2)
     replication, result = replication_of(

@@ -248,6 +248,8 @@ def _fit_row(fit: Fit) -> dict[str, object]:
     row: dict[str, object] = {"scope": fit.scope, "targets": report["n_targets"]}
     row |= report["targets_by_verdict"]
     row |= {key: report[key] for key in ("sweeps", "stopped_by", "rms_gap", "loss")}
+    if report["settings"]["method"] != "given":
+        row["distance"] = report["settings"]["distance"].replace("_", " ")
     row |= {"records": quality["records"], "records per target": report["records_per_target"]}
     keys = ("design_effect_base", "design_effect", "effective_size_households")
     row |= {key.replace("_", " "): quality[key] for key in keys}

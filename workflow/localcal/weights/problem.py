@@ -1,7 +1,8 @@
 """One calibration problem: the fitted rows of the matrix, scaled, record by record.
 
 For n records and m targets, A = diag(sqrt(rho) / s) X and b = sqrt(rho) t / s, with scales s (|t|,
-or a floor where t = 0); `localcal.weights.descent` has the objective.
+or a floor where t = 0); `localcal.weights.descent` has the objective, and
+`localcal.weights.distance` the ways to say how far weights are from their base.
 """
 
 import dataclasses
@@ -12,6 +13,14 @@ import numpy as np
 
 from localcal.files.csr import CsrLike
 from localcal.weights.compiled import compiled
+from localcal.weights.distance import (
+    LEAST_SQUARES,
+    PLAIN,
+    Distance,
+    best_weight,
+    distance_at,
+    distances,
+)
 from localcal.weights.rows import row_blocks
 
 
@@ -43,6 +52,8 @@ class Problem:
     """float64 (m,): an equation with the residual r costs r^2 / (2 give): 1 for most, less for rows
     that the descent sees softer than they are, 0 for those that must hold; see
     `localcal.weights.firm`."""
+    distance: Distance = PLAIN
+    """How far weights are from their base; see `localcal.weights.distance`."""
 
     @property
     def norm(self) -> np.ndarray:
@@ -72,6 +83,7 @@ class Problem:
             upper=self.upper[records],
             district=self.district[records],
             give=self.give,
+            distance=self.distance,
         )
 
     def only(self, equations: np.ndarray) -> "Problem":
@@ -130,13 +142,12 @@ class Problem:
 
     def removal_loss(self, weights: np.ndarray, residual: np.ndarray, penalty: float) -> np.ndarray:
         """Return by how much P would rise without each record alone, float64 (n,)."""
-        pull = self._ridge(weights, penalty) / self.base
+        ridge = self._ridge(weights, penalty)
         away = weights - self.base
-        return (
-            weights * self.slopes(residual)
-            + 0.5 * self.squared_norm * weights * weights
-            - 0.5 * pull * away * away
-        )
+        own = 0.5 * (ridge / self.base) * away * away
+        if self.distance.kind != LEAST_SQUARES:
+            own = ridge * distances(self, weights)
+        return weights * self.slopes(residual) + 0.5 * self.squared_norm * weights * weights - own
 
     def admit(
         self,
@@ -154,7 +165,7 @@ class Problem:
         ridge = self._ridge(weights, penalty)
         return _admit(
             waiting, limit, self.indptr, self.indices, self.data, self.squared_norm, self.base,
-            self.lower, self.upper, ridge, weights, residual,
+            self.lower, self.upper, ridge, self.distance, weights, residual,
         )  # fmt: skip
 
     def _ridge(self, weights: np.ndarray, penalty: float) -> float:
@@ -342,8 +353,8 @@ def _transposed_product(indptr, indices, data, residual):
 
 @compiled
 def _admit(  # noqa: PLR0913 - a compiled kernel takes arrays
-    waiting, limit, indptr, indices, data, squared_norm, base, lower, upper, ridge, weights,
-    residual,
+    waiting, limit, indptr, indices, data, squared_norm, base, lower, upper, ridge, distance,
+    weights, residual,
 ):  # fmt: skip
     entered = 0
     for i in waiting:
@@ -352,11 +363,15 @@ def _admit(  # noqa: PLR0913 - a compiled kernel takes arrays
         slope = 0.0
         for k in range(indptr[i], indptr[i + 1]):
             slope += data[k] * residual[indices[k]]
-        pull = ridge / base[i]
-        best = (slope + pull * base[i]) / (squared_norm[i] + pull)
-        best = min(max(best, lower[i]), upper[i])
-        away = best - base[i]
-        if best * slope - 0.5 * squared_norm[i] * best * best - 0.5 * pull * away * away <= 0.0:
+        best = best_weight(
+            distance, 0.0, slope, squared_norm[i], ridge, base[i], lower[i], upper[i]
+        )
+        if distance.kind == LEAST_SQUARES:
+            pull, away = ridge / base[i], best - base[i]
+            own = 0.5 * pull * away * away
+        else:
+            own = ridge * base[i] * distance_at(distance, best / base[i])
+        if best * slope - 0.5 * squared_norm[i] * best * best - own <= 0.0:
             continue
         weights[i] = best
         entered += 1
