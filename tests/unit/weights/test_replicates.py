@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from localcal.errors import InputError
+from localcal.weights import replicates
 from localcal.weights.columns import Columns
 from localcal.weights.descent import certify
 from localcal.weights.fit import fit_weights
@@ -144,6 +145,28 @@ def test_targets_softened_by_the_fit_are_as_soft_in_its_replicates():
     assert result.report["huber"]["softened"] > 0
     weights = replication.problem.base * replication.factor
     assert certify(replication.problem, weights, replication.penalty).rms_gap <= 2e-6
+
+
+def test_a_replicate_softens_nothing_more(monkeypatch):
+    case = make_case(2)
+    targets = case.targets.copy()
+    targets.loc[0, "value"] *= 1.9
+    replication, result = replication_of(
+        replace(case, targets=targets), replicates=2, harmonize=False, tolerance=1e-6,
+        max_sweeps=3000,
+    )  # fmt: skip
+    assert result.report["huber"]["softened"] > 0
+    solve, gaps = replicates.solve, []
+
+    def watched(problem, settings, penalty, *more):
+        whole = replace(problem, data=problem.data.copy())
+        found = solve(problem, settings, penalty, *more)
+        gaps.append(certify(whole, found.weights, whole.pull(penalty)).rms_gap)
+        return found
+
+    monkeypatch.setattr(replicates, "solve", watched)
+    assert len(list(replicate_weights(replication))) == len(gaps) == 2
+    assert max(gaps) <= 2e-6
 
 
 EXACT = {"geo_level": "state", "variable": "person_count", "exact": True}

@@ -13,6 +13,7 @@ from localcal.errors import InputError
 from localcal.files.atomic import sha256_file
 from localcal.files.replicates import read_about, read_replicates
 from localcal.targets.table import read_targets
+from localcal.weights import solver
 from localcal.weights.columns import Columns
 from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files, fit_weights
 from localcal.weights.pose import open_matrix
@@ -159,6 +160,21 @@ def test_files_tell_which_records_were_drawn_and_which_targets_softened(fitted, 
     found = read_replicates(made.replicates, replication.columns[order])
     for row, replicate in zip(found, replicate_weights(replication), strict=True):
         np.testing.assert_array_equal(row, replicate.weights[order])
+
+
+def test_replicates_that_end_by_the_cap_are_counted(fitted, tmp_path, monkeypatch, caplog):
+    _, inputs, _, _ = fitted
+    monkeypatch.setattr(solver, "FINISHED_BY_NEWTON", 0)
+    settings = SETTINGS.model_copy(update={"max_sweeps": 1, "tolerance": 1e-9})
+    made = outputs_in(tmp_path / "replicates")
+    with caplog.at_level("WARNING"):
+        replicate_from_files(ReplicateInputs(**inputs), made, settings, 0)
+    with h5py.File(made.replicates) as file:
+        largest = max(file["rms_gap"][:])
+        assert file["sweeps"][:].tolist() == [1, 1, 1, 1]
+    (line,) = [record.getMessage() for record in caplog.records if "cap" in record.getMessage()]
+    assert line.startswith("4 of 4 replicates ended by the cap on sweeps")
+    assert f"up to {largest:.2g}, above the tolerance of 1e-09" in line
 
 
 def test_fit_json_says_nothing_of_replicates(fitted):

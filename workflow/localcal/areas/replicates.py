@@ -17,7 +17,7 @@ from localcal.clones.locate import ids_of_columns
 from localcal.errors import REMAKE, InputError
 from localcal.files.arrays import read_weights
 from localcal.files.hdf5 import create_h5
-from localcal.files.origins import record, refuse_other
+from localcal.files.origins import record, refuse_other_files
 from localcal.files.replicates import read_about, read_replicates
 from localcal.geography.areas import Area
 from localcal.geography.geography import find_columns, read_columns
@@ -66,8 +66,8 @@ def write_area_replicates(area: Area, inputs: AreaReplicateInputs, path: Path) -
             "replicates either; see the error of its dataset"
         )
     replicates = read_replicates(inputs.replicates, columns)
-    origins = record({"population": inputs.population, "geography": inputs.geography})
-    refuse_other(inputs.replicates, made_from, origins)
+    origins = {"population": inputs.population, "geography": inputs.geography}
+    refuse_other_files(inputs.replicates, made_from, origins)
     ids = ids_of_columns(population, read_columns(inputs.geography, columns))["household"]
     stored = {"household_id": ids.astype(np.int32), WEIGHT: weights[columns].astype(np.float32)}
     digits = max(3, len(str(len(replicates))))
