@@ -405,3 +405,14 @@ def test_distances_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(InputError, match=f"weights.distance: .*{message}"):
         Settings(**settings)
     Settings(distance="raking", bounds=(1.0, 3.0))
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_part_of_a_problem_is_solved_by_the_distance_of_the_whole(kind):
+    problem, dense = posed(kind, 1)
+    records, equations = np.arange(0, 60, 2), np.arange(15) < 9
+    part = problem.take(records).only(equations)
+    weights = part.base.copy()
+    solve_newton(part, weights, MU, 1e-7)
+    expected = oracle(part, dense[equations][:, records], MU, np.ones(9))
+    np.testing.assert_allclose(weights, expected, rtol=1e-7)
