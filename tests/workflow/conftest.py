@@ -27,6 +27,7 @@ NOT_SOURCES = (
     "runs",
     "build",
     ".snakemake",
+    ".hypothesis",
     # What another process has not finished compiling, and nothing else of `__pycache__`.
     "*.pyc.*",
     "*.nbc.*",
