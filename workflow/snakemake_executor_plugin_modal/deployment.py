@@ -61,7 +61,7 @@ class Deployment:
     async def _deploy(self) -> None:
         settings = self.settings
         volume = modal.Volume.from_name(settings.volume_name, environment_name=settings.environment)
-        image = self._image()
+        image = image_of(settings, self.python, self.folders)
         app = modal.App(self.app_name)
         for one in self.classes:
             app.function(
@@ -82,19 +82,6 @@ class Deployment:
             await app.deploy.aio(environment_name=settings.environment)
         except (modal.exception.RemoteError, modal.exception.InvalidError) as error:
             raise ModalPluginError(f"Modal could not deploy {self.app_name}: {error}") from error
-
-    def _image(self) -> modal.Image:
-        if self.settings.base_image:
-            image = modal.Image.from_registry(self.settings.base_image)
-        else:
-            image = modal.Image.debian_slim(self.python)
-        if self.settings.requirements:
-            image = image.pip_install_from_requirements(self.settings.requirements)
-        else:
-            image = image.pip_install(*pinned())
-        for name, folder in self.folders.items():
-            image = image.add_local_dir(folder, f"/root/{name}", ignore=IGNORED)
-        return image
 
     def _digest(self) -> str:
         settings = self.settings
@@ -119,6 +106,26 @@ class Deployment:
                     digest.update(f"{name}/{path.relative_to(folder)}\0".encode())
                     digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()[:12]
+
+
+def image_of(settings: ExecutorSettings, python: str, folders: dict[str, Path]) -> modal.Image:
+    """What the settings ask for, with local folders in /root."""
+    if settings.base_image:
+        image = modal.Image.from_registry(settings.base_image)
+    else:
+        image = modal.Image.debian_slim(python)
+    if settings.requirements:
+        image = image.pip_install_from_requirements(settings.requirements)
+    else:
+        image = image.pip_install(*pinned())
+    return with_folders(image, folders)
+
+
+def with_folders(image: modal.Image, folders: dict[str, Path]) -> modal.Image:
+    """An image with local folders in /root."""
+    for name, folder in folders.items():
+        image = image.add_local_dir(folder, f"/root/{name}", ignore=IGNORED)
+    return image
 
 
 def local_folders(packages: list[str]) -> dict[str, Path]:

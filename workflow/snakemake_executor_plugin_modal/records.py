@@ -18,7 +18,7 @@ from pathlib import Path
 import modal
 from modal.types import FileEntryType
 
-from snakemake_executor_plugin_modal.api import Patience
+from snakemake_executor_plugin_modal.api import IN_CONTAINER, Patience
 from snakemake_executor_plugin_modal.errors import ModalPluginError
 
 FOLDER = ".smk-modal/coordinators"
@@ -30,6 +30,9 @@ BEAT = 30
 
 PAUSE = 10
 """Least seconds between two writings."""
+
+IDENTITY = "SMK_MODAL_COORDINATOR"
+"""Variable that is the same for a detached coordinator and for the one that replaces it."""
 
 STALE = 180
 """A coordinator on another machine that has not written for so many seconds is dead."""
@@ -87,7 +90,8 @@ class Record:
     async def _others(self, names: set[str]) -> dict[str, dict]:
         """The records of other coordinators, by the names of their files."""
         mine = f"{FOLDER}/{self._id}.json"
-        others = sorted(name for name in names - {mine} if name.startswith(FOLDER))
+        # In folders below there is what detached coordinators keep.
+        others = sorted(name for name in names - {mine} if str(Path(name).parent) == FOLDER)
         records = {name: await self._read(name) for name in others}
         return {name: record for name, record in records.items() if record is not None}
 
@@ -126,6 +130,7 @@ class Record:
         return json.dumps(
             {
                 "host": host(),
+                "identity": os.environ.get(IDENTITY, ""),
                 "pid": os.getpid(),
                 "time": time.time(),
                 "outputs": self._outputs,
@@ -189,7 +194,12 @@ class Record:
 
 
 def is_dead(record: dict) -> bool:
-    """Whether a coordinator has ended: certain on this machine, by its silence elsewhere."""
+    """Whether a coordinator has ended: certain on this machine, by its silence elsewhere.
+
+    Certain, too, of the one that this one was started to replace.
+    """
+    if record["identity"] and record["identity"] == os.environ.get(IDENTITY):
+        return True
     if record["host"] != host():
         return time.time() - record["time"] > STALE
     try:
@@ -208,7 +218,12 @@ def marks(names: set[str], claimed: set[str]) -> list[str]:
 
 
 def host() -> str:
-    """This machine, since it was started."""
+    """This machine, since it was started.
+
+    Containers may bear the same name, and number their processes alike.
+    """
+    if container := os.environ.get(IN_CONTAINER):
+        return container
     boot = Path("/proc/sys/kernel/random/boot_id")
     return f"{socket.gethostname()}/{boot.read_text().strip() if boot.exists() else ''}"
 
