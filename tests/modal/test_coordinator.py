@@ -2,8 +2,8 @@
 
 import json
 import os
-import subprocess
 import sys
+import time
 
 import pytest
 
@@ -19,18 +19,18 @@ rule all:
     input: "out/total.txt"
 
 rule begin:
-    input: config["words"]
+    input: local(config["words"])
     output: "out/begin.txt"
     shell: "cp {input} {output}"
 
 rule part:
     input: "out/begin.txt"
-    output: "out/{i}.txt"
+    output: "out/part_{i}.txt"
     resources: mem_mb=300
     shell: "sleep SECONDS; cat {input} > {output}; echo {wildcards.i} >> {output}"
 
 rule total:
-    input: expand("out/{i}.txt", i=range(2))
+    input: expand("out/part_{i}.txt", i=range(2))
     output: "out/total.txt"
     resources: mem_mb=300
     shell: "cat {input} > {output}"
@@ -91,10 +91,6 @@ def detached(project):
     return Detached(project)
 
 
-def jobs_under_way(project) -> int:
-    return len(list((project.files / ".smk-modal/calls").glob("*/n")))
-
-
 def test_a_run_goes_on_without_the_machine_that_started_it(detached, finding):
     started = detached.start()
     assert started.code == 0, started.output
@@ -105,3 +101,61 @@ def test_a_run_goes_on_without_the_machine_that_started_it(detached, finding):
     assert shown.code == 0
     assert "5 of 5 steps" in shown.output and "demo: completed, container 1" in shown.output
     finding(f"started in {started.seconds:.0f} s")
+
+
+def parts_under_way(detached) -> bool:
+    """Whether both long jobs run, and the coordinator's record on the volume has their calls."""
+    started = list((detached.project.files / ".smk-modal/calls").glob("*/n"))
+    records = (detached.project.files / ".smk-modal/coordinators").glob("*.json")
+    return len(started) == 2 and any(path.read_text().count("fc-") == 2 for path in records)
+
+
+def slow(detached, seconds: int) -> None:
+    detached.project.write("Snakefile", PARTS.replace("SECONDS", str(seconds)))
+
+
+def test_a_killed_coordinator_is_replaced_and_takes_up_what_runs(detached, finding):
+    slow(detached, 30)
+    assert detached.start().code == 0
+    wait_until(lambda: parts_under_way(detached))
+    second = detached.start()
+    assert second.code == 1
+    assert "error: the coordinator demo is at work already" in second.output
+    killed, since = detached.container(), time.monotonic()
+    detached.project.emulator.kill(killed.task_id)
+    state = detached.wait(150)
+    assert state["state"] == "completed", detached.logs().output
+    assert state["attempt"] == 2 and len(state["deaths"]) == 1
+    assert detached.project.content()["total.txt"] == MADE
+    # No job was sent, or begun, a second time, and nobody waited for a silence of three minutes.
+    assert set(detached.project.deliveries().values()) == {1}
+    assert "Waiting for the call" in detached.logs().output
+    finding(f"kill -9: replaced and done after {time.monotonic() - since:.0f} s, 0 jobs run again")
+
+
+def test_it_goes_on_in_a_new_call_before_its_time_is_over_and_after_a_preemption(detached):
+    slow(detached, 30)
+    assert detached.start("--hours", "0.008").code == 0
+    wait_until(lambda: parts_under_way(detached))
+    wait_until(lambda: detached.state()["attempt"] == 2)
+    first = detached.state()["container"]
+    detached.project.emulator.preempt(first)
+    state = detached.wait(150)
+    assert state["state"] == "completed", detached.logs().output
+    # Neither is a death.
+    assert state["attempt"] >= 3 and not state["deaths"]
+    assert detached.project.content()["total.txt"] == MADE
+    assert set(detached.project.deliveries().values()) == {1}
+
+
+def test_stop_ends_it_and_all_that_it_has_sent(detached, finding):
+    slow(detached, 100)
+    assert detached.start().code == 0
+    wait_until(lambda: parts_under_way(detached))
+    stopped = detached.stop()
+    assert stopped.code == 0 and "demo: stopped" in stopped.output
+    wait_until(lambda: not detached.project.emulator.containers(), 10)
+    files = detached.project.files
+    assert not list((files / ".smk-modal/coordinators").glob("*.json"))
+    assert not list((files / "out").glob("part_*"))
+    finding(f"stopped after {stopped.seconds:.0f} s, no container left")

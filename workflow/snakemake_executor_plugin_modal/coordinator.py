@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import modal
+from modal.config import config
 
 from snakemake_executor_plugin_modal import snapshot
 from snakemake_executor_plugin_modal.api import environment_values, require_token
@@ -166,8 +167,7 @@ def start(wish: Wish, folder: Path) -> int:
     env = environment_values([*wish.env, *settings.env])
     named = needed_files(options, folder)
     archive = snapshot.pack(folder, [*named, *inside(wish.take, folder)])
-    create = options.storage_modal_create == settings.volume_name
-    volume = existing(settings.volume_name, settings.environment, create)
+    volume = existing(settings.volume_name, settings.environment, is_made(options, settings))
     desk = Desk(volume, wish.name)
     refuse_second(desk)
     classes = parse_classes(settings.memory_classes or ["4000", "16000"])
@@ -177,10 +177,12 @@ def start(wish: Wish, folder: Path) -> int:
     paths, folders = places(settings.packages, folder)
     app = app_name(settings.volume_name, wish.name)
     request = {
+        "kind": "coordinate",
         "name": wish.name,
         "id": uuid.uuid4().hex,
         "volume": settings.volume_name,
-        "environment": settings.environment,
+        # Of the client here, where no option says it: a container's own may be another.
+        "environment": settings.environment or config.get("environment"),
         "sha256": sha256(archive).hexdigest(),
         "paths": paths,
         "arguments": wish.arguments,
@@ -232,9 +234,15 @@ def settings_of(options: argparse.Namespace) -> ExecutorSettings:
     from snakemake_executor_plugin_modal.executor import default_volume
 
     settings = ExecutorPluginRegistry().get_plugin("modal").get_settings(options)
-    environment = settings.environment or options.storage_modal_environment
-    volume = settings.volume or default_volume(options)
-    return replace(settings, volume=volume, environment=environment)
+    return replace(settings, volume=settings.volume or default_volume(options))
+
+
+def is_made(options: argparse.Namespace, settings: ExecutorSettings) -> bool:
+    """Whether the volume is made where there is none."""
+    from snakemake_interface_storage_plugins.registry import StoragePluginRegistry
+
+    tagged: Any = StoragePluginRegistry().get_plugin("modal").get_settings(options)
+    return tagged.get_settings(None).create == settings.volume_name
 
 
 def needed_files(options: argparse.Namespace, folder: Path) -> list[str]:
@@ -243,8 +251,8 @@ def needed_files(options: argparse.Namespace, folder: Path) -> list[str]:
     Raises:
         ModalPluginError: one is outside of the folder.
     """
+    from snakemake.api import resolve_snakefile
     from snakemake.cli import get_profile_dir
-    from snakemake.workflow import resolve_snakefile
 
     snakefile = Path(str(resolve_snakefile(options.snakefile)))
     profiles = [get_profile_dir(str(name)) for name in options.profile or []]

@@ -21,17 +21,23 @@ IGNORED = ["**/__pycache__", "**/*.pyc"]
 if str(IMAGE) not in sys.path:
     sys.path.append(str(IMAGE))
 
-from snakemake_modal_worker.main import CHECKED, run  # noqa: E402  (found in the folder above)
+from snakemake_modal_worker.code import digest_of  # noqa: E402  (found in the folder above)
+from snakemake_modal_worker.main import CHECKED, run  # noqa: E402
 
 
 class Deployment:
-    """What shall be deployed; `digest` changes with anything that containers depend on."""
+    """What shall be deployed; `digest` changes with anything that containers depend on.
+
+    `packages` has the digest of each local package's code, by which containers know whom they may
+    work for.
+    """
 
     def __init__(self, settings: ExecutorSettings, classes: list[Class]) -> None:
         self.settings, self.classes = settings, classes
         self.app_name = settings.app or f"snakemake-{settings.volume}"
         self.python = settings.python or ".".join(platform.python_version_tuple()[:2])
         self.folders = local_folders(settings.packages)
+        self.packages = {name: digest_of(folder) for name, folder in self.folders.items()}
         self.digest = self._digest()
 
     def function_name(self, one: Class) -> str:
@@ -100,11 +106,7 @@ class Deployment:
             digest.update(read_requirements(settings.requirements))
         else:
             digest.update(repr(pinned()).encode())
-        for name, folder in sorted(self.folders.items()):
-            for path in sorted(folder.rglob("*")):
-                if path.is_file() and "__pycache__" not in path.parts:
-                    digest.update(f"{name}/{path.relative_to(folder)}\0".encode())
-                    digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(repr(sorted(self.packages.items())).encode())
         return digest.hexdigest()[:12]
 
 

@@ -109,6 +109,11 @@ class Record:
         self.calls.pop(key, None)
         self._changed()
 
+    def drop(self, calls: set[str]) -> None:
+        """Do not wait for some calls of dead coordinators."""
+        self.inherited = {key: one for key, one in self.inherited.items() if one not in calls}
+        self._changed()
+
     async def beat(self) -> None:
         """Write the record to the volume if that is due."""
         age = time.monotonic() - self._written

@@ -203,6 +203,8 @@ class Attempt:
             "PYTHONUNBUFFERED": "1",
             "SMK_MODAL_COORDINATOR": self.payload["id"],
         }
+        if self.payload["environment"]:
+            environment["MODAL_ENVIRONMENT"] = self.payload["environment"]
         with self.log.open("wb") as log:
             # A session of its own: a signal that announces the end of this container is ours.
             return subprocess.Popen(
