@@ -65,8 +65,8 @@ def _stages(run: RunStatus) -> str:
             f"{stage.done}/{stage.expected}",
             str(stage.at_work or ""),
             "" if stage.seconds is None else in_words(stage.seconds),
-            "" if stage.cpu_hours is None else f"{stage.cpu_hours:.4f}",
-            "" if stage.gb_hours is None else f"{stage.gb_hours:.4f}",
+            _hours(stage.cpu_hours),
+            _hours(stage.gb_hours),
             "" if stage.peak_mb is None else f"{stage.peak_mb:,} MB",
         )
         for stage in run.stages
@@ -92,10 +92,20 @@ def _chunks(run: RunStatus) -> str:
 def _cost(run: RunStatus) -> str:
     cost = run.cost
     assert cost is not None
-    words = f"{cost.cpu_hours:.4f} CPU hours, {cost.gb_hours:.4f} GB-hours of {cost.jobs} jobs"
+    words = f"{_hours(cost.cpu_hours)} CPU hours, {_hours(cost.gb_hours)} GB-hours"
+    words += f" of {cost.jobs} jobs"
     if cost.without_figures:
         words += f"; {cost.without_figures} more have no figures"
     return words
+
+
+def _hours(hours: float | None) -> str:
+    """Return hours of a second in a small run, of months in a large one."""
+    if hours is None:
+        return ""
+    if 0 < hours < 0.0001:
+        return "<0.0001"
+    return f"{hours:.4f}" if hours < 10 else f"{hours:,.1f}"
 
 
 def _files(run: RunStatus) -> str:
