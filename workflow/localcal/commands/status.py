@@ -14,6 +14,7 @@ from localcal.status.look import (
     COMPLETED,
     DAMAGED,
     FAILED,
+    QUIET_SECONDS,
     STALLED,
     Looker,
     RunStatus,
@@ -69,7 +70,7 @@ def _seconds(text: str) -> float:
 def run(options: argparse.Namespace) -> int:
     """Print it; 1 where a run that was watched did not end well."""
     runs, name = _named(options.runs, options.run)
-    looker = Looker(runs, LocalTables(Path(options.runs).resolve().parent))
+    looker = Looker(runs, LocalTables(Path(options.runs).resolve().parent), QUIET_SECONDS)
     look = _Look(runs, looker, name, options)
     if options.watch:
         try:

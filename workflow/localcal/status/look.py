@@ -117,14 +117,14 @@ class Cost:
     """What the jobs of a run took, warm processes and failed attempts whose logs remain included.
 
     Attributes:
-        cpu_hours: of the jobs that say so.
-        gb_hours: memory (10^9 bytes) times time, of the jobs that say so.
+        cpu_hours: of the jobs that say so; None where none does.
+        gb_hours: memory (10^9 bytes) times time, of the jobs that say so; None where none does.
         jobs: how many say so.
         without_figures: how many do not: they are at work, were killed, or their logs are gone.
     """
 
-    cpu_hours: float
-    gb_hours: float
+    cpu_hours: float | None
+    gb_hours: float | None
     jobs: int
     without_figures: int
 
@@ -392,15 +392,17 @@ def _stage(name: str, found: _Found, read: Sequence[Log], working: Sequence[Log]
         expected=len(files),
         at_work=sum(log in read for log in working),
         seconds=round(max(log.written for log in known) - min(begun), 2) if begun else None,
-        cpu_hours=cpu_hours if known else None,
-        gb_hours=gb_hours if known else None,
+        cpu_hours=cpu_hours,
+        gb_hours=gb_hours,
         peak_mb=max((log.usage.peak_mb for log in known if log.usage), default=None),
     )
 
 
-def _hours(read: Sequence[Log]) -> tuple[float, float]:
-    """Return CPU hours and GB-hours of some jobs."""
+def _hours(read: Sequence[Log]) -> tuple[float, float] | tuple[None, None]:
+    """Return CPU hours and GB-hours of the jobs that say so; None where none does."""
     known = [log.usage for log in read if log.usage is not None]
+    if not known:
+        return None, None
     cpu = sum(usage.cpu_seconds for usage in known) / SECONDS_PER_HOUR
     memory = sum(usage.wall_seconds * usage.peak_mb for usage in known)
     return cpu, memory / MB_PER_GB / SECONDS_PER_HOUR

@@ -22,8 +22,8 @@ def as_table(runs: Sequence[RunStatus], now: float) -> str:
     if not runs:
         return "no runs"
     rows = [("RUN", "STATE", "FILES", "WRITTEN", "")]
-    rows += [(run.run, run.state, _files(run), _ago(run.written, now), _more(run)) for run in runs]
-    return _aligned(rows)
+    rows += [(run.run, run.state, _files(run), ago(run.written, now), _more(run)) for run in runs]
+    return aligned(rows)
 
 
 def as_line(run: RunStatus) -> str:
@@ -43,7 +43,7 @@ def as_page(run: RunStatus, now: float) -> str:
         at = datetime.fromtimestamp(run.begun, UTC).isoformat()
         lines.append(("last session", f"{at} ({run.holder})"))
     if run.written is not None:
-        lines.append(("last written", f"{_ago(run.written, now)}, {run.size / 1e6:,.1f} MB"))
+        lines.append(("last written", f"{ago(run.written, now)}, {megabytes(run.size)}"))
     if run.chunks is not None:
         lines.append(("chunks", _chunks(run)))
     if run.cost is not None:
@@ -71,7 +71,7 @@ def _stages(run: RunStatus) -> str:
         )
         for stage in run.stages
     ]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _chunks(run: RunStatus) -> str:
@@ -92,6 +92,8 @@ def _chunks(run: RunStatus) -> str:
 def _cost(run: RunStatus) -> str:
     cost = run.cost
     assert cost is not None
+    if not cost.jobs:
+        return f"no figures of {cost.without_figures} jobs"
     words = f"{_hours(cost.cpu_hours)} CPU hours, {_hours(cost.gb_hours)} GB-hours"
     words += f" of {cost.jobs} jobs"
     if cost.without_figures:
@@ -114,7 +116,13 @@ def _files(run: RunStatus) -> str:
     return f"{run.done}/{run.expected}"
 
 
-def _ago(written: float | None, now: float) -> str:
+def megabytes(size: int) -> str:
+    """Return a size in MB, 10^6 bytes."""
+    return f"{size / 1e6:,.1f} MB"
+
+
+def ago(written: float | None, now: float) -> str:
+    """Return how long ago something was written."""
     return "" if written is None else f"{in_words(now - written)} ago"
 
 
@@ -129,7 +137,8 @@ def _more(run: RunStatus) -> str:
     return "; ".join(filter(None, words))
 
 
-def _aligned(rows: Iterable[Sequence[str]]) -> str:
+def aligned(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows of text with their columns below each other."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
