@@ -32,7 +32,8 @@ TESTED_ELSEWHERE = {
     "__init__.py": "unit/test_facade.py",
     "validation/inputs.py": "unit/validation/test_compare.py",
     "engine/__init__.py": "unit/engine/test_protocol.py",
-    "command.py": "unit/run/test_verify.py",
+    # Through the command.
+    "status/watch.py": "unit/commands/test_status.py",
     # They are about policyengine-us itself.
     "engine/policyengine.py": "model/test_policyengine.py",
     "engine/model.py": "model/test_policyengine.py",
@@ -182,7 +183,7 @@ def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
     parsed = ["run.configuration", "run.code_digest", "run.provenance", "jobs.job"]
     parsed += ["jobs.processes", "jobs.usage", "geography.areas", "geography.codes", "errors"]
     parsed += ["files.rows", "files.limits", "run.lock", "run.since", "run.start"]
-    parsed += ["run.expected", "run.sessions"]
+    parsed += ["run.expected", "run.identity", "run.sessions"]
     parsed += ["files.atomic", "files.documents", "files.folders", "files.made"]
     parsed += ["files.origins", "files.seal"]
     parsed += ["run.complaints", "run.fit_section", "run.sections", "run.values"]

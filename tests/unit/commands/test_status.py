@@ -7,9 +7,11 @@ import time
 import pytest
 
 from localcal.command import main
-from localcal.commands import status
+from localcal.commands.status import FILTERS
 from localcal.run.lock import release_locks, take_lock
 from localcal.run.sessions import record_begin, record_end
+from localcal.status import watch
+from localcal.status.look import STATES
 from tests.runs_case import RunFolder
 
 
@@ -46,6 +48,10 @@ def test_a_damaged_run_hides_no_other(run, capsys):
     assert main(["status"]) == 0
     out = capsys.readouterr().out
     assert "broken  damaged" in out and "demo    active" in out
+
+
+def test_there_is_a_filter_only_for_states_that_there_are():
+    assert set(FILTERS) <= set(STATES)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +96,7 @@ def test_watching_says_what_is_new_until_the_run_ends(run, capsys, monkeypatch):
         if len(looks) == 3:
             finish(run)
 
-    monkeypatch.setattr(status.time, "sleep", sleep)
+    monkeypatch.setattr(watch.time, "sleep", sleep)
     assert main(["status", "demo", "--watch", "--every", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert looks == [2.0, 2.0, 2.0]
@@ -103,31 +109,36 @@ def test_watching_a_run_that_fails_or_is_killed_ends_with_1(run, monkeypatch):
         record_end(run.folder, "process 1", succeeded=False, failed=["logs/a/1.log"])
         release_locks()
 
-    monkeypatch.setattr(status.time, "sleep", fail)
+    monkeypatch.setattr(watch.time, "sleep", fail)
     assert main(["status", "demo", "--watch"]) == 1
     take_lock(run.folder)
     record_begin(run.folder, "process 2", 3)
-    monkeypatch.setattr(status.time, "sleep", lambda seconds: release_locks())
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: release_locks())
     assert main(["status", "--watch"]) == 1
+
+
+def test_a_run_that_ends_is_watched_also_where_only_active_ones_are_asked_for(monkeypatch):
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: release_locks())
+    assert main(["status", "--active", "--watch"]) == 1
 
 
 def test_watching_ends_at_once_where_nobody_is_at_work(run, monkeypatch):
     finish(run)
-    monkeypatch.setattr(status.time, "sleep", lambda seconds: pytest.fail("slept"))
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: pytest.fail("slept"))
     assert main(["status", "--watch"]) == 0
     assert main(["status", "demo", "--watch"]) == 0
 
 
 def test_watching_goes_on_with_a_run_that_is_quiet_but_held(run, monkeypatch):
-    monkeypatch.setattr(status, "QUIET_SECONDS", -1.0)
+    monkeypatch.setattr(watch, "QUIET_SECONDS", -1.0)
     looks = []
-    monkeypatch.setattr(status.time, "sleep", lambda s: looks.append(s) or finish(run))
+    monkeypatch.setattr(watch.time, "sleep", lambda s: looks.append(s) or finish(run))
     assert main(["status", "demo", "--watch"]) == 0
     assert looks
 
 
 def test_watching_on_a_terminal_writes_over_what_it_wrote(run, capsys, monkeypatch):
-    monkeypatch.setattr(status.time, "sleep", lambda seconds: finish(run))
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: finish(run))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "30")
     monkeypatch.setenv("LINES", "10")
@@ -144,7 +155,7 @@ def test_one_may_stop_watching(monkeypatch):
     def interrupt(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(status.time, "sleep", interrupt)
+    monkeypatch.setattr(watch.time, "sleep", interrupt)
     assert main(["status", "--watch"]) == 130
 
 

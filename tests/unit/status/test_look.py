@@ -7,7 +7,7 @@ import pytest
 from localcal.run.lock import release_locks, take_lock
 from localcal.run.sessions import record_begin, record_end
 from localcal.status.folder import LocalRuns
-from localcal.status.look import Looker, in_words
+from localcal.status.look import Looker
 from localcal.status.tables import LocalTables
 from tests.runs_case import CONFIG, NOW, RunFolder, used
 
@@ -327,11 +327,3 @@ def test_a_summary_reads_no_logs(run, monkeypatch):
     found = look(run, with_logs=False)
     assert (found.cost, found.last_error, found.chunks) == (None, None, None)
     assert read == ["run.json"]
-
-
-@pytest.mark.parametrize(
-    "seconds, words",
-    [(0, "0 s"), (99.4, "99 s"), (100, "2 min"), (6000, "1.7 h"), (200_000, "2 days"), (-1, "0 s")],
-)
-def test_times_in_words(seconds, words):
-    assert in_words(seconds) == words

@@ -10,7 +10,7 @@ from pathlib import Path
 from localcal.errors import InputError
 from localcal.status.clean import Candidate, candidates, erase, leftovers, remove, seconds_of
 from localcal.status.folder import LocalRuns
-from localcal.status.show import ago, aligned, megabytes
+from localcal.status.words import ago, aligned, megabytes
 
 NAME = "clean"
 GOES, GONE = "would be removed", "removed"

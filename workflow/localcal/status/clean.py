@@ -12,7 +12,7 @@ from localcal.run.lock import LOCK_FILE, release_locks, take_lock
 from localcal.run.provenance import RUN_FILE
 from localcal.status import receipts
 from localcal.status.folder import File, LocalRuns
-from localcal.status.look import in_words
+from localcal.status.words import in_words
 
 # What a run is called while it is removed: hidden, so that nobody takes it for one.
 REMOVED = ".removed-"

@@ -30,6 +30,7 @@ from localcal.status import logs
 from localcal.status.folder import File, Runs
 from localcal.status.logs import Log, LogReader
 from localcal.status.receipts import Release, read_release
+from localcal.status.words import in_words
 
 # States of a run.
 ACTIVE = "active"
@@ -450,14 +451,3 @@ def _last_error(found: _Found, read: Sequence[Log], state: str) -> Failure | Non
             words = "ended without a word; was it killed, for instance for lack of memory?"
             return Failure(file, words)
     return None
-
-
-def in_words(seconds: float) -> str:
-    """Return a time as people say it: 40 s, 12 min, 3.5 h, 2 days."""
-    if seconds < 100:
-        return f"{max(seconds, 0):.0f} s"
-    if seconds < 100 * 60:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.0f} days"

@@ -1,11 +1,12 @@
 """The status of runs as text and as JSON."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from localcal.status.look import ACTIVE, RunStatus, in_words
+from localcal.status.look import ACTIVE, RunStatus
+from localcal.status.words import ago, aligned, in_words, megabytes
 
 FORMAT = 1
 """What a reader of the JSON can rely on; it counts up when a key goes or changes its meaning."""
@@ -116,16 +117,6 @@ def _files(run: RunStatus) -> str:
     return f"{run.done}/{run.expected}"
 
 
-def megabytes(size: int) -> str:
-    """Return a size in MB, 10^6 bytes."""
-    return f"{size / 1e6:,.1f} MB"
-
-
-def ago(written: float | None, now: float) -> str:
-    """Return how long ago something was written."""
-    return "" if written is None else f"{in_words(now - written)} ago"
-
-
 def _more(run: RunStatus) -> str:
     words = [run.reason]
     if run.state == ACTIVE and run.chunks is not None:
@@ -135,13 +126,3 @@ def _more(run: RunStatus) -> str:
     if run.problems:
         words.append(f"problem: {run.problems[0]}")
     return "; ".join(filter(None, words))
-
-
-def aligned(rows: Iterable[Sequence[str]]) -> str:
-    """Return rows of text with their columns below each other."""
-    rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
