@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from localcal.commands import clean, status, verify
+from localcal.commands import clean, diff, status, verify
 from localcal.errors import InputError
 
 
@@ -22,7 +22,7 @@ class Command(Protocol):
         """Do it and return the exit status; raise InputError for what the user can mend."""
 
 
-COMMANDS: list[Command] = [verify, status, clean]
+COMMANDS: list[Command] = [verify, status, diff, clean]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
