@@ -93,6 +93,7 @@ onstart:
 
 onsuccess:
     end(succeeded=True)
+    finish()
 
 
 onerror:

@@ -47,7 +47,7 @@ def run(finished, tmp_path) -> Checkout:
 
 def products(folder: Path) -> dict[str, str]:
     """Return the digests of everything a run has made, but for times and logs."""
-    skipped = ("logs", "benchmarks", "run.json", ".lock")
+    skipped = ("logs", "benchmarks", "run.json", ".lock", "sessions.jsonl")
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted((folder / RUN).rglob("*"))

@@ -36,7 +36,7 @@ def test_what_differs_stands_side_by_side(runs):
         "  of these, with another value  1",
         "  state / snap  1  2",
         "  nation_US/household_count  100  75  -25 %",
-        "  sum of weights            6.0   9.0",
+        "  sum of weights  6.0   9.0",
         "  state / snap, fitted  1        1  4 %     50 %  4 %         50 %",
         "  state  2        2  1 %     2 %  2 %         4 %",
     ):
