@@ -41,7 +41,7 @@ def test_what_differs_stands_side_by_side(runs):
         "  state  2        2  1 %     2 %  2 %         4 %",
     ):
         assert line in found.splitlines(), line
-    assert "second over first: p5 1.05" in found
+    assert "    p5 1.05, p25 1.25, p50 1.5, p75 1.75, p95 1.95" in found.splitlines()
 
 
 def test_what_cannot_be_compared_says_why(runs):
