@@ -174,14 +174,10 @@ def start():
     job.announce_lock(RECORD_FOLDER / run_lock.LOCK_FILE)
     with stopping():
         holder = os.environ[job.HOLDER_VARIABLE]
-        sessions.record_begin(
+        begun = sessions.record_begin(
             RECORD_FOLDER, holder, sum(1 for one in workflow.dag.needrun_jobs() if one.output)
         )
-    for file in recorded if STORED else ():
-        stored = in_storage(f"{RUN_FOLDER}/{file.name}")
-        stored.local_path().parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, stored.local_path())
-        async_run(stored.managed_store())
+    store_record([*recorded, begun])
 
 
 def end(succeeded):
@@ -194,8 +190,9 @@ def end(succeeded):
     ]
     holder = os.environ[job.HOLDER_VARIABLE]
     try:
-        sessions.record_end(RECORD_FOLDER, holder, succeeded, sessions.failed_logs(logs))
-    except (InputError, OSError) as error:
+        ended = sessions.record_end(RECORD_FOLDER, holder, succeeded, sessions.failed_logs(logs))
+        store_record([ended])
+    except (InputError, OSError, WorkflowError) as error:
         warn(f"warning: {RECORD_FOLDER}/{sessions.SESSIONS_FILE}: {one_line(error)}")
 
 

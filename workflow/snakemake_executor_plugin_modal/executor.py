@@ -74,7 +74,8 @@ class ModalExecutor(Executor):
             settings.volume_name, environment_name=settings.environment
         )
         outputs = [path for job in self.planned for path in jobs.outputs(job, settings.volume_name)]
-        self.record = Record(self.volume, outputs, self.patience)
+        archive = self.workflow.source_archive.query
+        self.record = Record(self.volume, outputs, self.patience, archive)
         self.outside = jobs.files_outside(self.workflow.configfiles)
         asyncio.run(self._prepare())
 

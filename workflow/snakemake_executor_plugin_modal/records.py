@@ -39,10 +39,16 @@ STALE = 180
 
 
 class Record:
-    """The record of this coordinator; `inherited` are calls of dead ones, by the job's key."""
+    """The record of this coordinator; `inherited` are calls of dead ones, by the job's key.
 
-    def __init__(self, volume: modal.Volume, outputs: list[str], patience: Patience) -> None:
+    `archive` is the query of its jobs' sources.
+    """
+
+    def __init__(
+        self, volume: modal.Volume, outputs: list[str], patience: Patience, archive: str = ""
+    ) -> None:
         self._volume, self._patience = volume, patience
+        self._archive, self._folder = archive, common_folder(outputs)
         self._id = uuid.uuid4().hex
         self._outputs = sorted({short_hash(path) for path in outputs})
         self._local = LOCAL_FOLDER / f"{self._id}.json"
@@ -138,6 +144,9 @@ class Record:
                 "identity": os.environ.get(IDENTITY, ""),
                 "pid": os.getpid(),
                 "time": time.time(),
+                # For those who look at the volume: whose work this is, and what must stay.
+                "folder": self._folder,
+                "archive": self._archive,
                 "outputs": self._outputs,
                 "calls": self.inherited | self.calls,
             }
@@ -214,6 +223,11 @@ def is_dead(record: dict) -> bool:
     except PermissionError:
         return False
     return record["pid"] == os.getpid()
+
+
+def common_folder(paths: list[str]) -> str:
+    """The folder that all files are in, "" for the volume itself."""
+    return os.path.commonpath([str(Path("/", path).parent) for path in paths or [""]])[1:]
 
 
 def marks(names: set[str], claimed: set[str]) -> list[str]:

@@ -12,7 +12,9 @@ INTERRUPTED = 130
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Take the run, the folder of runs, filters, and how to say it."""
     parser.add_argument("run", nargs="?", help="say everything about this run, such as demo")
-    parser.add_argument("--runs", default="runs", help="the folder of runs (runs)")
+    parser.add_argument(
+        "--runs", default="runs", help="the folder of runs (runs), or modal://VOLUME"
+    )
     for state in FILTERS:
         parser.add_argument(
             f"--{state}",

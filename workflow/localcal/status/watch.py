@@ -13,6 +13,7 @@ from localcal.status.look import ACTIVE, COMPLETED, QUIET_SECONDS, STALLED, Look
 from localcal.status.receipts import STAGED
 from localcal.status.show import as_json, as_line, as_page, as_table
 from localcal.status.tables import LocalTables
+from localcal.status.volume import runs_at
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,16 @@ class Answers:
 
     def __init__(self, question: Question) -> None:
         self._question = question
-        self._runs = LocalRuns(question.folder)
+        self._runs = runs_at(question.folder)
         self._name = None if question.run is None else Path(question.run).name
         names = self._runs.names()
         if self._name is not None and self._name not in names:
             words = f"no such run{near(self._name, names)}"
-            raise InputError(f"{Path(question.folder, self._name)}: {words}")
-        tables = LocalTables(Path(question.folder).resolve().parent)
+            raise InputError(f"{self._runs.name}/{self._name}: {words}")
+        # Runs that are elsewhere were started from a checkout like the one here.
+        is_here = isinstance(self._runs, LocalRuns)
+        here = Path(question.folder).resolve().parent if is_here else Path.cwd()
+        tables = LocalTables(here)
         self._looker = Looker(self._runs, tables, QUIET_SECONDS)
 
     def now(self, watched: Collection[str] = ()) -> list[RunStatus]:
@@ -84,7 +88,7 @@ class Answers:
 
     def goes_on(self, found: RunStatus) -> bool:
         """Say whether there is more to come of a run: also of one that is quiet but held."""
-        is_quiet = found.state == STALLED and self._runs.is_held(found.run)
+        is_quiet = found.state == STALLED and bool(self._runs.is_held(found.run))
         return found.state == ACTIVE or is_quiet
 
 
