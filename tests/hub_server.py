@@ -1,9 +1,10 @@
 """A Hugging Face Hub on this machine for the unmodified client, with faults on order.
 
-It has one repository and keeps what the real one keeps - commits with their parents and trees, blobs inside git, objects
-beside it, branches and tags - and answers the dozen requests that the client makes of it. It
+It has one repository and keeps what the real one keeps: commits with their parents and trees, blobs
+inside git, objects beside it, branches and tags. It answers the dozen requests of the client, and
 checks what the real one checks: tokens, the parent of a commit, that the objects of a commit are
-there, tags that exist. Set `HF_HUB_DISABLE_XET`: the Xet protocol is a system of its own.
+there, that a tag is not there yet. Set `HF_HUB_DISABLE_XET`: the Xet protocol is a system
+of its own.
 """
 
 import base64

@@ -1,10 +1,7 @@
-"""What of a run gets out, and where it lies in the repository.
-
-Read while Snakemake parses the workflow, so nothing heavy is imported here.
-"""
+"""The content of a run that gets out, and what its manifest says of it."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,29 +10,14 @@ from localcal.errors import REMAKE, InputError, one_line
 from localcal.files.atomic import atomic_path, sha256_file
 from localcal.files.documents import read_json
 from localcal.files.made import read_made, record_path, refuse_changed
-from localcal.geography.areas import Area
 from localcal.release.hub import Kept, as_json
+from localcal.release.names import place
 from localcal.run.provenance import HISTORY_FILE, RUN_FILE
 
 # In a run's folder.
 FOLDER = "release"
 MANIFEST_FILE = f"{FOLDER}/manifest.json"
 VALIDATION_FILE = f"{FOLDER}/validation.csv"
-
-SCOPES = ("local", "national")
-_REPORT = (
-    "areas.csv",
-    "errors.png",
-    "families.csv",
-    "index.html",
-    "simulated.png",
-    "sizes.png",
-    "totals.csv",
-    "weights.png",
-    "worst.csv",
-)
-_PER_FIT = ("fit.json", "diagnostics.csv", "areas.csv")
-_WEIGHTS = ("weights.npy", "replicates.h5", "l0_weights.h5")
 
 
 @dataclass(frozen=True)
@@ -64,45 +46,6 @@ class File:
     def described(self) -> dict[str, Any]:
         """Return what manifests say of it."""
         return {"sha256": self.sha256, "size": self.size}
-
-
-def names(areas: Iterable[Area], replicated: Collection[str], l0: Collection[str]) -> list[str]:
-    """Return the files of a run that a release is made of, by their names below its folder.
-
-    Args:
-        areas: those the run was asked for.
-        replicated: the scopes whose fits have replicate weights.
-        l0: the scopes fitted by l0-python.
-    """
-    found = [RUN_FILE, "targets/policy_data.db", "targets/preflight.csv"]
-    found += ["targets/database_checks.csv"]
-    for scope in SCOPES:
-        fit = [*_PER_FIT, "weights.npy"]
-        fit += ["standard_errors.csv", "replicates.h5"] * (scope in replicated)
-        fit += ["l0_weights.h5"] * (scope in l0)
-        found += [f"weights/{scope}/{file}" for file in fit]
-    for area in areas:
-        found.append(f"areas/{area.folder}/{area.area}.h5")
-        if area.scope in replicated:
-            found.append(f"areas/{area.folder}/{area.area}_replicates.h5")
-        found.append(f"validation/{area.folder}/{area.area}.csv")
-    found += [f"validation/{file}" for file in ("summary.json", "states.csv", "districts.csv")]
-    return found + [f"report/{file}" for file in _REPORT]
-
-
-def place(name: str) -> str | None:
-    """Return where a file of a run is published, by its name below the run's folder.
-
-    None for those that are no part of a release but of what is said about it.
-    """
-    first, _, rest = name.partition("/")
-    if first == "areas":
-        return rest
-    if name == "targets/policy_data.db":
-        return f"calibration/{rest}"
-    if first == "weights" and rest.endswith(_WEIGHTS):
-        return f"calibration/{rest}"
-    return None
 
 
 def staging(run_id: str) -> str:
@@ -171,7 +114,7 @@ def _join(tables: Sequence[Path], path: Path) -> None:
     Raises:
         InputError: one has other columns.
     """
-    heads = {}
+    heads: dict[bytes, Path] = {}
     with atomic_path(path) as part, part.open("wb") as file:
         for table in tables:
             head, _, rows = table.read_bytes().partition(b"\n")

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ class Hub:
         self.label = f"{repo_type} {repo_id}"
         self._endpoint = endpoint_in_use()
         self._api = HfApi(endpoint=self._endpoint)
-        self._named = {"repo_id": repo_id, "repo_type": repo_type}
+        self._named: dict[str, Any] = {"repo_id": repo_id, "repo_type": repo_type}
         keep_secrets()
         # A bar per file says nothing in a log.
         huggingface_hub.utils.disable_progress_bars()
@@ -132,8 +133,8 @@ class Hub:
         wanted = list(paths)
         found: dict[str, Kept] = {}
         for first in range(0, len(wanted), FILES_AT_ONCE):
-            batch = wanted[first : first + FILES_AT_ONCE]
-            entries = self._read("its files", lambda batch=batch: self._infos(batch, revision))
+            read = partial(self._infos, wanted[first : first + FILES_AT_ONCE], revision)
+            entries = self._read("its files", read)
             found |= {file.path: _kept(file) for file in entries if isinstance(file, RepoFile)}
         return found
 

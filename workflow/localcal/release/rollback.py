@@ -71,8 +71,9 @@ def rollback(
 def _target(hub: Hub, versions: Versions, run_id: str, version: str) -> dict[str, Any]:
     """Return the entry of the release to go back to: the run's last one before the new version."""
     begun = versions.entry(version)
-    if begun is not None and (name := begun.get("roll_back_version")) is not None:
-        if (found := versions.entry(name)) is not None and begun["pipeline_run_id"] == run_id:
+    if begun is not None and begun.get("pipeline_run_id") == run_id:
+        found = versions.entry(begun.get("roll_back_version"))
+        if found is not None:
             return found
     known = [entry for entry in versions.entries if entry.get("pipeline_run_id") == run_id]
     if not known:
