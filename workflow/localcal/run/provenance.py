@@ -68,7 +68,7 @@ GIVEN_FILES: dict[str, tuple[str, ...] | None] = {
 GIVEN_FOLDERS = ("population.survey", "targets.published")
 
 # What names the run, the command, a program or a place rather than describing what is computed.
-NOT_SCIENCE = ("run_id", "amend", "targets.cache", "weights.*.l0.python", *GIVEN_FILES)
+NOT_SCIENCE = ("run_id", "amend", "targets.cache", "weights.*.l0.python", "release", *GIVEN_FILES)
 
 
 class Change(NamedTuple):

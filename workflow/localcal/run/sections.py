@@ -71,6 +71,36 @@ SourceNames = Annotated[
     EACH_ONCE,
     allowing("a list of sources, no entry twice"),
 ]
+# As semver.org has it, without a leading v.
+VERSION_PATTERN = (
+    r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
+    r"(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$"
+)
+ReleaseVersion = Annotated[
+    Annotated[str, Field(pattern=VERSION_PATTERN)] | None,
+    WrapValidator(as_one),
+    allowing("a semantic version as text, such as 1.90.0, or null"),
+]
+ReleaseRepository = Annotated[
+    Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+$")] | None,
+    WrapValidator(as_one),
+    allowing("owner/name, or null"),
+]
+Bucket = Annotated[
+    Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$")] | None,
+    WrapValidator(as_one),
+    allowing("a bucket's name, or null"),
+]
+Prefix = Annotated[
+    str,
+    Field(pattern=r"^([^/]+(/[^/]+)*)?$"),
+    allowing("a path without a slash at either end, or empty"),
+]
+Command = Annotated[
+    Annotated[str, Field(min_length=1)] | None,
+    WrapValidator(as_one),
+    allowing("a command, or null"),
+]
 AreaNames = Annotated[
     Literal["all"] | Names,
     WrapValidator(as_one),
@@ -231,6 +261,37 @@ class Validation(Section):
     too and compared with what their states' simulations say of them."""
 
 
+class CloudStorage(Section):
+    """Where a release is put beside the Hugging Face Hub."""
+
+    bucket: Bucket = None
+    """Bucket of Google Cloud Storage that gets a release's files too; null for the Hub only."""
+    prefix: Prefix = ""
+    """Folder of the bucket that the files are put under; empty for its root."""
+
+
+class Gates(Section):
+    """What a run must keep to be released."""
+
+
+class Release(Section):
+    """How a run gets out; it decides nothing that the run contains."""
+
+    version: ReleaseVersion = None
+    """Version to publish the run as, asked for when it is staged."""
+    repo_id: ReleaseRepository = None
+    """Hugging Face repository that gets the release."""
+    repo_type: Literal["model", "dataset"] = "model"
+    """Kind of Hugging Face repository."""
+    gcs: CloudStorage = Field(default_factory=CloudStorage)
+    gates: Gates = Field(default_factory=Gates)
+    override: Names = ()
+    """Gates whose refusal is accepted, by name; it is recorded with the release."""
+    hook: Command = None
+    """Command for the shell that runs after publishing, with `LOCALCAL_VERSION` and
+    `LOCALCAL_RUN_ID` in its environment; what becomes of it is no part of the release."""
+
+
 class Config(Section):
     """Everything that describes a run."""
 
@@ -255,6 +316,7 @@ class Config(Section):
     weights: Weights = Field(default_factory=Weights)
     areas: Areas = Field(default_factory=Areas)
     validation: Validation = Field(default_factory=Validation)
+    release: Release = Field(default_factory=Release)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
