@@ -41,6 +41,9 @@ PRODUCT_FOLDERS = (
     "exports",
 )
 
+# What begins the names of the state's entries.
+STATE_PREFIXES = ("config.", "inputs.", "code.")
+
 # Keys that name given files or folders, and the sources that read them (None: every source).
 GIVEN_FILES: dict[str, tuple[str, ...] | None] = {
     "population.survey": ("survey",),
@@ -117,7 +120,7 @@ def given_files(config: Mapping[str, Any], folder: str | Path) -> dict[str, dict
     Raises:
         InputError: a file is missing and the run does not know it.
     """
-    recorded = _read_json(Path(folder) / RUN_FILE).get("inputs", {})
+    recorded = read_record(folder).get("inputs", {})
     paths = _given_paths(config, recorded)
     return {key: _describe(key, path, recorded.get(key, {})) for key, path in paths}
 
@@ -200,13 +203,19 @@ def _flatten(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:
         yield prefix, content
 
 
-def freeze_run(config: Mapping[str, Any], scripts: str | Path, path: str | Path) -> None:
+def freeze_run(
+    config: Mapping[str, Any],
+    scripts: str | Path,
+    path: str | Path,
+    checkout: Mapping[str, str | bool | None],
+) -> None:
     """Write `run.json`: config, given files, versions and code of a run that starts now.
 
     Args:
         config: the config, `run_id` included.
         scripts: the folder with one script per rule.
         path: the file to write; its folder is the run's.
+        checkout: commit, branch and whether the tree is clean, see `localcal.run.identity`.
     """
     code = CodeDigest(scripts, config["engine"])
     rules = [rule for rule in code.rules() if rule != FREEZING_RULE]
@@ -214,6 +223,7 @@ def freeze_run(config: Mapping[str, Any], scripts: str | Path, path: str | Path)
     content = {
         "run_id": config["run_id"],
         "created": _now(),
+        **checkout,
         "config": science(config),
         "inputs": given_files(config, Path(path).parent),
         "code": {rule: code(rule) for rule in rules},
@@ -228,14 +238,25 @@ def read_state(folder: str | Path) -> dict[str, Any]:
     Raises:
         InputError: one of the files is damaged.
     """
-    record = _read_json(Path(folder) / RUN_FILE)
+    record = read_record(folder)
     state = dict(_flatten("config", record.get("config", {})))
     state |= {f"inputs.{key}": file["sha256"] for key, file in record.get("inputs", {}).items()}
     state |= {f"code.{rule}": digest for rule, digest in record.get("code", {}).items()}
     for entry in read_history(folder):
         for change in entry["changes"]:
-            state[change["what"]] = change["new"]
+            # Others are about the checkout as a whole, see `localcal.run.identity`.
+            if change["what"].startswith(STATE_PREFIXES):
+                state[change["what"]] = change["new"]
     return {what: value for what, value in state.items() if value is not None}
+
+
+def read_record(folder: str | Path) -> dict[str, Any]:
+    """Return what `run.json` says, nothing where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return _read_json(Path(folder) / RUN_FILE)
 
 
 def read_history(folder: str | Path) -> list[dict[str, Any]]:
