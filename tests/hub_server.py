@@ -9,6 +9,7 @@ of its own.
 
 import base64
 import contextlib
+import copy
 import fnmatch
 import hashlib
 import http.server
@@ -163,6 +164,13 @@ class Repository:
         """Commit small files, as somebody else would."""
         tree = dict(self.commits[self.head].tree)
         return self.commit(tree | {path: self.blob(text) for path, text in files.items()}, title)
+
+    def copy(self) -> "Repository":
+        """Return it as it is now, for another try."""
+        made = copy.copy(self)
+        made.blobs, made.objects = dict(self.blobs), dict(self.objects)
+        made.commits, made.tags = dict(self.commits), dict(self.tags)
+        return made
 
     def files(self, revision: str | None = None) -> dict[str, bytes]:
         """Return every file of a commit, a tag, or main."""

@@ -1,6 +1,9 @@
 """The unmodified client, talking to a Hub on this machine."""
 
+import hashlib
+import json
 import os
+import tempfile
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +26,9 @@ def server(monkeypatch):
     with serving() as server, warnings.catch_warnings():
         # The client's own way to send a file.
         warnings.filterwarnings("ignore", "Use 'content=<...>'", DeprecationWarning)
+        # Hundreds of folders of links are made and removed.
+        if Path("/dev/shm").is_dir():
+            monkeypatch.setattr(tempfile, "tempdir", "/dev/shm")
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         monkeypatch.setenv("HF_TOKEN", OWNER)
         monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", os.devnull)
@@ -39,6 +45,7 @@ class Desk:
 
     runs: Path
     server: HubServer
+    names: list[str] = field(default_factory=lambda: NAMES)
     waits: list[float] = field(default_factory=list)
 
     def hub(self) -> Hub:
@@ -53,7 +60,7 @@ class Desk:
 
     def stage(self, run_id: str, version: str) -> dict:
         settings = self.settings(version)
-        return stage(self.run(run_id), NAMES, settings, self.hub(), lambda state: [])
+        return stage(self.run(run_id), self.names, settings, self.hub(), lambda state: [])
 
     def promote(self, run_id: str, version: str, cloud=None) -> dict:
         settings = self.settings(version)
@@ -70,6 +77,18 @@ class Desk:
         """Return the SHA-256 of each file that a run was staged with."""
         files = read_manifest(self.runs / run_id, run_id, version)["files"]
         return {path: file["sha256"] for path, file in files.items()}
+
+    def versions(self) -> dict:
+        """Return what consumers are told."""
+        return json.loads(self.server.repository.files()["version_manifest.json"])
+
+    def production(self) -> dict[str, str]:
+        """Return the SHA-256 of the files that consumers read."""
+        return {
+            path: hashlib.sha256(content).hexdigest()
+            for path, content in self.server.repository.files().items()
+            if path.startswith(("national/", "states/", "districts/", "calibration/", "manifest."))
+        }
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def promote(
     settings: Release,
     hub: Hub,
     cloud: Cloud | None,
-    judge: Callable[[State], Any],
+    judge: Callable[[State], list[Any]],
 ) -> dict[str, Any]:
     """Promote a run, or go on with it, or find it done; return the receipt.
 
@@ -42,7 +42,7 @@ def promote(
     manifest = read_manifest(run, run.name, version)
     state = State.read(hub, hub.head())
     refuse_other(hub, state, version, run.name, None)
-    judged = None if state.versions.entry(version) is not None else judge(state)
+    judged = [] if state.versions.entry(version) is not None else judge(state)
     folder = staging(run.name)
     entry = publish(
         Publication(
@@ -54,12 +54,13 @@ def promote(
             fields={
                 "diagnostics_path": diagnostics(run.name),
                 "policyengine_us": manifest.get("policyengine_us"),
+                **({"accepted": judged} if judged else {}),
             },
         ),
         hub,
         cloud,
     )
-    return receipt(hub, entry) | {"gates": judged}
+    return receipt(hub, entry)
 
 
 def receipt(hub: Hub, entry: dict[str, Any]) -> dict[str, Any]:
