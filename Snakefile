@@ -149,3 +149,7 @@ include: "workflow/rules/made.smk"
 
 onstart:
     start()
+
+
+onsuccess:
+    finish()

@@ -30,7 +30,6 @@ TESTED_ELSEWHERE = {
     "__init__.py": "unit/test_facade.py",
     "validation/inputs.py": "unit/validation/test_compare.py",
     "engine/__init__.py": "unit/engine/test_protocol.py",
-    "command.py": "unit/run/test_verify.py",
     # They are about policyengine-us itself.
     "engine/policyengine.py": "model/test_policyengine.py",
     "engine/model.py": "model/test_policyengine.py",

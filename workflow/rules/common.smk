@@ -35,7 +35,7 @@ from localcal.geography.areas import read_areas
 from localcal.geography.codes import FOLDERS
 from localcal.jobs import job
 from localcal.run import code_digest as code_digests
-from localcal.run import configuration, provenance, since
+from localcal.run import artifacts, configuration, provenance, since
 from localcal.run import lock as run_lock
 from localcal.run import start as starts
 

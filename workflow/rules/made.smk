@@ -52,6 +52,9 @@ def with_records(one):
     one.set_output(**{job.RECORDS: made_too})
 
 
+# Before it is told to read records.
+COMPLETE = [plain(path) for path in workflow.get_rule("all").input]
+
 for one in [*RULES.values(), workflow.get_rule("all")]:
     with_records(one)
 
@@ -174,3 +177,14 @@ def start():
         stored.local_path().parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, stored.local_path())
         async_run(stored.managed_store())
+
+
+def finish():
+    """Have `artifacts` lead to the run, where it is the whole run that was asked for and made."""
+    if STORED or not any(one.rule.name == "all" for one in workflow.dag.jobs):
+        return
+    try:
+        artifacts.link_completed(RUN_FOLDER, COMPLETE)
+    except (InputError, OSError) as error:
+        # The run is complete all the same.
+        warn(f"warning: {error}")

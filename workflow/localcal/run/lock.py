@@ -7,15 +7,21 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from localcal.errors import InputError, one_line
 from localcal.files.atomic import make_folder
 from localcal.files.limits import limit_of
 
 LOCK_FILE = ".lock"
+
+# Whoever only looks holds the lock for an instant, see `holder_of`.
+_SECONDS_TO_LOOK = 0.5
 
 # Descriptors of held locks; closing one, or the end of the process, gives the lock back.
 _held: list[int] = []
@@ -38,7 +44,7 @@ def take_lock(folder: str | Path) -> None:
             raise InputError(words) from error
         raise InputError(f"{path}: {limit_of(error) or one_line(error)}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor)
     except BlockingIOError as error:
         holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
         os.close(descriptor)
@@ -51,6 +57,62 @@ def take_lock(folder: str | Path) -> None:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{holder}\n".encode(), 0)
     _held.append(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file, or raise BlockingIOError where another process does more than look."""
+    end = time.monotonic() + _SECONDS_TO_LOOK
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(_SECONDS_TO_LOOK / 10)
+
+
+class Holder(NamedTuple):
+    """Who works on a run."""
+
+    text: str
+    """`process 12 on host since 2026-03-18T14:30:22+00:00`, or `another process`."""
+    process: int | None
+    """Its number on its machine; None where the lock does not say it."""
+    host: str | None
+    """The name of its machine."""
+
+
+_HOLDER = re.compile(r"process (\d+) on (\S+) since \S+")
+
+
+def holder_of(folder: str | Path) -> Holder | None:
+    """Return who holds the lock of a run, None where nobody does.
+
+    The lock ends with its process, in whatever way, so what the file says of a dead one is not
+    taken for true.
+
+    Raises:
+        InputError: the lock file cannot be opened.
+    """
+    path = Path(folder) / LOCK_FILE
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: {limit_of(error) or one_line(error)}") from error
+    try:
+        # Shared, so that any number of processes may look.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+        match = _HOLDER.fullmatch(text)
+        if match is None:
+            return Holder(text or "another process", None, None)
+        return Holder(text, int(match[1]), match[2])
+    finally:
+        os.close(descriptor)
+    return None
 
 
 def release_locks() -> None:
