@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from localcal.commands import pipeline, run, stop, verify
+from localcal.commands import pipeline, promote, rollback, run, stage, stop, verify
 from localcal.errors import InputError
 
 
@@ -22,11 +22,11 @@ class Command(Protocol):
         """Do it and return the exit status; raise InputError for what the user can mend."""
 
 
-COMMANDS: list[Command] = [run, pipeline, stop, verify]
+COMMANDS: list[Command] = [run, pipeline, stop, verify, stage, promote, rollback]
 
 
 # Of these, options that they do not know are Snakemake's.
-PASSING_ON = frozenset({run.NAME, pipeline.NAME})
+PASSING_ON = frozenset({run.NAME, pipeline.NAME, stage.NAME, promote.NAME})
 
 
 def _divided(arguments: list[str]) -> tuple[list[str], list[str]]:

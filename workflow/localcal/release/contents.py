@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcal.errors import REMAKE, InputError, one_line
+from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import atomic_path, sha256_file
 from localcal.files.documents import read_json
 from localcal.files.made import read_made, record_path, refuse_changed
@@ -175,18 +175,3 @@ def read_manifest(run: Path, run_id: str, version: str) -> dict[str, Any]:
             f"{version}; set release.version to {staged[1]}, or stage it again"
         )
     return content
-
-
-def refuse_unreadable(run: Path) -> None:
-    """Refuse what is no run.
-
-    Raises:
-        InputError: it has no record.
-    """
-    try:
-        known = (run / RUN_FILE).is_file()
-    except OSError as error:
-        raise InputError(f"{run}: {one_line(error)}") from error
-    if not known:
-        there = sorted(path.parent.name for path in run.parent.glob(f"*/{RUN_FILE}"))
-        raise InputError(f"{run}: no such run; there are {', '.join(there) or 'none'}")

@@ -17,18 +17,20 @@ FOLDER = "release/hooks"
 MOST_KEPT = 4000
 
 
-def run_hook(command: str, run: Path, receipt: dict[str, Any]) -> dict[str, Any]:
+def run_hook(command: str | None, run: Path, receipt: dict[str, Any]) -> dict[str, Any]:
     """Run a command for a release, unless it has succeeded for it; return what became of it.
 
     Args:
         command: for the shell, with LOCALCAL_VERSION, LOCALCAL_RUN_ID, LOCALCAL_REPO_ID,
-            LOCALCAL_REPO_TYPE and LOCALCAL_COMMIT in its environment.
+            LOCALCAL_REPO_TYPE and LOCALCAL_COMMIT in its environment; None for nothing.
         run: the run's folder, which keeps what became of it.
         receipt: of the release.
 
     Raises:
         InputError: it failed; the release is what it is.
     """
+    if command is None:
+        return {"version": receipt["version"], "status": None, "said": ""}
     path = run / FOLDER / f"{receipt['version']}.json"
     if path.exists():
         before = read_json(path, ("status",))
