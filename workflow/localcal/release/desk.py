@@ -1,6 +1,5 @@
 """What every step of a release needs: the repository, the bucket, and the gates, by the config."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,9 @@ def read_settings(files: Sequence[Path], version: str) -> Release:
         InputError: one cannot be read, or a key is not allowed.
     """
     sources = [(str(file), _read(file)) for file in files]
-    merged: dict[str, Any] = functools.reduce(_laid_over, (text for _, text in sources), {})
+    merged: dict[str, Any] = {}
+    for _, content in sources:
+        merged = _laid_over(merged, content)
     given = {"release": {"version": version}}
     complete = check_config(_laid_over(merged, given), [*sources, ("--version", given)])
     return Release.model_validate(complete["release"])
@@ -46,8 +47,9 @@ def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, 
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        both = isinstance(under, dict) and isinstance(value, Mapping)
-        merged[key] = _laid_over(under, value) if both else value
+        if isinstance(under, Mapping) and isinstance(value, Mapping):
+            value = _laid_over(under, value)
+        merged[key] = value
     return merged
 
 

@@ -45,7 +45,9 @@ logger = logging.getLogger(__name__)
 class Cloud(Protocol):
     """A bucket that gets the release too."""
 
-    bucket: str
+    @property
+    def bucket(self) -> str:
+        """Its name."""
 
     def put(self) -> dict[str, int]:
         """Make the release's files the live ones, unless they are; return their generations."""
