@@ -4,6 +4,7 @@ google-cloud-storage is an extra, and only imported where a bucket is named.
 """
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,11 @@ FIRST_WAIT, LONGEST_WAIT, GIVE_UP, ANSWER = 1.0, 60.0, 300.0, 60.0
 
 _ADDRESS = re.compile(r"https?://\S+")
 _BEARER = re.compile(r"(?i)\b(?:bearer\s+|ya29\.|upload_id=)[^\s&'\"]+")
+
+
+# Has the client not read the bucket's place in a thread of its own, for traces that nobody takes;
+# that would need a right of its own, and a connection that outlives the client.
+_NO_TRACES = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
 
 
 @contextlib.contextmanager
@@ -43,6 +49,7 @@ def _client(bucket: str) -> "Client":
         raise InputError(
             f"release.gcs.bucket: {bucket} needs google-cloud-storage; pip install 'localcal[gcs]'"
         ) from error
+    os.environ.setdefault(_NO_TRACES, "true")
     try:
         # A release needs no project: the bucket's is meant.
         return Client(project=None)
@@ -132,7 +139,7 @@ def _refusal(error: BaseException) -> str:
 def _status(error: BaseException) -> int:
     """Return the status of the answer, 0 if there was none."""
     response = getattr(error, "response", None)
-    return getattr(error, "code", None) or getattr(response, "status_code", 0)
+    return int(getattr(error, "code", None) or getattr(response, "status_code", None) or 0)
 
 
 def _answered(error: BaseException) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def upload(
     Args:
         files: each file by its name below the prefix.
         bucket: its name.
-        prefix: of all objects' names, '' for none.
+        prefix: the folder that all objects are in, '' for the bucket's root.
         known: the generation that is live by what was decided on, by name; 0 where no object may
             be. Of a name that is not in it, whatever is live is replaced.
         about: the release.
@@ -90,7 +90,7 @@ def upload(
     generations = {}
     with opened(bucket) as holder:
         for name, path in files.items():
-            generations[name] = _send(holder, prefix + name, path, known.get(name), about)
+            generations[name] = _send(holder, _below(prefix, name), path, known.get(name), about)
             if note is not None:
                 note(name, generations[name])
     return generations
@@ -111,7 +111,7 @@ def copy_generations(
     Args:
         generations: of each object, by its name below the prefix, the one to go back to.
         bucket: its name.
-        prefix: of all objects' names.
+        prefix: as in `upload`.
         known: as in `upload`.
         about: the release that the copies are written for.
         note: as in `upload`.
@@ -126,7 +126,7 @@ def copy_generations(
     made = {}
     with opened(bucket) as holder:
         for name, generation in generations.items():
-            made[name] = _copy(holder, prefix + name, generation, known.get(name), about)
+            made[name] = _copy(holder, _below(prefix, name), generation, known.get(name), about)
             if note is not None:
                 note(name, made[name])
     return made
@@ -199,6 +199,10 @@ def download(bucket: str, name: str, generation: int, path: str | Path) -> None:
             )
 
 
+def _below(prefix: str, name: str) -> str:
+    return f"{prefix}/{name}" if prefix else name
+
+
 def _send(holder: "Bucket", name: str, path: Path, known: int | None, about: About) -> int:
     """Make a file the live object of a name; return the generation."""
     try:
@@ -231,15 +235,28 @@ def _send_large(blob: "Blob", path: Path, content: Content, expected: int) -> No
 
     The client's own check would come after that, and delete whatever is live then.
     """
+    from google.auth.exceptions import GoogleAuthError
+
     blob.chunk_size = CHUNK
     with path.open("rb") as file:
-        blob.upload_from_file(
-            file,
-            size=content.size,
-            checksum=None,
-            crc32c_checksum_value=content.crc32c,
-            **_if(expected),
-        )
+        try:
+            blob.upload_from_file(
+                file,
+                size=content.size,
+                checksum=None,
+                crc32c_checksum_value=content.crc32c,
+                **_if(expected),
+            )
+        except GoogleAuthError:
+            # Some are ValueErrors, too.
+            raise
+        except ValueError as error:
+            # The client cannot go back to what the service did not keep of a piece, as it may, nor
+            # go on in a file that has become shorter.
+            raise InputError(
+                f"{address(blob.bucket, blob.name)}: {path} could not be sent to its end "
+                f"({one_line(error)}); run the same command again"
+            ) from error
 
 
 def _copy(holder: "Bucket", name: str, generation: int, known: int | None, about: About) -> int:
@@ -346,6 +363,8 @@ def _read_json(holder: "Bucket", name: str) -> tuple[dict[str, Any] | None, int]
                 data = live.download_as_bytes(
                     if_generation_match=live.generation,
                     checksum="crc32c",
+                    # Else the client leaves the connection of a failed attempt open.
+                    single_shot_download=True,
                     timeout=ANSWER,
                     retry=retry_policy().retry_policy,
                 )
