@@ -6,7 +6,7 @@ google-cloud-storage is an extra, and only imported where a bucket is named.
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from localcal.errors import InputError, without_secrets
@@ -72,6 +72,24 @@ def retry_policy() -> "ConditionalRetryPolicy":
     return ConditionalRetryPolicy(
         patience.with_timeout(GIVE_UP), is_generation_specified, ["query_params"]
     )
+
+
+def fetched(download: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Return what one of the client's downloads does, repeated as often as other requests.
+
+    The client itself leaves the connection of an attempt open that the service refused.
+    """
+    from google.api_core.exceptions import GoogleAPICallError
+
+    def attempt() -> Any:
+        try:
+            return download(*given, timeout=ANSWER, retry=None, **named)
+        except GoogleAPICallError as error:
+            if error.response is not None:
+                error.response.close()
+            raise
+
+    return retry_policy().retry_policy(attempt)()
 
 
 def address(holder: "Bucket", name: str, generation: int | None = None) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcal.errors import InputError, one_line
 from localcal.files.atomic import atomic_path
-from localcal.release.bucket import ANSWER, address, explained, opened, retry_policy
+from localcal.release.bucket import ANSWER, address, explained, fetched, opened, retry_policy
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
@@ -187,9 +187,7 @@ def download(bucket: str, name: str, generation: int, path: str | Path) -> None:
         blob = _existing(holder, name, generation)
         with explained(holder, name, generation):
             # Of a generation, so that a retry cannot go on in another one.
-            blob.download_to_filename(
-                part, checksum="crc32c", timeout=ANSWER, retry=retry_policy().retry_policy
-            )
+            fetched(blob.download_to_filename, part, checksum="crc32c")
         with part.open("rb") as file:
             found = _content_of(file.read)
         if found != _content(blob):
@@ -360,13 +358,8 @@ def _read_json(holder: "Bucket", name: str) -> tuple[dict[str, Any] | None, int]
             return None, 0
         with explained(holder, name):
             try:
-                data = live.download_as_bytes(
-                    if_generation_match=live.generation,
-                    checksum="crc32c",
-                    # Else the client leaves the connection of a failed attempt open.
-                    single_shot_download=True,
-                    timeout=ANSWER,
-                    retry=retry_policy().retry_policy,
+                data = fetched(
+                    live.download_as_bytes, if_generation_match=live.generation, checksum="crc32c"
                 )
             except (_not_found(), _precondition_failed()):
                 # Replaced since, in a bucket that keeps no generations.
