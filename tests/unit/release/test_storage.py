@@ -63,7 +63,7 @@ def sent(server):
 
 def test_every_file_becomes_the_live_object_of_its_name(server, files):
     noted = {}
-    made = upload(files, "releases", "us", {}, OURS, noted.__setitem__)
+    made = upload(files, "releases", "us/", {}, OURS, noted.__setitem__)
     numbers = (FIRST_GENERATION, FIRST_GENERATION + 1)
     assert made == noted == dict(zip(files, numbers, strict=True))
     for name, path in files.items():
@@ -158,12 +158,12 @@ def test_one_fault_of_any_request_makes_no_second_generation(
     monkeypatch.setattr(buckets, "ANSWER", 0.1)
     monkeypatch.setattr(storage, "ANSWER", 0.1)
     monkeypatch.setattr(buckets, "GIVE_UP", 5.0)
-    upload(given, "releases", "clean", {}, OURS)
+    upload(given, "releases", "clean/", {}, OURS)
     count = len(server.requests)
     for number in range(count):
         server.forget()
         server.faults = {number: Fault(kind, seconds=0.3)}
-        upload(given, "releases", f"{number}", {}, OURS)
+        upload(given, "releases", f"{number}/", {}, OURS)
         for name, path in given.items():
             versions = server.storage.buckets["releases"].versions[f"{number}/{name}"]
             assert [version.content for version in versions] == [path.read_bytes()]
@@ -339,7 +339,7 @@ def test_refusals_are_one_line_without_secrets(
     fault = Fault("before", status, reason, message)
     server.faults = dict.fromkeys(range(number, 500), fault)
     given = request.getfixturevalue(which)
-    told = refusal(upload, given, "releases", "us", {}, OURS)
+    told = refusal(upload, given, "releases", "us/", {}, OURS)
     assert re.match("gs://releases/us/(states/CA|national/US|large).h5: ", told)
     assert advice in told and not re.search("ya29|abcdef|pass|secret", told)
 

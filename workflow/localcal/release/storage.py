@@ -74,7 +74,7 @@ def upload(
     Args:
         files: each file by its name below the prefix.
         bucket: its name.
-        prefix: the folder that all objects are in, '' for the bucket's root.
+        prefix: what all objects' names begin with, such as `us/`; '' for nothing.
         known: the generation that is live by what was decided on, by name; 0 where no object may
             be. Of a name that is not in it, whatever is live is replaced.
         about: the release.
@@ -90,7 +90,7 @@ def upload(
     generations = {}
     with opened(bucket) as holder:
         for name, path in files.items():
-            generations[name] = _send(holder, _below(prefix, name), path, known.get(name), about)
+            generations[name] = _send(holder, prefix + name, path, known.get(name), about)
             if note is not None:
                 note(name, generations[name])
     return generations
@@ -126,7 +126,7 @@ def copy_generations(
     made = {}
     with opened(bucket) as holder:
         for name, generation in generations.items():
-            made[name] = _copy(holder, _below(prefix, name), generation, known.get(name), about)
+            made[name] = _copy(holder, prefix + name, generation, known.get(name), about)
             if note is not None:
                 note(name, made[name])
     return made
@@ -195,10 +195,6 @@ def download(bucket: str, name: str, generation: int, path: str | Path) -> None:
                 f"{address(holder, name, generation)}: arrived damaged ({_shown(found)} instead "
                 f"of {_shown(_content(blob))}); run the same command again"
             )
-
-
-def _below(prefix: str, name: str) -> str:
-    return f"{prefix}/{name}" if prefix else name
 
 
 def _send(holder: "Bucket", name: str, path: Path, known: int | None, about: About) -> int:
