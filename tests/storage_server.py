@@ -150,6 +150,8 @@ class Storage:
         # What arrives is damaged on its way; what is sent, too.
         self.damage_uploads = False
         self.damage_downloads = False
+        # Whether it compares what arrives with the checksum that the client gives.
+        self.checks = True
 
     def put(self, bucket: str, name: str, content: bytes, **about: Any) -> int:
         """Make an object as somebody else would; return its generation."""
@@ -284,7 +286,7 @@ class Storage:
         if self.damage_uploads:
             content = b"?" + content[1:]
         self._require(query, self._bucket(bucket).live_version(name))
-        if about.get("crc32c", crc32c(content)) != crc32c(content):
+        if self.checks and about.get("crc32c", crc32c(content)) != crc32c(content):
             raise Refused(
                 400,
                 "invalid",

@@ -11,19 +11,23 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
+from localcal.release import bucket as buckets
 from localcal.release.contents import read_manifest
 from localcal.release.hub import Hub
 from localcal.release.promote import promote
 from localcal.release.rollback import rollback
 from localcal.release.stage import stage
 from localcal.run.sections import Release
-from tests.hub_server import OWNER, HubServer, serving
+from tests.hub_server import OWNER, HubServer
+from tests.hub_server import serving as serving_hub
 from tests.release_case import NAMES, write_run
+from tests.storage_server import Bucket, serving
 
 
 @pytest.fixture
-def server(monkeypatch):
-    with serving() as server, warnings.catch_warnings():
+def hub(monkeypatch):
+    """A Hub with an empty repository, for a client that waits for nobody."""
+    with serving_hub() as server, warnings.catch_warnings():
         # The client's own way to send a file.
         warnings.filterwarnings("ignore", "Use 'content=<...>'", DeprecationWarning)
         # Hundreds of folders of links are made and removed.
@@ -92,5 +96,18 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path, server):
-    return Desk(tmp_path / "runs", server)
+def desk(tmp_path, hub):
+    """Whoever releases runs to that Hub."""
+    return Desk(tmp_path / "runs", hub)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server with an empty bucket named `releases`, for a client that waits for nobody."""
+    monkeypatch.setattr(buckets, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(buckets, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(buckets, "GIVE_UP", 0.05)
+    with serving() as server:
+        server.storage.buckets["releases"] = Bucket()
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        yield server

@@ -54,17 +54,17 @@ def attempt(action) -> str | None:
     return None
 
 
-def every_fault(server, kill, action, repository: Repository, judge) -> int:
+def every_fault(hub, kill, action, repository: Repository, judge) -> int:
     """Try an action with each of its requests going wrong, and again; return how many tries."""
-    server.repository = repository.copy()
-    server.requests.clear()
+    hub.repository = repository.copy()
+    hub.requests.clear()
     assert attempt(action) is None
-    asked = len(server.requests)
+    asked = len(hub.requests)
     for number in range(asked):
         for what, how in FAULTS.items():
-            server.repository, server.faults = repository.copy(), [Fault(number=number, **how)]
+            hub.repository, hub.faults = repository.copy(), [Fault(number=number, **how)]
             judge(f"request {number} {what}", attempt(action))
-        server.repository, server.faults = repository.copy(), []
+        hub.repository, hub.faults = repository.copy(), []
         kill(number)
         told = attempt(action)
         kill(None)
@@ -72,7 +72,7 @@ def every_fault(server, kill, action, repository: Repository, judge) -> int:
     return asked
 
 
-def test_each_request_of_stage_may_fail_and_the_process_die_after_each(desk, server, kill):
+def test_each_request_of_stage_may_fail_and_the_process_die_after_each(desk, hub, kill):
     desk.names = FEW
     desk.release("one", "1.0.0")
     before, published = desk.production(), desk.versions()
@@ -80,22 +80,22 @@ def test_each_request_of_stage_may_fail_and_the_process_die_after_each(desk, ser
     def judge(what, told):
         assert (desk.production(), desk.versions()) == (before, published), what
         desk.stage("two", "1.1.0")
-        files = server.repository.files()
+        files = hub.repository.files()
         for path in desk.contents("two", "1.1.0"):
             assert files[f"staging/two/{path}"], what
         assert (desk.production(), desk.versions()) == (before, published), what
 
-    repository = server.repository
-    asked = every_fault(server, kill, lambda: desk.stage("two", "1.1.0"), repository, judge)
+    repository = hub.repository
+    asked = every_fault(hub, kill, lambda: desk.stage("two", "1.1.0"), repository, judge)
     assert asked > 15
 
 
-def test_each_request_of_promote_may_fail_and_the_process_die_after_each(desk, server, kill):
+def test_each_request_of_promote_may_fail_and_the_process_die_after_each(desk, hub, kill):
     desk.names = FEW
     desk.release("one", "1.0.0")
     old, old_versions = desk.production(), desk.versions()
     desk.stage("two", "1.1.0")
-    repository = server.repository.copy()
+    repository = hub.repository.copy()
     desk.promote("two", "1.1.0")
     new = desk.production()
     outcomes = set()
@@ -109,14 +109,14 @@ def test_each_request_of_promote_may_fail_and_the_process_die_after_each(desk, s
         receipt = desk.promote("two", "1.1.0")
         assert desk.production() == new, what
         assert [entry["version"] for entry in desk.versions()["versions"]] == ["1.1.0", "1.0.0"]
-        assert server.repository.tags["1.1.0"] == receipt["commit"], what
+        assert hub.repository.tags["1.1.0"] == receipt["commit"], what
         assert desk.versions()["versions"][0]["hf"]["commit"] == receipt["commit"], what
-        assert server.repository.files("1.1.0")["states/CA.h5"], what
-        server.requests.clear()
+        assert hub.repository.files("1.1.0")["states/CA.h5"], what
+        hub.requests.clear()
         assert desk.promote("two", "1.1.0") == receipt, what
-        assert not {"commit", "tag"} & set(server.names()), what
+        assert not {"commit", "tag"} & set(hub.names()), what
 
-    asked = every_fault(server, kill, lambda: desk.promote("two", "1.1.0"), repository, judge)
+    asked = every_fault(hub, kill, lambda: desk.promote("two", "1.1.0"), repository, judge)
     assert asked > 15
     # Failed and old, failed and new, and done all the same.
     assert outcomes == {(False, "1.0.0"), (False, "1.1.0"), (True, "1.1.0")}

@@ -4,8 +4,9 @@ google-cloud-storage is an extra, and only imported where a bucket is named.
 """
 
 import contextlib
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from localcal.errors import InputError, without_secrets
@@ -19,6 +20,11 @@ FIRST_WAIT, LONGEST_WAIT, GIVE_UP, ANSWER = 1.0, 60.0, 300.0, 60.0
 
 _ADDRESS = re.compile(r"https?://\S+")
 _BEARER = re.compile(r"(?i)\b(?:bearer\s+|ya29\.|upload_id=)[^\s&'\"]+")
+
+
+# Has the client not read the bucket's place in a thread of its own, for traces that nobody takes;
+# that would need a right of its own, and a connection that outlives the client.
+_NO_TRACES = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
 
 
 @contextlib.contextmanager
@@ -43,6 +49,7 @@ def _client(bucket: str) -> "Client":
         raise InputError(
             f"release.gcs.bucket: {bucket} needs google-cloud-storage; pip install 'localcal[gcs]'"
         ) from error
+    os.environ.setdefault(_NO_TRACES, "true")
     try:
         # A release needs no project: the bucket's is meant.
         return Client(project=None)
@@ -65,6 +72,24 @@ def retry_policy() -> "ConditionalRetryPolicy":
     return ConditionalRetryPolicy(
         patience.with_timeout(GIVE_UP), is_generation_specified, ["query_params"]
     )
+
+
+def fetched(download: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Return what one of the client's downloads does, repeated as often as other requests.
+
+    The client itself leaves the connection of an attempt open that the service refused.
+    """
+    from google.api_core.exceptions import GoogleAPICallError
+
+    def attempt() -> Any:
+        try:
+            return download(*given, timeout=ANSWER, retry=None, **named)
+        except GoogleAPICallError as error:
+            if error.response is not None:
+                error.response.close()
+            raise
+
+    return retry_policy().retry_policy(attempt)()
 
 
 def address(holder: "Bucket", name: str, generation: int | None = None) -> str:
@@ -132,7 +157,7 @@ def _refusal(error: BaseException) -> str:
 def _status(error: BaseException) -> int:
     """Return the status of the answer, 0 if there was none."""
     response = getattr(error, "response", None)
-    return getattr(error, "code", None) or getattr(response, "status_code", 0)
+    return int(getattr(error, "code", None) or getattr(response, "status_code", None) or 0)
 
 
 def _answered(error: BaseException) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcal.errors import InputError, one_line
 from localcal.files.atomic import atomic_path
-from localcal.release.bucket import ANSWER, address, explained, opened, retry_policy
+from localcal.release.bucket import ANSWER, address, explained, fetched, opened, retry_policy
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
@@ -74,7 +74,7 @@ def upload(
     Args:
         files: each file by its name below the prefix.
         bucket: its name.
-        prefix: of all objects' names, '' for none.
+        prefix: what all objects' names begin with, such as `us/`; '' for nothing.
         known: the generation that is live by what was decided on, by name; 0 where no object may
             be. Of a name that is not in it, whatever is live is replaced.
         about: the release.
@@ -111,7 +111,7 @@ def copy_generations(
     Args:
         generations: of each object, by its name below the prefix, the one to go back to.
         bucket: its name.
-        prefix: of all objects' names.
+        prefix: as in `upload`.
         known: as in `upload`.
         about: the release that the copies are written for.
         note: as in `upload`.
@@ -187,9 +187,7 @@ def download(bucket: str, name: str, generation: int, path: str | Path) -> None:
         blob = _existing(holder, name, generation)
         with explained(holder, name, generation):
             # Of a generation, so that a retry cannot go on in another one.
-            blob.download_to_filename(
-                part, checksum="crc32c", timeout=ANSWER, retry=retry_policy().retry_policy
-            )
+            fetched(blob.download_to_filename, part, checksum="crc32c")
         with part.open("rb") as file:
             found = _content_of(file.read)
         if found != _content(blob):
@@ -231,15 +229,28 @@ def _send_large(blob: "Blob", path: Path, content: Content, expected: int) -> No
 
     The client's own check would come after that, and delete whatever is live then.
     """
+    from google.auth.exceptions import GoogleAuthError
+
     blob.chunk_size = CHUNK
     with path.open("rb") as file:
-        blob.upload_from_file(
-            file,
-            size=content.size,
-            checksum=None,
-            crc32c_checksum_value=content.crc32c,
-            **_if(expected),
-        )
+        try:
+            blob.upload_from_file(
+                file,
+                size=content.size,
+                checksum=None,
+                crc32c_checksum_value=content.crc32c,
+                **_if(expected),
+            )
+        except GoogleAuthError:
+            # Some are ValueErrors, too.
+            raise
+        except ValueError as error:
+            # The client cannot go back to what the service did not keep of a piece, as it may, nor
+            # go on in a file that has become shorter.
+            raise InputError(
+                f"{address(blob.bucket, blob.name)}: {path} could not be sent to its end "
+                f"({one_line(error)}); run the same command again"
+            ) from error
 
 
 def _copy(holder: "Bucket", name: str, generation: int, known: int | None, about: About) -> int:
@@ -343,11 +354,8 @@ def _read_json(holder: "Bucket", name: str) -> tuple[dict[str, Any] | None, int]
             return None, 0
         with explained(holder, name):
             try:
-                data = live.download_as_bytes(
-                    if_generation_match=live.generation,
-                    checksum="crc32c",
-                    timeout=ANSWER,
-                    retry=retry_policy().retry_policy,
+                data = fetched(
+                    live.download_as_bytes, if_generation_match=live.generation, checksum="crc32c"
                 )
             except (_not_found(), _precondition_failed()):
                 # Replaced since, in a bucket that keeps no generations.
