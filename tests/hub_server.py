@@ -545,7 +545,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             answer.headers.setdefault("Content-Type", "application/json")
         self.send_response(answer.status)
         for name, text in answer.headers.items():
-            self.send_header(name, quote(text, safe=" /:;,.<>?=&\"'@!()*+-_~"))
+            self.send_header(name, quote(text, safe=" /:;,.<>?=&%\"'@!()*+-_~"))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

@@ -6,6 +6,7 @@ whoever commits reads afterwards what there is.
 """
 
 import contextlib
+import hashlib
 import json
 import logging
 import time
@@ -165,6 +166,13 @@ class Hub:
             return None if content is None else content.decode()
         except UnicodeDecodeError as error:
             raise InputError(f"{self.label}, {path}: is no text; restore it") from error
+
+    def sha256(self, path: str, kept: Kept | None, revision: str) -> str | None:
+        """Return the SHA-256 of what the Hub keeps of a file at a commit."""
+        if kept is None or kept.is_object:
+            return None if kept is None else kept.digest
+        content = self.content(path, revision)
+        return None if content is None else hashlib.sha256(content).hexdigest()
 
     def tags(self) -> dict[str, str]:
         """Return the commit of every tag."""

@@ -132,14 +132,19 @@ def has_commit(entry: Mapping[str, Any]) -> bool:
     return bool(COMMIT.fullmatch(str((entry.get("hf") or {}).get("commit"))))
 
 
-def files_of(text: str | None, label: str) -> dict[str, str]:
-    """Return the SHA-256 of each file of a release, by path, that its manifest names.
+def files_of(text: str | None, label: str, part: str = "files") -> dict[str, str]:
+    """Return the SHA-256 of each file that a release's manifest names, by path.
+
+    Args:
+        text: the manifest.
+        label: what it is called in messages.
+        part: `files` of the release, or `diagnostics`.
 
     Raises:
         InputError: there is no such manifest, or it is none.
     """
     try:
-        files = json.loads(text or "")["files"]
+        files = json.loads(text or "")[part]
         return {path: file["sha256"] for path, file in files.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         found = "is not there" if text is None else "does not say what the release consists of"

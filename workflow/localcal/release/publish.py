@@ -6,7 +6,6 @@ the tag, the bucket's manifest and the id of the commit, which it cannot contain
 step can be repeated, and after a death anywhere the old release or the new one is there.
 """
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from localcal.release.hub import (
     CommitOperationCopy,
     CommitOperationDelete,
     Hub,
-    Kept,
     Moved,
     Operation,
     Unsure,
@@ -232,15 +230,8 @@ def _wrong(
     return sorted(
         path
         for path, place in places.items()
-        if _sha256(hub, place, there.get(place), revision) != files[path]
+        if hub.sha256(place, there.get(place), revision) != files[path]
     )
-
-
-def _sha256(hub: Hub, path: str, kept: Kept | None, revision: str) -> str | None:
-    if kept is None or kept.is_object:
-        return None if kept is None else kept.digest
-    content = hub.content(path, revision)
-    return None if content is None else hashlib.sha256(content).hexdigest()
 
 
 def _commit(wanted: Publication, hub: Hub, state: State, entry: dict[str, Any]) -> State:

@@ -34,7 +34,7 @@ from localcal.release.hub import (
     Unsure,
     add,
 )
-from localcal.release.manifest import CONTENTS
+from localcal.release.manifest import CONTENTS, files_of
 from localcal.release.publish import State, refuse_other, refuse_unset
 from localcal.run.sections import Release
 
@@ -89,22 +89,26 @@ def now() -> str:
 def _send(hub: Hub, run: Path, released: Mapping[str, File], about: Mapping[str, File]) -> str:
     """Send what the repository lacks; return a commit that has everything."""
     folder = staging(run.name)
-    # The manifest last: where it is, the rest is.
-    wanted = {**about, **{f"{folder}/{path}": file for path, file in released.items()}}
-    wanted[f"{folder}/{CONTENTS}"] = read_file(run, MANIFEST_FILE)
+    # The manifest first: it tells what was to arrive.
+    wanted = {f"{folder}/{CONTENTS}": read_file(run, MANIFEST_FILE), **about}
+    wanted |= {f"{folder}/{path}": file for path, file in released.items()}
     head, failures = hub.head(), 0
+    sent: set[str] = set()
     last: tuple[InputError, list[str]] | None = None
     while True:
         there = hub.tree(folder, head) | hub.tree(diagnostics(run.name), head)
         missing = [path for path, file in wanted.items() if not file.is_kept(there.get(path))]
-        _refuse_rewriting(hub, head, {path: wanted[path] for path in missing}, there)
         surplus = [path for path in there if path.startswith(f"{folder}/") and path not in wanted]
+        _refuse_damaged(hub, [path for path in missing if path in sent], wanted)
+        _refuse_rewriting(hub, head, {path: wanted[path] for path in missing}, there)
         if not missing and not surplus:
             break
         if last is not None and last[1] == missing:
             raise last[0]
+        batch = missing[:FILES_AT_ONCE]
         try:
-            head = _commit_some(hub, head, wanted, missing[:FILES_AT_ONCE], surplus)
+            head = _commit_some(hub, head, wanted, batch, surplus)
+            sent.update(batch)
             last = None
         except Moved:
             failures += 1
@@ -133,18 +137,32 @@ def _commit_some(
 def _refuse_rewriting(
     hub: Hub, head: str, files: Mapping[str, File], there: Mapping[str, Kept]
 ) -> None:
-    """Refuse to change what was said about the run; its history may only grow."""
-    for path, file in files.items():
-        if path not in there or path.startswith("staging/"):
-            continue
+    """Refuse to change what was said about the run.
+
+    Its history may grow, and what arrived damaged may be sent again.
+    """
+    changed = [path for path in files if path in there and not path.startswith("staging/")]
+    told = _told(hub, head, there) if changed else {}
+    for path in changed:
         if path.endswith(".jsonl"):
             kept = hub.text(path, head) or ""
-            if file.path.read_text(encoding="utf-8").startswith(kept):
+            if files[path].path.read_text(encoding="utf-8").startswith(kept):
                 continue
+        if path in told and hub.sha256(path, there[path], head) != told[path]:
+            continue
         raise InputError(
-            f"{hub.label}, {path}: is not what the run has now ({file.path}), and diagnostics are "
-            "never changed; start the run again under another run id"
+            f"{hub.label}, {path}: is not what the run has now ({files[path].path}), and "
+            "diagnostics are never changed; start the run again under another run id"
         )
+
+
+def _told(hub: Hub, head: str, there: Mapping[str, Kept]) -> dict[str, str]:
+    """Return the SHA-256 of what was to arrive about the run, by the manifest that did."""
+    for path in there:
+        if path.startswith("staging/") and path.endswith(f"/{CONTENTS}"):
+            label = f"{hub.label}, {path}"
+            return files_of(hub.text(path, head), label, "diagnostics")
+    return {}
 
 
 def _refuse_differing(hub: Hub, head: str, wanted: Mapping[str, File]) -> None:
@@ -154,9 +172,12 @@ def _refuse_differing(hub: Hub, head: str, wanted: Mapping[str, File]) -> None:
             link = Path(folder) / path
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(file.path.resolve())
-        differing = hub.differing(Path(folder), head)
-    if differing:
+        _refuse_damaged(hub, hub.differing(Path(folder), head), wanted)
+
+
+def _refuse_damaged(hub: Hub, paths: Sequence[str], wanted: Mapping[str, File]) -> None:
+    if paths:
         raise InputError(
-            f"{hub.label}, {differing[0]}: arrived otherwise than it is here "
-            f"({len(differing)} of {len(wanted)} files); {AGAIN}, it sends them again"
+            f"{hub.label}, {paths[0]}: arrived otherwise than it is here "
+            f"({len(paths)} of {len(wanted)} files); {AGAIN}, it sends them again"
         )
