@@ -148,7 +148,7 @@ def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
     parsed += ["jobs.processes", "jobs.usage", "geography.areas", "geography.codes", "errors"]
     parsed += ["files.rows", "files.limits", "run.lock", "run.since", "run.start"]
     parsed += ["files.atomic", "files.documents", "files.folders", "files.made"]
-    parsed += ["files.origins", "files.seal"]
+    parsed += ["files.origins", "files.seal", "run.artifacts", "run.identity"]
     parsed += ["run.complaints", "run.fit_section", "run.sections", "run.values"]
     agencies = (
         "__init__",
