@@ -149,7 +149,8 @@ def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
     parsed += ["jobs.processes", "jobs.usage", "geography.areas", "geography.codes", "errors"]
     parsed += ["files.rows", "files.limits", "run.lock", "run.since", "run.start"]
     parsed += ["files.atomic", "files.documents", "files.folders", "files.made"]
-    parsed += ["files.origins", "files.seal", "release.names"]
+    parsed += ["files.origins", "files.seal", "run.artifacts", "run.identity"]
+    parsed += ["release.names"]
     parsed += ["run.complaints", "run.fit_section", "run.sections", "run.values"]
     agencies = (
         "__init__",
