@@ -13,6 +13,10 @@ from pathlib import Path
 import pytest
 
 from localcal.run import identity
+from localcal.run.expected import ONCE
+from localcal.status.folder import LocalRuns
+from localcal.status.look import Looker, RunStatus
+from localcal.status.tables import LocalTables
 from tests.workflow.conftest import (
     SMALL_JOBS,
     Checkout,
@@ -25,6 +29,7 @@ from tests.workflow.conftest import (
 SMALL = ("--configfile", "small.yaml")
 RUN = Path("runs/small")
 NOTHING = "Nothing to be done"
+REPORT_FILES = ONCE["write_report"]
 AFTER_THE_MATRIX = {
     rule: SMALL_JOBS[rule]
     for rule in (
@@ -48,7 +53,7 @@ def run(finished, tmp_path) -> Checkout:
 
 def products(folder: Path) -> dict[str, str]:
     """Return the digests of everything a run has made, but for times and logs."""
-    skipped = ("logs", "benchmarks", "run.json", ".lock")
+    skipped = ("logs", "benchmarks", "run.json", ".lock", "sessions.jsonl")
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted((folder / RUN).rglob("*"))
@@ -216,10 +221,19 @@ def test_a_second_coordinator_is_refused_in_one_line_and_looking_is_not(run):
         assert second.returncode == 1
         assert second.stdout.splitlines()[-1].startswith("error: runs/small: process ")
         assert run.snakemake("-n", *SMALL).returncode == 0
+        found = status_of(run)
+        assert (found.state, found.expected - found.done) == ("active", len(REPORT_FILES))
+        assert [stage.name for stage in found.stages if stage.at_work] == ["report"]
     finally:
         first.kill()
         first.wait()
     assert wait_until(lambda: not scripts_of(run.folder))
+    assert status_of(run).state == "stalled"
+
+
+def status_of(run: Checkout) -> RunStatus:
+    looker = Looker(LocalRuns(run.folder / "runs"), LocalTables(run.folder))
+    return looker.look("small", time.time(), with_logs=True)
 
 
 def wait_for(path: Path, newer_than: Path, seconds: float = 120) -> None:

@@ -5,7 +5,18 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from localcal.commands import pipeline, promote, rollback, run, stage, stop, verify
+from localcal.commands import (
+    clean,
+    diff,
+    pipeline,
+    promote,
+    rollback,
+    run,
+    stage,
+    status,
+    stop,
+    verify,
+)
 from localcal.errors import InputError
 
 
@@ -22,7 +33,18 @@ class Command(Protocol):
         """Do it and return the exit status; raise InputError for what the user can mend."""
 
 
-COMMANDS: list[Command] = [run, pipeline, stop, verify, stage, promote, rollback]
+COMMANDS: list[Command] = [
+    run,
+    pipeline,
+    stop,
+    status,
+    diff,
+    verify,
+    stage,
+    promote,
+    rollback,
+    clean,
+]
 
 
 # Of these, options that they do not know are Snakemake's.
