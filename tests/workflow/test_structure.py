@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from localcal.run import describe
+from localcal.geography.areas import read_areas
+from localcal.run import configuration, describe
 from localcal.run.code_digest import CodeDigest
+from localcal.run.expected import jobs, stage_of
 from localcal.run.sections import Config
 from localcal.run.values import plain
 
@@ -30,7 +32,8 @@ TESTED_ELSEWHERE = {
     "__init__.py": "unit/test_facade.py",
     "validation/inputs.py": "unit/validation/test_compare.py",
     "engine/__init__.py": "unit/engine/test_protocol.py",
-    "command.py": "unit/run/test_verify.py",
+    # Through the command.
+    "status/watch.py": "unit/commands/test_status.py",
     # They are about policyengine-us itself.
     "engine/policyengine.py": "model/test_policyengine.py",
     "engine/model.py": "model/test_policyengine.py",
@@ -126,6 +129,38 @@ def test_every_rule_writes_only_into_its_run():
         assert all(path.startswith("runs/{run_id}/") for path in paths), name
 
 
+def test_everything_a_rule_makes_is_expected_of_a_run_or_asked_for_by_name():
+    areas = {"local": "states/CA", "national": "national/US"}
+    settings = {"method": "l0", "replicates": 2}
+    config = {
+        "seed": 0,
+        "population": {"households": 1},
+        "geography": {"clones": 1},
+        "matrix": {"workers": 1},
+        "weights": dict.fromkeys(areas, settings),
+        "areas": {"national": ["US"], "states": ["CA"], "districts": [], "cities": []},
+        "validation": {"simulated_districts": 0},
+    }
+    table = read_areas(REPOSITORY / "config/areas.tsv")
+    wanted = configuration.wanted_areas(config["areas"], table, [("here", config)])
+    expected = {(job.rule, file) for job in jobs(config, table, wanted) for file in job.files}
+    made = {
+        (name, pattern.format(run_id="x", chunk="000000", scope=scope, level=level, area=area))
+        for name, text in rules().items()
+        for pattern in re.findall(
+            r'"runs/(?!\{run_id\}/logs)\{run_id\}/([^"]+)"',
+            text.partition("output:")[2].partition("log:")[0],
+        )
+        for scope, (level, area) in ((key, path.split("/")) for key, path in areas.items())
+        if name not in ("fetch_raw", "parse_source", "export_package")
+    }
+    assert made == expected
+
+
+def test_every_rule_belongs_to_a_stage():
+    assert {name for name in rules() if stage_of(name) is None} == set()
+
+
 def test_the_package_knows_neither_snakemake_nor_modal():
     for path in PACKAGE.rglob("*.py"):
         assert not imported(path) & {"snakemake", "modal"}, path
@@ -148,6 +183,7 @@ def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
     parsed = ["run.configuration", "run.code_digest", "run.provenance", "jobs.job"]
     parsed += ["jobs.processes", "jobs.usage", "geography.areas", "geography.codes", "errors"]
     parsed += ["files.rows", "files.limits", "run.lock", "run.since", "run.start"]
+    parsed += ["run.expected", "run.identity", "run.sessions"]
     parsed += ["files.atomic", "files.documents", "files.folders", "files.made"]
     parsed += ["files.origins", "files.seal"]
     parsed += ["run.complaints", "run.fit_section", "run.sections", "run.values"]

@@ -169,8 +169,26 @@ def start():
     # that each finished job adds another look per second, at all files that ready jobs read.
     workflow.scheduler.job_rate_limiter = None
     job.announce_lock(RECORD_FOLDER / run_lock.LOCK_FILE)
+    with stopping():
+        holder = os.environ[job.HOLDER_VARIABLE]
+        sessions.record_begin(RECORD_FOLDER, holder, sum(1 for one in workflow.dag.needrun_jobs() if one.output))
     for file in recorded if STORED else ():
         stored = in_storage(f"{RUN_FOLDER}/{file.name}")
         stored.local_path().parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, stored.local_path())
         async_run(stored.managed_store())
+
+
+def end(succeeded):
+    """Record how the work on the run ended, for those who ask about it later."""
+    logs = [
+        plain(log)
+        for failed in workflow.scheduler.failed
+        for one in (failed if failed.is_group() else [failed])
+        for log in one.log
+    ]
+    holder = os.environ[job.HOLDER_VARIABLE]
+    try:
+        sessions.record_end(RECORD_FOLDER, holder, succeeded, sessions.failed_logs(logs))
+    except (InputError, OSError) as error:
+        warn(f"warning: {RECORD_FOLDER}/{sessions.SESSIONS_FILE}: {one_line(error)}")

@@ -67,3 +67,30 @@ def test_a_folder_that_cannot_be_written_is_one_line(folder, monkeypatch, kind):
         folder.parent.write_text("")
     with pytest.raises(InputError, match=r"^runs/x/.lock: .*; .* and run the same command again$"):
         take_lock(folder)
+
+
+def test_to_ask_whether_a_run_is_held_takes_nothing_from_anyone(folder):
+    assert not lock.is_held(folder)
+    assert not folder.exists()
+    take_lock(folder)
+    assert lock.is_held(folder)
+    release_locks()
+    assert not lock.is_held(folder)
+    take_lock(folder)
+
+
+def test_a_question_in_this_moment_does_not_refuse_a_start(folder, monkeypatch):
+    """Whoever asks holds the file for a moment."""
+    take_lock(folder)
+    release_locks()
+    asking = os.open(folder / LOCK_FILE, os.O_RDONLY)
+    lock.fcntl.flock(asking, lock.fcntl.LOCK_SH)
+    monkeypatch.setattr(lock.time, "sleep", lambda seconds: os.close(asking))
+    take_lock(folder)
+
+
+def test_a_lock_that_is_a_link_is_no_lock(folder):
+    folder.mkdir(parents=True)
+    (folder / LOCK_FILE).symlink_to("/dev/null")
+    with pytest.raises(InputError, match="cannot be opened"):
+        lock.is_held(folder)

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from localcal.files.atomic import make_folder
 from localcal.files.limits import limit_of
 
 LOCK_FILE = ".lock"
+
+_TRIES = 5
+_SECONDS_BETWEEN_TRIES = 0.05
 
 # Descriptors of held locks; closing one, or the end of the process, gives the lock back.
 _held: list[int] = []
@@ -38,7 +42,7 @@ def take_lock(folder: str | Path) -> None:
             raise InputError(words) from error
         raise InputError(f"{path}: {limit_of(error) or one_line(error)}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor)
     except BlockingIOError as error:
         holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
         os.close(descriptor)
@@ -51,6 +55,38 @@ def take_lock(folder: str | Path) -> None:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{holder}\n".encode(), 0)
     _held.append(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file, also while somebody asks whether it is locked, which takes no time."""
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(_SECONDS_BETWEEN_TRIES)
+    return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_held(folder: str | Path) -> bool:
+    """Say whether a process works on a run, without keeping one from it.
+
+    Raises:
+        InputError: the lock file cannot be opened.
+    """
+    path = Path(folder) / LOCK_FILE
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened ({one_line(error)})") from error
+    try:
+        # Whoever works on the run holds it for himself; any number may hold it together.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def release_locks() -> None:
