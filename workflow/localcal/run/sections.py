@@ -96,6 +96,11 @@ Prefix = Annotated[
     Field(pattern=r"^([^/]+(/[^/]+)*)?$"),
     allowing("a path without a slash at either end, or empty"),
 ]
+Limit = Annotated[
+    Annotated[float, FINITE, Field(ge=0), AS_WRITTEN] | None,
+    WrapValidator(as_one),
+    allowing("a number, at least 0, or null"),
+]
 Command = Annotated[
     Annotated[str, Field(min_length=1)] | None,
     WrapValidator(as_one),
@@ -271,7 +276,37 @@ class CloudStorage(Section):
 
 
 class Gates(Section):
-    """What a run must keep to be released."""
+    """What a run must keep to be released; null switches a limit off."""
+
+    median_error: Limit = 0.02
+    """Largest median of the absolute relative errors of fitted targets, in each fit and level by
+    itself, and of what the files come to in the model."""
+    largest_error: Limit = 0.5
+    """Largest relative error of a fitted target."""
+    share_met: Annotated[
+        Annotated[float, FINITE, Field(ge=0, le=1), AS_WRITTEN] | None,
+        WrapValidator(as_one),
+        allowing("a number from 0 to 1, or null"),
+    ] = 0.95
+    """Smallest share of fitted targets that are met, in each fit and level by itself."""
+    held_out_error: Limit = 0.25
+    """Largest median of the errors of held-out targets, which no fit was told, in each fit and
+    level by itself."""
+    design_effect: Limit = 5.0
+    """Largest design effect of a fit's weights: records over Kish's effective number of them."""
+    effective_households: Limit = 400.0
+    """Smallest effective number of households of a fit's weights; with 400, a share of one half is
+    known to 5 percentage points."""
+    unpublishable: Limit = 0.25
+    """Largest share of states, and of districts, with fewer than 10 effective households."""
+    live_total_moved: Limit = 0.1
+    """Largest relative change of a total of the nation's or a state's file since the live
+    release."""
+    live_error_ratio: Limit = 2.0
+    """How many times the live release's a median or largest error may be, where it is above 1 %."""
+    live_fewer_targets: Limit = 0.05
+    """By what share there may be fewer fitted targets than in the live release, in each fit and
+    level by itself."""
 
 
 class Release(Section):
