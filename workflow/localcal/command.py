@@ -5,7 +5,18 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from localcal.commands import clean, diff, pipeline, run, status, stop, verify
+from localcal.commands import (
+    clean,
+    diff,
+    pipeline,
+    promote,
+    rollback,
+    run,
+    stage,
+    status,
+    stop,
+    verify,
+)
 from localcal.errors import InputError
 
 
@@ -22,11 +33,22 @@ class Command(Protocol):
         """Do it and return the exit status; raise InputError for what the user can mend."""
 
 
-COMMANDS: list[Command] = [run, pipeline, stop, status, diff, verify, clean]
+COMMANDS: list[Command] = [
+    run,
+    pipeline,
+    stop,
+    status,
+    diff,
+    verify,
+    stage,
+    promote,
+    rollback,
+    clean,
+]
 
 
 # Of these, options that they do not know are Snakemake's.
-PASSING_ON = frozenset({run.NAME, pipeline.NAME})
+PASSING_ON = frozenset({run.NAME, pipeline.NAME, stage.NAME, promote.NAME})
 
 
 def _divided(arguments: list[str]) -> tuple[list[str], list[str]]:

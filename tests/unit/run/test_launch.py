@@ -41,13 +41,15 @@ from pathlib import Path
 from localcal.run.lock import take_lock
 if "refuse" in sys.argv:
     sys.exit("error: no such option")
-if "deaf" in sys.argv:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 Path("arguments").write_text("\\n".join(sys.argv[1:]))
 take_lock("runs/x")
 print("begun", flush=True)
 if "end" in sys.argv:
     sys.exit(3)
+if "deaf" in sys.argv:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Path("job.part").write_text("")
+    time.sleep(600)
 job = subprocess.Popen([sys.executable, "job.py"])
 try:
     sys.exit(job.wait())
@@ -243,7 +245,6 @@ def test_a_snakemake_that_is_deaf_to_interruptions_is_stopped_too():
     Path("go").unlink()
     start("deaf")
     until(Path("job.part").exists)
-    Path("job.py").write_text("")
     assert stop("x", 0.5)
     assert coordinator_of("x") is None
 
