@@ -12,12 +12,15 @@ from localcal.run.identity import new_run_id, read_checkout, refuse_other_code, 
 from localcal.run.launch import (
     CONFIG_OPTIONS,
     LOG_FILE,
+    MODAL,
     RUNS,
     check_run_id,
     detach,
+    executor_of,
     given_run_id,
     locks_of,
     snakemake,
+    start_on_modal,
     values_of,
     with_values,
 )
@@ -39,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detach",
         action="store_true",
-        help="return at once; the run goes on without this terminal",
+        help="return at once; the run goes on without this terminal, and with --profile modal "
+        "without this machine",
     )
     parser.add_argument("--branch", metavar="NAME", help="refuse if the checkout is on another")
     parser.add_argument(
@@ -101,6 +105,8 @@ def _refuse_unknown(run_id: str, arguments: Sequence[str]) -> None:
 
 
 def _detached(run_id: str, arguments: Sequence[str]) -> int:
+    if executor_of(arguments) == MODAL:
+        return start_on_modal(run_id, arguments)
     ended = detach(run_id, ["run", *arguments])
     if ended is not None:
         # Which names the run first and last, too.

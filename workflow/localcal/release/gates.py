@@ -150,9 +150,7 @@ def _complete(run: Path, table: Sequence[Area], areas: Sequence[Area]) -> Gate:
     found = dict(verify(run))
     verdicts = {name: found.get(name, MISSING) for name in wanted}
     # A file that has no record is there.
-    verdicts |= {
-        name: UNKNOWN for name in wanted if name not in found and (run / name).exists()
-    }
+    verdicts |= {name: UNKNOWN for name in wanted if name not in found and (run / name).exists()}
     wrong = [f"{name} is {verdict}" for name, verdict in verdicts.items() if verdict != WHOLE]
     return Gate(
         "complete",
@@ -349,16 +347,12 @@ def _provenance(run: Path) -> Gate:
         "commits": found.commits,
         "clean": found.clean,
         "code_changed": code,
-        "amended": sorted(
-            {what for what in changed if what.startswith(("config.", "inputs."))}
-        ),
+        "amended": sorted({what for what in changed if what.startswith(("config.", "inputs."))}),
     }
     return Gate("provenance", figures, {}, reasons, f"{run}/{RUN_FILE} and {run}/{HISTORY_FILE}")
 
 
-def _live(
-    summary: Mapping[str, Any], settings: Gates, live: Mapping[str, Any] | None
-) -> Gate:
+def _live(summary: Mapping[str, Any], settings: Gates, live: Mapping[str, Any] | None) -> Gate:
     """Is the run no worse than what it replaces, and no surprise?"""
     names = ("live_total_moved", "live_error_ratio", "live_fewer_targets")
     limits = _limits(settings, *names)
@@ -389,9 +383,7 @@ def _live(
     return Gate("live", figures, limits, [*reasons, *fewer, *worse, *moved], look)
 
 
-def _moved(
-    new: Mapping[str, Any], old: Mapping[str, Any], limit: float | None
-) -> Iterator[str]:
+def _moved(new: Mapping[str, Any], old: Mapping[str, Any], limit: float | None) -> Iterator[str]:
     """Yield the totals that moved by more than a share of the live ones."""
     if limit is None:
         return

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
+
 from localcal.errors import InputError, one_line
 from localcal.files.atomic import make_folder
 from localcal.files.limits import limit_of
@@ -28,6 +30,10 @@ LOG_FILE = "logs/coordinator.log"
 # What a run may be called, as the config's schema has it.
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 CONFIG_OPTIONS = ("--config", "-C")
+# The executor that has a coordinator of its own, and what starts it.
+MODAL = "modal"
+COORDINATOR = "snakemake_executor_plugin_modal.coordinator"
+HUB_TOKEN = "HF_TOKEN"
 
 # Snakemake needs some seconds to read the workflow, and longer where the first container is made.
 _SECONDS_TO_BEGIN = 60.0
@@ -131,6 +137,29 @@ def refuse_coordinated(run_id: str) -> None:
             f"{RUNS}/{run_id}: {holder.text} works on this run; follow it with `localcal status "
             f"{run_id} --watch`, or end it with `localcal stop {run_id}`"
         )
+
+
+def executor_of(arguments: Sequence[str]) -> str | None:
+    """Return the executor that a command line or its profile names; None where neither does."""
+    if given := values_of(arguments, ["--executor", "-e"]):
+        return given[0]
+    profiles = values_of(arguments, ["--profile"]) or [os.environ.get("SNAKEMAKE_PROFILE", "none")]
+    for path in (Path(name, "config.yaml") for name in profiles):
+        content = yaml.safe_load(path.read_text()) if path.is_file() else None
+        if isinstance(content, dict) and "executor" in content:
+            return str(content["executor"])
+    return None
+
+
+def start_on_modal(run_id: str, arguments: Sequence[str]) -> int:
+    """Have Snakemake run in a container of Modal; return the exit status of whoever starts it.
+
+    The plugin does that, in a process of its own: nothing here knows Modal. A token for downloads
+    goes along, as it would be read here.
+    """
+    tokens = ["--env", HUB_TOKEN] if HUB_TOKEN in os.environ else []
+    command = [sys.executable, "-m", COORDINATOR, "start", run_id, *tokens, *arguments]
+    return subprocess.run(command, check=False).returncode
 
 
 def snakemake(arguments: Sequence[str]) -> int:
