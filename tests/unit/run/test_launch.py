@@ -23,8 +23,10 @@ from localcal.run.launch import (
     check_run_id,
     coordinator_of,
     detach,
+    executor_of,
     given_run_id,
     snakemake,
+    start_on_modal,
     stop,
     values_of,
     with_values,
@@ -113,6 +115,29 @@ def test_values_are_added_to_those_that_count(typed, values, added):
     assert values_of(arguments, CONFIG_OPTIONS) == values.split()
     assert with_values(arguments, CONFIG_OPTIONS, ["a=1"]) == added.split()
     assert arguments == typed.split()
+
+
+def test_the_executor_is_the_options_or_the_profiles(folder, monkeypatch):
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    Path("there").mkdir()
+    Path("there/config.yaml").write_text("executor: modal\n")
+    assert executor_of(["--profile", "there", "--config", "a=1"]) == "modal"
+    assert executor_of(["--profile", "there", "--executor", "slurm"]) == "slurm"
+    assert executor_of(["--profile", "absent"]) is None
+    assert executor_of(["--cores", "2"]) is None
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "there")
+    assert executor_of(["--cores", "2"]) == "modal"
+
+
+def test_a_coordinator_on_modal_gets_the_run_its_arguments_and_a_token(folder, monkeypatch):
+    monkeypatch.setattr(launch, "COORDINATOR", "coordinator")
+    Path("coordinator.py").write_text("import sys; print(*sys.argv[1:], file=open('said', 'w'))")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    assert start_on_modal("x", ["--profile", "modal"]) == 0
+    assert Path("said").read_text() == "start x --profile modal\n"
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    start_on_modal("x", ["--profile", "modal"])
+    assert Path("said").read_text() == "start x --env HF_TOKEN --profile modal\n"
 
 
 def test_the_run_id_is_what_follows_config_as_typed():
