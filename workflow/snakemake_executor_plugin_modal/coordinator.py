@@ -46,6 +46,9 @@ from snakemake_modal_worker.main import versions
 
 PLUGIN = "snakemake_executor_plugin_modal"
 
+JOBS = "-jobs"
+"""What the app of its jobs is called, after that of a coordinator."""
+
 ENDED = ("completed", "failed", "stopped")
 
 STOP_PATIENCE = 150
@@ -164,6 +167,12 @@ def start(wish: Wish, folder: Path) -> int:
     require_token()
     options = snakemake_options(wish.arguments)
     settings = settings_of(options)
+    app = app_name(settings.volume_name, wish.name)
+    arguments = wish.arguments
+    if settings.app is None:
+        # Somebody who deploys other code to the app that all share would end this one's functions.
+        settings = replace(settings, app=f"{app}{JOBS}")
+        arguments = ["--modal-app", f"{app}{JOBS}", *arguments]
     env = environment_values([*wish.env, *settings.env])
     named = needed_files(options, folder)
     archive = snapshot.pack(folder, [*named, *inside(wish.take, folder)])
@@ -175,7 +184,6 @@ def start(wish: Wish, folder: Path) -> int:
     asyncio.run(Deployment(settings, classes).functions(logging.getLogger(PLUGIN)))
 
     paths, folders = places(settings.packages, folder)
-    app = app_name(settings.volume_name, wish.name)
     request = {
         "kind": "coordinate",
         "name": wish.name,
@@ -185,7 +193,7 @@ def start(wish: Wish, folder: Path) -> int:
         "environment": settings.environment or config.get("environment"),
         "sha256": sha256(archive).hexdigest(),
         "paths": paths,
-        "arguments": wish.arguments,
+        "arguments": arguments,
         "versions": versions(),
         "app": app,
         "seconds": wish.hours * 3600,
@@ -353,7 +361,7 @@ def deploy(
 
 def app_name(volume: str, name: str) -> str:
     """What the app of a coordinator is called."""
-    return f"coordinator-{name[:44]}-{short_hash(f'{volume}/{name}')[:6]}"
+    return f"coordinator-{name[:38]}-{short_hash(f'{volume}/{name}')[:6]}"
 
 
 def existing(name: str, environment: str | None, create: bool = False) -> modal.Volume:
@@ -406,7 +414,7 @@ def describe(state: dict[str, Any]) -> str:
 
 
 def stop(desk: Desk, environment: str | None) -> int:
-    """End a coordinator and the calls that it has sent, and remove its app.
+    """End a coordinator and the calls that it has sent, and remove its apps.
 
     Raises:
         ModalPluginError: there is no such coordinator.
@@ -420,8 +428,9 @@ def stop(desk: Desk, environment: str | None) -> int:
         end = time.monotonic() + STOP_PATIENCE
         while time.monotonic() < end and not has_ended(desk):
             time.sleep(LOOK)
-    with contextlib.suppress(modal.exception.NotFoundError):
-        modal.App.lookup(request["app"], environment_name=environment).stop()
+    for app in (request["app"], f"{request['app']}{JOBS}"):
+        with contextlib.suppress(modal.exception.NotFoundError):
+            modal.App.lookup(app, environment_name=environment).stop()
     if not has_ended(desk):
         # It was not there to do so itself.
         cancel_left(desk, request["id"])
