@@ -87,6 +87,23 @@ def test_a_run_is_held_by_a_coordinator_that_has_just_written_its_record(run, vo
     assert not VolumeRuns("modal://data").is_held("demo")
 
 
+def test_a_detached_coordinator_is_seen_before_it_has_made_anything_and_says_why_it_could_not(
+    run, volume, files, capsys
+):
+    desk = f"{COORDINATORS}/new"
+    put(volume, f"{desk}/request.json", "{}")
+    assert VolumeRuns("modal://data").names() == ["demo", "new", "other"]
+    assert main(["status", "new", "--runs", "modal://data", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"][0]["state"] == "active"
+
+    put(volume, f"{desk}/state.json", json.dumps({"state": "failed"}))
+    put(volume, f"{desk}/log_001.txt", "Building\nerror: config: seed: no number\n")
+    assert main(["status", "new", "--runs", "modal://data", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["runs"]
+    assert found["state"] == "stalled"
+    assert found["last_error"]["message"] == "config: seed: no number"
+
+
 def test_the_command_says_it_and_names_what_is_not_there(run, capsys):
     assert main(["status", "--runs", "modal://data", "--json"]) == 0
     assert [one["run"] for one in json.loads(capsys.readouterr().out)["runs"]] == ["demo", "other"]

@@ -286,11 +286,16 @@ def inside(paths: Sequence[str], folder: Path) -> list[str]:
 
 def refuse_second(desk: Desk) -> None:
     """Raises ModalPluginError if a coordinator of this name is at work."""
-    call = call_of(desk)
-    if call is not None and is_running(call):
+    if is_at_work(desk):
         raise ModalPluginError(
             f"the coordinator {desk.name} is at work already: see `logs`, or end it with `stop`"
         )
+
+
+def is_at_work(desk: Desk) -> bool:
+    """Whether Modal has a call of a coordinator that has not ended."""
+    call = call_of(desk)
+    return call is not None and is_running(call)
 
 
 def call_of(desk: Desk) -> str | None:
@@ -390,15 +395,17 @@ def show(desk: Desk, follow: bool) -> int:
         names = desk.names()
         if REQUEST not in names:
             raise ModalPluginError(f"there is no coordinator {desk.name} on this volume")
-        state = desk.read_json(STATE)
+        # Before its log is read, so that nothing of it is missed.
+        over = not follow or has_ended(desk) or not is_at_work(desk)
         for name in logs(names):
             text = desk.read(name) or b""
             sys.stdout.write(text[shown.get(name, 0) :].decode(errors="replace"))
             shown[name] = len(text)
         sys.stdout.flush()
-        if not follow or has_ended(desk):
+        if over:
             break
         time.sleep(LOOK)
+    state = desk.read_json(STATE)
     sys.stdout.write(f"{desk.name}: {describe(state)}\n")
     return int(state.get("state") == "failed")
 
@@ -422,8 +429,7 @@ def stop(desk: Desk, environment: str | None) -> int:
     request = desk.read_json(REQUEST)
     if not request:
         raise ModalPluginError(f"there is no coordinator {desk.name} on this volume")
-    call = call_of(desk)
-    if call is not None and is_running(call):
+    if is_at_work(desk):
         desk.write(STOP, b"")
         end = time.monotonic() + STOP_PATIENCE
         while time.monotonic() < end and not has_ended(desk):
