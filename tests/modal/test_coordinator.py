@@ -97,6 +97,8 @@ def test_a_run_goes_on_without_the_machine_that_started_it(detached, finding):
     assert detached.wait()["state"] == "completed", detached.logs().output
     assert detached.project.content()["total.txt"] == MADE
     assert set(detached.project.sent().values()) == {1}
+    # That of the coordinator and that of its jobs: what it has in the container is the same code.
+    assert detached.project.emulator.apps.deployments == 2
     shown = detached.logs("--follow")
     assert shown.code == 0
     assert "5 of 5 steps" in shown.output and "demo: completed, container 1" in shown.output

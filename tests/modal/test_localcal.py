@@ -155,6 +155,7 @@ def test_a_detached_run_needs_no_machine_and_is_seen_from_anywhere(
     assert digests(files) == digests(local)
     head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=folder, text=True).strip()
     record = json.loads((files / "run.json").read_text())
+    assert remote.emulator.apps.deployments == 2
     # The coordinator there had the sources of a commit, and knew which.
     assert (record["commit"], record["clean"]) == (head, True)
     said = json.loads(finish(begin([*status, "--json"], folder, environment)).output)["runs"][0]

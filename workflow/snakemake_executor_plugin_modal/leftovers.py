@@ -68,7 +68,7 @@ def leftovers(
     parsed = {path: parse(content) for path, content in contents.items()}
     records = {path: found for path, found in parsed.items() if "calls" in found}
     live = {path for path in records if now - files[path].mtime <= CALL_SECONDS}
-    archives = {records[path]["archive"].rpartition("/")[2] for path in live}
+    archives = {records[path].get("archive", "").rpartition("/")[2] for path in live}
     calls = {call for path in live for call in records[path]["calls"].values()}
     ended = {
         path.rpartition("/")[0]

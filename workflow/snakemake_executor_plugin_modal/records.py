@@ -212,7 +212,7 @@ def is_dead(record: dict) -> bool:
 
     Certain, too, of the one that this one was started to replace.
     """
-    if record["identity"] and record["identity"] == os.environ.get(IDENTITY):
+    if record.get("identity") and record["identity"] == os.environ.get(IDENTITY):
         return True
     if record["host"] != host():
         return time.time() - record["time"] > STALE

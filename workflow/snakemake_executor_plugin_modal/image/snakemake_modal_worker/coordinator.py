@@ -320,7 +320,7 @@ def cancel_left(desk: Desk, identity: str) -> None:
         if not path.endswith(".json"):
             continue
         record = json.loads(ask(functools.partial(read, volume, path)))
-        if record["identity"] != identity:
+        if record.get("identity") != identity:
             continue
         for call_id in sorted(set(record["calls"].values())):
             call = modal.FunctionCall.from_id(call_id)
