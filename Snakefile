@@ -31,6 +31,14 @@ if REPLICATED:
 include: "workflow/rules/areas.smk"
 include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/release.smk"
+
+
+# They need what only this machine has: credentials, and the user's own command.
+localrules:
+    stage_run,
+    promote_run,
+    run_hook,
 
 
 if not STORED:
@@ -93,6 +101,7 @@ onstart:
 
 onsuccess:
     end(succeeded=True)
+    finish()
 
 
 onerror:

@@ -23,6 +23,7 @@ NOT_SOURCES = (
     ".git",
     ".venv*",
     "runs",
+    "artifacts",
     "build",
     ".snakemake",
     "__pycache__",

@@ -5,7 +5,18 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from localcal.commands import clean, diff, status, verify
+from localcal.commands import (
+    clean,
+    diff,
+    pipeline,
+    promote,
+    rollback,
+    run,
+    stage,
+    status,
+    stop,
+    verify,
+)
 from localcal.errors import InputError
 
 
@@ -22,7 +33,33 @@ class Command(Protocol):
         """Do it and return the exit status; raise InputError for what the user can mend."""
 
 
-COMMANDS: list[Command] = [verify, status, diff, clean]
+COMMANDS: list[Command] = [
+    run,
+    pipeline,
+    stop,
+    status,
+    diff,
+    verify,
+    stage,
+    promote,
+    rollback,
+    clean,
+]
+
+
+# Of these, options that they do not know are Snakemake's.
+PASSING_ON = frozenset({run.NAME, pipeline.NAME, stage.NAME, promote.NAME})
+
+
+def _divided(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return a command's own arguments, and those from `--` on, which Snakemake has to see whole.
+
+    Of a command that hands nothing on, all are its own.
+    """
+    if arguments[:1] and arguments[0] in PASSING_ON and "--" in arguments:
+        position = arguments.index("--")
+        return arguments[:position], arguments[position:]
+    return arguments, []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,13 +67,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="localcal", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for command in COMMANDS:
-        adding = commands.add_parser(command.NAME, help=command.ABOUT, description=command.ABOUT)
+        # Abbreviated, an option of Snakemake's could be taken for one of ours.
+        adding = commands.add_parser(
+            command.NAME, help=command.ABOUT, description=command.ABOUT, allow_abbrev=False
+        )
         command.add_arguments(adding)
         adding.set_defaults(run_command=command.run)
-    options = parser.parse_args(arguments)
+    own, others = _divided(sys.argv[1:] if arguments is None else list(arguments))
+    options, unknown = parser.parse_known_args(own)
+    options.others = [*unknown, *others]
+    if unknown and options.command not in PASSING_ON:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         status: int = options.run_command(options)
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

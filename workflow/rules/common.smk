@@ -34,8 +34,9 @@ from localcal.files.limits import limit_of
 from localcal.geography.areas import read_areas
 from localcal.geography.codes import FOLDERS
 from localcal.jobs import job
+from localcal.release import names as releases
 from localcal.run import code_digest as code_digests
-from localcal.run import configuration, expected, provenance, sessions, since
+from localcal.run import artifacts, configuration, expected, provenance, sessions, since
 from localcal.run import lock as run_lock
 from localcal.run import start as starts
 

@@ -52,6 +52,9 @@ def with_records(one):
     one.set_output(**{job.RECORDS: made_too})
 
 
+# Before it is told to read records.
+COMPLETE = [plain(path) for path in workflow.get_rule("all").input]
+
 for one in [*RULES.values(), workflow.get_rule("all")]:
     with_records(one)
 
@@ -171,7 +174,9 @@ def start():
     job.announce_lock(RECORD_FOLDER / run_lock.LOCK_FILE)
     with stopping():
         holder = os.environ[job.HOLDER_VARIABLE]
-        sessions.record_begin(RECORD_FOLDER, holder, sum(1 for one in workflow.dag.needrun_jobs() if one.output))
+        sessions.record_begin(
+            RECORD_FOLDER, holder, sum(1 for one in workflow.dag.needrun_jobs() if one.output)
+        )
     for file in recorded if STORED else ():
         stored = in_storage(f"{RUN_FOLDER}/{file.name}")
         stored.local_path().parent.mkdir(parents=True, exist_ok=True)
@@ -192,3 +197,14 @@ def end(succeeded):
         sessions.record_end(RECORD_FOLDER, holder, succeeded, sessions.failed_logs(logs))
     except (InputError, OSError) as error:
         warn(f"warning: {RECORD_FOLDER}/{sessions.SESSIONS_FILE}: {one_line(error)}")
+
+
+def finish():
+    """Have `artifacts` lead to the run, where it is the whole run that was asked for and made."""
+    if STORED or not any(one.rule.name == "all" for one in workflow.dag.jobs):
+        return
+    try:
+        artifacts.link_completed(RUN_FOLDER, COMPLETE)
+    except (InputError, OSError) as error:
+        # The run is complete all the same.
+        warn(f"warning: {error}")

@@ -13,7 +13,7 @@ from localcal.files.seal import sealed
 from localcal.release.gates import NAMES, check, refuse
 from localcal.release.summary import summarize
 from localcal.run.sections import Gates
-from tests.release_case import (
+from tests.gates_case import (
     COMMIT,
     CONFIG,
     change_json,

@@ -19,7 +19,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from localcal.errors import one_line
+from localcal.errors import InputError, one_line
 from localcal.run.provenance import RUN_FILE, Change, read_history, read_record
 
 logger = logging.getLogger(__name__)
@@ -124,6 +124,59 @@ def new_run_id(number: str, commit: str | None, when: datetime) -> str:
     """
     time = when.astimezone(UTC).strftime("%Y%m%d_%H%M%S")
     return f"{re.sub(r'[^A-Za-z0-9.-]', '-', number)}_{(commit or NO_COMMIT)[:8]}_{time}"
+
+
+def refuse_other_code(
+    checkout: Checkout, branch: str | None, commit: str | None, folder: str | Path = CHECKOUT
+) -> None:
+    """Refuse to build with another branch or commit than was asked for.
+
+    Nothing is checked out: whoever works in the folder would find other files under their hands,
+    and so would a run that is being built there.
+
+    Args:
+        checkout: what git says of the folder.
+        branch: the branch it has to be on; None for any.
+        commit: the commit that it has to be, or how it begins; None for any.
+        folder: for the message.
+
+    Raises:
+        InputError: it says what is there and what to do.
+    """
+    if branch is None and commit is None:
+        return
+    if checkout.commit is None:
+        raise InputError(
+            f"{folder}: git says of no branch or commit here, but --branch or --commit asks for "
+            "one; clone the repository, or leave the option out"
+        )
+    if branch is not None and checkout.branch != branch:
+        here = f"branch {checkout.branch}" if checkout.branch else "no branch"
+        raise InputError(f"{folder}: is on {here}, not on {branch}; {_remedy(branch)}")
+    if commit is None:
+        return
+    if not re.fullmatch("[0-9a-f]{7,40}", commit):
+        raise InputError(
+            f"--commit: {commit!r} is no commit; allowed: 7 to 40 hexadecimal digits, as `git "
+            "rev-parse` prints them of a tag or branch"
+        )
+    if not checkout.commit.startswith(commit):
+        raise InputError(
+            f"{folder}: is at commit {checkout.commit[:12]}, not {commit}; {_remedy(commit)}"
+        )
+    if not checkout.clean:
+        raise InputError(
+            f"{folder}: holds changes that commit {commit} has not; see `git status`, and commit "
+            "or stash them, or leave --commit out"
+        )
+
+
+def _remedy(wanted: str) -> str:
+    return (
+        "nothing is checked out behind your back: `git switch` to it, or give it a folder of its "
+        f"own with `git worktree add ../localcal-{re.sub('[^A-Za-z0-9.]', '-', wanted)} {wanted}`, "
+        "and run the same command there"
+    )
 
 
 def recorded(folder: str | Path) -> Checkout:

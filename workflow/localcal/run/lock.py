@@ -7,10 +7,12 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from localcal.errors import InputError, one_line
 from localcal.files.atomic import make_folder
@@ -18,8 +20,8 @@ from localcal.files.limits import limit_of
 
 LOCK_FILE = ".lock"
 
-_TRIES = 5
-_SECONDS_BETWEEN_TRIES = 0.05
+# Whoever only looks holds the lock for an instant, see `holder_of`.
+_SECONDS_TO_LOOK = 0.5
 
 # Descriptors of held locks; closing one, or the end of the process, gives the lock back.
 _held: list[int] = []
@@ -58,16 +60,36 @@ def take_lock(folder: str | Path) -> None:
 
 
 def _lock(descriptor: int) -> None:
-    """Lock a file, also while somebody asks whether it is locked, which takes no time."""
-    for _ in range(_TRIES - 1):
-        with contextlib.suppress(BlockingIOError):
+    """Lock a file, or raise BlockingIOError where another process does more than look."""
+    end = time.monotonic() + _SECONDS_TO_LOOK
+    while True:
+        try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        time.sleep(_SECONDS_BETWEEN_TRIES)
-    return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(_SECONDS_TO_LOOK / 10)
 
 
-def is_held(folder: str | Path) -> bool:
-    """Say whether a process works on a run, without keeping one from it.
+class Holder(NamedTuple):
+    """Who works on a run."""
+
+    text: str
+    """`process 12 on host since 2026-03-18T14:30:22+00:00`, or `another process`."""
+    process: int | None
+    """Its number on its machine; None where the lock does not say it."""
+    host: str | None
+    """The name of its machine."""
+
+
+_HOLDER = re.compile(r"process (\d+) on (\S+) since \S+")
+
+
+def holder_of(folder: str | Path) -> Holder | None:
+    """Return who holds the lock of a run, None where nobody does.
+
+    The lock ends with its process, in whatever way, so what the file says of a dead one is not
+    taken for true.
 
     Raises:
         InputError: the lock file cannot be opened.
@@ -75,18 +97,22 @@ def is_held(folder: str | Path) -> bool:
     path = Path(folder) / LOCK_FILE
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    except FileNotFoundError:
+        return None
     except OSError as error:
-        raise InputError(f"{path}: cannot be opened ({one_line(error)})") from error
+        raise InputError(f"{path}: {limit_of(error) or one_line(error)}") from error
     try:
-        # Whoever works on the run holds it for himself; any number may hold it together.
+        # Shared, so that any number of processes may look.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        text = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+        match = _HOLDER.fullmatch(text)
+        if match is None:
+            return Holder(text or "another process", None, None)
+        return Holder(text, int(match[1]), match[2])
     finally:
         os.close(descriptor)
-    return False
+    return None
 
 
 def release_locks() -> None:

@@ -27,8 +27,9 @@ from localcal.run.code_digest import CodeDigest
 RUN_FILE = "run.json"
 HISTORY_FILE = "history.jsonl"
 
-# Freezing the run is not a stage: its code decides nothing that the run contains.
-FREEZING_RULE = "freeze_run"
+# Freezing the run is not a stage, nor is releasing it: their code decides nothing that the run
+# contains.
+NOT_STAGES = ("freeze_run", "stage_run", "promote_run", "run_hook")
 
 PRODUCT_FOLDERS = (
     "population",
@@ -192,7 +193,7 @@ def describe_state(
     """Return the state that config, given files and code would give a run started now."""
     state = dict(_flatten("config", science(config)))
     state |= {f"inputs.{key}": file["sha256"] for key, file in inputs.items()}
-    return state | {f"code.{rule}": code(rule) for rule in code.rules() if rule != FREEZING_RULE}
+    return state | {f"code.{rule}": code(rule) for rule in code.rules() if rule not in NOT_STAGES}
 
 
 def _flatten(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:
@@ -218,7 +219,7 @@ def freeze_run(
         checkout: commit, branch and whether the tree is clean, see `localcal.run.identity`.
     """
     code = CodeDigest(scripts, config["engine"])
-    rules = [rule for rule in code.rules() if rule != FREEZING_RULE]
+    rules = [rule for rule in code.rules() if rule not in NOT_STAGES]
     versions = {name: number for rule in rules for name, number in code.versions(rule).items()}
     content = {
         "run_id": config["run_id"],

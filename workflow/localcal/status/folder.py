@@ -82,7 +82,8 @@ class LocalRuns:
 
     def is_held(self, run: str) -> bool:
         """Say whether a process works on a run."""
-        return lock.is_held(self.folder / run)
+        folder = self.folder / run
+        return folder.is_dir() and lock.holder_of(folder) is not None
 
 
 def _files(folder: str, before: str) -> Iterator[tuple[str, File]]:

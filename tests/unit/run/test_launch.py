@@ -1,0 +1,276 @@
+"""Snakemake is started with what it was given, and ends as it is asked to.
+
+What is started as `python -m snakemake` is a small stand-in of the test's.
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from localcal.errors import InputError
+from localcal.run import launch
+from localcal.run.launch import (
+    CONFIG_OPTIONS,
+    LOG_FILE,
+    RUN_ID,
+    check_run_id,
+    coordinator_of,
+    detach,
+    given_run_id,
+    snakemake,
+    stop,
+    values_of,
+    with_values,
+)
+from localcal.run.lock import Holder, holder_of, release_locks, take_lock
+from localcal.run.sections import Config
+
+RUN = Path("runs/x")
+
+# Begins a job that removes what it has written if it is interrupted, and waits for it.
+SNAKEMAKE = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from localcal.run.lock import take_lock
+if "refuse" in sys.argv:
+    sys.exit("error: no such option")
+Path("arguments").write_text("\\n".join(sys.argv[1:]))
+take_lock("runs/x")
+print("begun", flush=True)
+if "end" in sys.argv:
+    sys.exit(3)
+if "deaf" in sys.argv:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Path("job.part").write_text("")
+    time.sleep(600)
+job = subprocess.Popen([sys.executable, "job.py"])
+try:
+    sys.exit(job.wait())
+except KeyboardInterrupt:
+    job.wait()
+    sys.exit(1)
+"""
+JOB = """
+import time
+from pathlib import Path
+part = Path("job.part")
+try:
+    part.write_text("half")
+    while not Path("go").exists():
+        time.sleep(0.02)
+    part.rename("job.txt")
+except KeyboardInterrupt:
+    part.unlink(missing_ok=True)
+    raise SystemExit(130)
+"""
+# What the launcher would be, without its words.
+COMMAND = "from localcal.run.launch import snakemake; import sys; sys.exit(snakemake(sys.argv[1:]))"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A working folder in which `python -m snakemake` is the stand-in."""
+    monkeypatch.chdir(tmp_path)
+    Path("snakemake.py").write_text(SNAKEMAKE)
+    Path("job.py").write_text(JOB)
+    Path("go").write_text("")
+    yield tmp_path
+    release_locks()
+
+
+def until(condition, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("typed", "values", "added"),
+    [
+        ("", "", "--config a=1"),
+        ("-n x.h5", "", "-n x.h5 --config a=1"),
+        ("-n -- x.h5", "", "-n --config a=1 -- x.h5"),
+        ("-n -- --config b=2", "", "-n --config a=1 -- --config b=2"),
+        ("--config b=2 -n", "b=2", "--config b=2 a=1 -n"),
+        ("--config b=2 c=3", "b=2 c=3", "--config b=2 c=3 a=1"),
+        ("-C b=2 -- x.h5", "b=2", "--config b=2 a=1 -- x.h5"),
+        ("--config=b=2 -n", "b=2", "--config b=2 a=1 -n"),
+        ("--config b=2 --config c=3 -n", "c=3", "--config b=2 --config c=3 a=1 -n"),
+        ("--configfile b.yaml", "", "--configfile b.yaml --config a=1"),
+        ("--config -n", "", "--config a=1 -n"),
+    ],
+)
+def test_values_are_added_to_those_that_count(typed, values, added):
+    arguments = typed.split()
+    assert values_of(arguments, CONFIG_OPTIONS) == values.split()
+    assert with_values(arguments, CONFIG_OPTIONS, ["a=1"]) == added.split()
+    assert arguments == typed.split()
+
+
+def test_the_run_id_is_what_follows_config_as_typed():
+    assert given_run_id(["--config", "seed=1", "run_id=2026_04_25", "-n"]) == "2026_04_25"
+    assert given_run_id(["--config", "run_id=a", "run_id=b"]) == "b"
+    assert given_run_id(["--config", "seed=1", "--", "run_id=a"]) is None
+    assert given_run_id([]) is None
+
+
+@pytest.mark.parametrize("text", ["", "../x", "a/b", ".x", "-n", "x y", "x\n", "x" * 101])
+def test_what_is_no_run_id_is_refused(text):
+    with pytest.raises(InputError, match="is no run id; allowed: letters"):
+        check_run_id(text)
+
+
+def test_a_run_id_is_what_the_config_allows():
+    rule = Config.model_json_schema()["properties"]["run_id"]
+    assert rule["pattern"].strip("^$") == RUN_ID.pattern.replace("{0,99}", "*")
+    assert rule["maxLength"] == 100
+    assert check_run_id("x" * 100) == "x" * 100
+
+
+def test_snakemake_gets_every_argument_and_its_status_is_ours():
+    arguments = ["end", "--config", "matrix={chunk_columns: 5}", "", "-j4", "--", "x.h5"]
+    assert snakemake(arguments) == 3
+    assert Path("arguments").read_text().split("\n") == arguments
+    assert snakemake(["refuse"]) == 1
+
+
+def test_a_snakemake_that_was_killed_has_a_status_too(folder):
+    Path("snakemake.py").write_text("import os; os.kill(os.getpid(), 9)")
+    assert snakemake([]) == 137
+
+
+def test_an_interrupted_terminal_interrupts_snakemake_and_waits_for_it():
+    Path("go").unlink()
+    # A shell makes what it starts in the background deaf to interruptions.
+    deaf = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    process = subprocess.Popen([sys.executable, "-c", deaf + COMMAND], start_new_session=True)
+    until(Path("job.part").exists)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(30) == 1
+    assert not Path("job.part").exists()
+    assert coordinator_of("x") is None
+
+
+def test_what_ends_the_launcher_ends_snakemake():
+    Path("go").unlink()
+    process = subprocess.Popen([sys.executable, "-c", COMMAND])
+    until(Path("job.part").exists)
+    process.terminate()
+    assert process.wait(30) == 128 + signal.SIGTERM
+    assert coordinator_of("x") is None
+    Path("go").write_text("")
+
+
+def start(*arguments: str) -> int:
+    """Begin a run without the terminal; return the process that works on it."""
+    assert detach("x", ["run", "--config", "run_id=x", *arguments]) is None
+    holder = coordinator_of("x")
+    assert holder.text == Path(RUN, ".lock").read_text().strip()
+    assert holder.host == socket.gethostname()
+    return holder.process
+
+
+def test_a_detached_run_is_of_another_session_and_goes_on():
+    Path("go").unlink()
+    process = start()
+    assert os.getsid(process) not in (os.getsid(0), process)
+    # Nobody's terminal can end it.
+    os.kill(os.getsid(process), signal.SIGHUP)
+    Path("go").write_text("")
+    until(lambda: coordinator_of("x") is None)
+    assert Path("job.txt").exists()
+    until(lambda: "ended with status 0" in (RUN / LOG_FILE).read_text())
+    assert (RUN / LOG_FILE).read_text().startswith("run x\nbegun\n")
+
+
+def test_a_command_that_ends_at_once_is_told_and_forgotten():
+    ended = detach("x", ["run", "--config", "run_id=x", "refuse"])
+    assert ended.status == 1
+    assert "error: no such option\n" in ended.said
+    assert not RUN.exists()
+
+
+def test_what_was_there_before_a_refused_start_stays():
+    (RUN / LOG_FILE).parent.mkdir(parents=True)
+    (RUN / LOG_FILE).write_text("earlier\n")
+    ended = detach("x", ["run", "--config", "run_id=x", "refuse"])
+    assert "earlier" not in ended.said
+    assert (RUN / LOG_FILE).read_text() == "earlier\n" + ended.said
+
+
+def test_a_run_that_another_process_works_on_is_refused():
+    Path("go").unlink()
+    process = start()
+    with pytest.raises(InputError, match=rf"runs/x: process {process} on .*localcal stop x"):
+        detach("x", ["run"])
+    assert stop("x", 10)
+
+
+def test_of_two_that_begin_at_a_time_one_is_refused():
+    (RUN / LOG_FILE).parent.mkdir(parents=True)
+    with (RUN / LOG_FILE).open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="runs/x: another .* begins to work on this run"):
+            detach("x", ["run"])
+
+
+def test_a_log_that_is_a_link_is_refused():
+    (RUN / LOG_FILE).parent.mkdir(parents=True)
+    (RUN / LOG_FILE).symlink_to(Path("victim").absolute())
+    with pytest.raises(InputError, match=r"coordinator.log: is a link, .*; remove it"):
+        detach("x", ["run"])
+    assert not Path("victim").exists()
+
+
+def test_a_stopped_run_leaves_nothing_half_written():
+    Path("go").unlink()
+    process = start()
+    until(Path("job.part").exists)
+    assert stop("x", 30)
+    assert not Path("job.part").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    assert not stop("x", 30)
+
+
+def test_a_snakemake_that_is_deaf_to_interruptions_is_stopped_too():
+    Path("go").unlink()
+    start("deaf")
+    until(Path("job.part").exists)
+    assert stop("x", 0.5)
+    assert coordinator_of("x") is None
+
+
+def test_a_run_of_another_machine_is_not_stopped_from_here(monkeypatch):
+    elsewhere = Holder("process 1 on elsewhere since now", 1, "elsewhere")
+    monkeypatch.setattr(launch, "coordinator_of", lambda run_id: elsewhere)
+    with pytest.raises(InputError, match="process 1 on elsewhere .* run `localcal stop x` there"):
+        stop("x", 1)
+
+
+def test_a_process_of_another_user_is_named(monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    mine = Holder("process 1 on here since now", 1, socket.gethostname())
+    monkeypatch.setattr(launch, "coordinator_of", lambda run_id: mine)
+    monkeypatch.setattr(launch, "_signal", refuse)
+    with pytest.raises(InputError, match="process 1 on here .* belongs to another user"):
+        stop("x", 1)
+
+
+def test_the_lock_of_a_run_in_a_storage_is_found():
+    folder = Path(".snakemake/localcal/modal/localcal/runs/x")
+    take_lock(folder)
+    script = "from localcal.run.launch import coordinator_of as c; print(c('x').process, c('y'))"
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert said.stdout.split() == [str(os.getpid()), "None"]
+    assert holder_of(folder).process == os.getpid()
