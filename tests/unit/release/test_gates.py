@@ -115,7 +115,7 @@ def test_an_incomplete_run_that_is_accepted_meets_the_other_gates(run):
     (run / VALIDATED).unlink()
     with pytest.raises(InputError, match="no such file"):
         gates_of(run, override=["complete"])
-    with pytest.raises(ValueError, match="were not checked"):
+    with pytest.raises(InputError, match="cannot be accepted before validation, structure"):
         refuse(check(run, Gates(), None), ["complete"])
 
 

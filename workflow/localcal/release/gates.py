@@ -130,10 +130,12 @@ def refuse(gates: Sequence[Gate], override: Sequence[str]) -> list[dict[str, Any
             f"not released: {said}; mend it, or accept it by name with --config "
             f"'release={{override: [{', '.join(names)}]}}'"
         )
-    unchecked = set(NAMES) - {gate.name for gate in gates}
+    unchecked = [name for name in NAMES if name not in {gate.name for gate in gates}]
     if unchecked:
-        raise ValueError(
-            f"gates {sorted(unchecked)} were not checked; tell `check` what is accepted"
+        raise InputError(
+            f"not released: gate complete: {_list(gates[0].reasons)} (see {gates[0].look}); it "
+            f"cannot be accepted before {', '.join(unchecked)} were checked, which read what is "
+            "missing"
         )
     for gate in gates:
         if gate.name in override and gate.passed:
