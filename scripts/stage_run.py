@@ -14,5 +14,8 @@ if __name__ == "__main__":
         run = Path(snakemake.input.run).parent
         names = [Path(path).relative_to(run).as_posix() for path in snakemake.input.files]
         desk = Desk(run, Release.model_validate(snakemake.config["release"]))
-        receipt = stage(run, ["run.json", *names], desk.settings, desk.hub(), desk.judge)
+        hub = desk.hub()
+        hub.refuse_without_token()
+        desk.write_summary()
+        receipt = stage(run, ["run.json", *names], desk.settings, hub, desk.judge)
         write_json(snakemake.output.staged, receipt)

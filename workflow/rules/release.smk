@@ -15,6 +15,7 @@ rule stage_run:
         staged="runs/{run_id}/release/staged.json",
         manifest="runs/{run_id}/release/manifest.json",
         validation="runs/{run_id}/release/validation.csv",
+        summary="runs/{run_id}/release/summary.json",
     log:
         "runs/{run_id}/logs/stage_run/stage_run.log",
     benchmark:

@@ -164,9 +164,14 @@ def test_a_gate_is_asked_before_anything_changes_and_what_it_accepts_is_recorded
     with pytest.raises(InputError, match="worse_than_live"):
         promote(folder, settings, desk.hub(), None, refuse)
     assert hub.repository.head == head
-    accepted = [{"gate": "worse_than_live", "figure": 2.5}]
-    promote(folder, settings, desk.hub(), None, lambda state: accepted)
-    assert desk.versions()["versions"][0]["accepted"] == accepted
+    said = [
+        {"name": "errors", "reasons": [], "accepted": False},
+        {"name": "live", "reasons": ["worse"], "accepted": True},
+    ]
+    promote(folder, settings, desk.hub(), None, lambda state: said)
+    found = desk.versions()["versions"]
+    assert found[0]["accepted"] == [{"gate": "live", "reasons": ["worse"]}]
+    assert "accepted" not in found[1]
 
 
 def test_a_file_that_the_next_release_has_not_does_not_stay_from_the_last_one(desk, hub):

@@ -39,7 +39,9 @@ def run(options: argparse.Namespace) -> int:
 
         refuse_unknown(Path(RUNS, name))
         refuse_incomplete(Path(RUNS, name))
-    return made(name, "release/staged.json", ["stage_run"], options.others)
+    # Also where it was staged before: as another version, or into a repository that lost it.
+    rules = ["stage_run"]
+    return made(name, "release/staged.json", rules, ["--forcerun", *rules, *options.others])
 
 
 def named(text: str) -> str:
@@ -59,7 +61,7 @@ def is_here(arguments: Sequence[str]) -> bool:
 
 
 def made(name: str, file: str, rules: Sequence[str], arguments: Sequence[str]) -> int:
-    """Have Snakemake make a file of a run again, by the first of some rules, and nothing else.
+    """Have Snakemake make a file of a run, by some rules and no others.
 
     Args:
         name: the run's.
@@ -70,6 +72,6 @@ def made(name: str, file: str, rules: Sequence[str], arguments: Sequence[str]) -
     Returns:
         Snakemake's exit status.
     """
-    asked = [f"{RUNS}/{name}/{file}", "--allowed-rules", *rules, "--forcerun", rules[0]]
+    asked = [f"{RUNS}/{name}/{file}", "--allowed-rules", *rules]
     given = with_values(arguments, CONFIG_OPTIONS, [f"run_id={name}"])
     return snakemake([*asked, "--cores", "1", *given])

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from localcal.errors import InputError, near
-from localcal.geography.areas import read_areas
-from localcal.release.names import SCOPES, names
-from localcal.run.configuration import wanted_areas
-from localcal.run.provenance import RUN_FILE, read_record
+from localcal.release.names import names
+from localcal.release.summary import areas_of
+from localcal.run.expected import l0_scopes, replicated_scopes
+from localcal.run.provenance import RUN_FILE, config_of, read_state
 
 
 def refuse_unknown(run: Path) -> None:
@@ -43,12 +43,6 @@ def wanted_names(run: Path) -> list[str]:
     Raises:
         InputError: the record is damaged, or its table of areas is gone.
     """
-    record = read_record(run)
-    config, source = record["config"], str(run / RUN_FILE)
-    table = read_areas(record["inputs"]["areas.path"]["path"])
-    fits = {scope: config["weights"][scope] for scope in SCOPES}
-    return names(
-        wanted_areas(config["areas"], table, [(source, config)]),
-        [scope for scope, fit in fits.items() if fit["replicates"]],
-        [scope for scope, fit in fits.items() if fit["method"] == "l0"],
-    )
+    _, areas = areas_of(run)
+    config = config_of(read_state(run))
+    return names(areas, replicated_scopes(config), l0_scopes(config))

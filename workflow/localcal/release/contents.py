@@ -18,6 +18,7 @@ from localcal.run.provenance import HISTORY_FILE, RUN_FILE
 FOLDER = "release"
 MANIFEST_FILE = f"{FOLDER}/manifest.json"
 VALIDATION_FILE = f"{FOLDER}/validation.csv"
+SUMMARY_FILE = f"{FOLDER}/summary.json"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,15 @@ def staging(run_id: str) -> str:
 def diagnostics(run_id: str) -> str:
     """Return the folder of the repository that keeps what is said about a run."""
     return f"runs/{run_id}/diagnostics"
+
+
+def summary_path(folder: str) -> str:
+    """Return where the figures of a run lie that the next release is compared with.
+
+    Args:
+        folder: of its diagnostics.
+    """
+    return f"{folder}/summary.json"
 
 
 def read_files(run: Path, wanted: Sequence[str]) -> dict[str, File]:
@@ -102,6 +112,9 @@ def divided(
             about[f"{diagnostics(run_id)}/{name}"] = file
     _join(tables, run / VALIDATION_FILE)
     about[f"{diagnostics(run_id)}/validation.csv"] = read_file(run, VALIDATION_FILE)
+    # What the next release is compared with.
+    if (run / SUMMARY_FILE).exists():
+        about[summary_path(diagnostics(run_id))] = read_file(run, SUMMARY_FILE)
     # It grows with every change of the run, and is not there without one.
     if (run / HISTORY_FILE).exists():
         about[f"{diagnostics(run_id)}/{HISTORY_FILE}"] = read_file(run, HISTORY_FILE)

@@ -1,5 +1,6 @@
 """What every step of a release needs: the repository, the bucket, and the gates, by the config."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,15 @@ from typing import Any
 import yaml
 
 from localcal.errors import InputError, one_line
+from localcal.files.atomic import atomic_path
 from localcal.release.cloud import Copied, Uploaded, prefix_of
-from localcal.release.contents import read_files
-from localcal.release.hub import Hub
+from localcal.release.contents import SUMMARY_FILE, read_files, summary_path
+from localcal.release.gates import check, refuse
+from localcal.release.hub import Hub, as_json
 from localcal.release.names import place
 from localcal.release.publish import State, refuse_unset
 from localcal.release.storage import About
+from localcal.release.summary import summarize
 from localcal.run.configuration import check_config
 from localcal.run.sections import Release
 
@@ -100,6 +104,37 @@ class Desk:
     def _about(self) -> About:
         return About(refuse_unset(self.settings), self.run.name)
 
-    def judge(self, state: State) -> list[Any]:
-        """Refuse the run where a gate does, or return what was accepted by name."""
-        return []
+    def write_summary(self) -> None:
+        """Write the figures of the run that the next release is compared with.
+
+        Raises:
+            InputError: a file is missing or damaged.
+        """
+        with atomic_path(self.run / SUMMARY_FILE) as part:
+            part.write_text(as_json(summarize(self.run)), encoding="utf-8")
+
+    def judge(self, state: State) -> list[dict[str, Any]]:
+        """Hold the run against every gate; return what each said.
+
+        Raises:
+            InputError: one refuses it that is not accepted by name.
+        """
+        override = self.settings.override
+        gates = check(self.run, self.settings.gates, self._live(state), override)
+        return refuse(gates, override)
+
+    def _live(self, state: State) -> dict[str, Any] | None:
+        """Return the figures of the release that is current, {} if nobody wrote them down."""
+        entry = state.versions.entry(state.versions.current)
+        if entry is None:
+            return None
+        folder = entry.get("diagnostics_path")
+        path = summary_path(str(folder))
+        hub = self.hub()
+        text = None if folder is None else hub.text(path, state.head)
+        try:
+            found = json.loads(text or "{}")
+        except ValueError as error:
+            words = f"{hub.label}, {path}: damaged, not JSON ({one_line(error)}); restore it"
+            raise InputError(words) from error
+        return dict(found)

@@ -6,9 +6,9 @@ Read while Snakemake parses the workflow, so nothing heavy is imported here.
 from collections.abc import Collection, Iterable
 
 from localcal.geography.areas import Area
+from localcal.run.expected import SCOPES
 from localcal.run.provenance import RUN_FILE
 
-SCOPES = ("local", "national")
 _REPORT = (
     "areas.csv",
     "errors.png",

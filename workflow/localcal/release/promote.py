@@ -22,7 +22,7 @@ def promote(
     settings: Release,
     hub: Hub,
     cloud: Cloud | None,
-    judge: Callable[[State], list[Any]],
+    judge: Callable[[State], list[dict[str, Any]]],
 ) -> dict[str, Any]:
     """Promote a run, or go on with it, or find it done; return the receipt.
 
@@ -31,7 +31,7 @@ def promote(
         settings: the config's section.
         hub: the repository.
         cloud: the bucket that gets the release too.
-        judge: refuses the run where it must not be released, or returns what was accepted.
+        judge: refuses the run where it must not be released, or returns what each gate said.
 
     Raises:
         InputError: the run is not staged as this version; the version is something else already;
@@ -43,6 +43,9 @@ def promote(
     state = State.read(hub, hub.head())
     refuse_other(hub, state, version, run.name, None)
     judged = [] if state.versions.entry(version) is not None else judge(state)
+    accepted = [
+        {"gate": gate["name"], "reasons": gate["reasons"]} for gate in judged if gate["accepted"]
+    ]
     folder = staging(run.name)
     entry = publish(
         Publication(
@@ -54,7 +57,7 @@ def promote(
             fields={
                 "diagnostics_path": diagnostics(run.name),
                 "policyengine_us": manifest.get("policyengine_us"),
-                **({"accepted": judged} if judged else {}),
+                **({"accepted": accepted} if accepted else {}),
             },
         ),
         hub,

@@ -42,7 +42,11 @@ logger = logging.getLogger(__name__)
 
 
 def stage(
-    run: Path, names: Sequence[str], settings: Release, hub: Hub, judge: Callable[[State], Any]
+    run: Path,
+    names: Sequence[str],
+    settings: Release,
+    hub: Hub,
+    judge: Callable[[State], list[dict[str, Any]]],
 ) -> dict[str, Any]:
     """Stage a run and return the receipt.
 
@@ -51,7 +55,7 @@ def stage(
         names: its files that are released, see `contents.names`.
         settings: the config's section.
         hub: the repository.
-        judge: refuses the run where it must not be released, or returns what was accepted.
+        judge: refuses the run where it must not be released, or returns what each gate said.
 
     Raises:
         InputError: a file is not what was made; the version is another run's; diagnostics are not
