@@ -8,7 +8,9 @@ from tests.runs_case import RunFolder
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, monkeypatch):
+    # The run's record names its table of areas from there.
+    monkeypatch.chdir(tmp_path)
     made = RunFolder(tmp_path / "runs", "demo")
     made.freeze()
     return made.folder
