@@ -156,7 +156,6 @@ def test_one_fault_of_any_request_makes_no_second_generation(
 ):
     given = request.getfixturevalue(which)
     monkeypatch.setattr(buckets, "ANSWER", 0.1)
-    monkeypatch.setattr(storage, "ANSWER", 0.1)
     monkeypatch.setattr(buckets, "GIVE_UP", 5.0)
     upload(given, "releases", "clean/", {}, OURS)
     count = len(server.requests)
@@ -225,7 +224,6 @@ def test_an_earlier_generation_becomes_live_without_being_sent(server, files):
 @pytest.mark.parametrize("kind", FAULTS)
 def test_one_fault_of_any_request_makes_no_second_copy(server, files, monkeypatch, kind):
     monkeypatch.setattr(buckets, "ANSWER", 0.1)
-    monkeypatch.setattr(storage, "ANSWER", 0.1)
     monkeypatch.setattr(buckets, "GIVE_UP", 5.0)
     old = upload(files, "releases", "", {}, OURS)
     for path in files.values():
@@ -277,7 +275,6 @@ def test_json_is_replaced_only_where_it_is_what_was_read(server):
 @pytest.mark.parametrize("kind", FAULTS)
 def test_one_fault_makes_no_second_swap(server, monkeypatch, kind):
     monkeypatch.setattr(buckets, "ANSWER", 0.1)
-    monkeypatch.setattr(storage, "ANSWER", 0.1)
     monkeypatch.setattr(buckets, "GIVE_UP", 5.0)
     server.faults = {0: Fault(kind, seconds=0.3)}
     assert swap_json("releases", "version_manifest.json", {"a": 1}, 0) == FIRST_GENERATION

@@ -74,6 +74,16 @@ def retry_policy() -> "ConditionalRetryPolicy":
     )
 
 
+def writing(generation: int) -> dict[str, Any]:
+    """Return the options of a write that replaces a generation, and may be repeated therefore."""
+    return {"if_generation_match": generation, "timeout": ANSWER, "retry": retry_policy()}
+
+
+def reading() -> dict[str, Any]:
+    """Return the options of a read, which may always be repeated."""
+    return {"timeout": ANSWER, "retry": retry_policy().retry_policy}
+
+
 def fetched(download: Callable[..., Any], *given: Any, **named: Any) -> Any:
     """Return what one of the client's downloads does, repeated as often as other requests.
 

@@ -119,8 +119,9 @@ class Desk:
         Raises:
             InputError: one refuses it that is not accepted by name.
         """
-        gates = check(self.run, self.settings.gates, self._live(state))
-        return refuse(gates, self.settings.override)
+        override = self.settings.override
+        gates = check(self.run, self.settings.gates, self._live(state), override)
+        return refuse(gates, override)
 
     def _live(self, state: State) -> dict[str, Any] | None:
         """Return the figures of the release that is current, {} if nobody wrote them down."""
@@ -136,4 +137,6 @@ class Desk:
         except ValueError as error:
             words = f"{hub.label}, {path}: damaged, not JSON ({one_line(error)}); restore it"
             raise InputError(words) from error
-        return dict(found)
+        if not isinstance(found, dict):
+            raise InputError(f"{hub.label}, {path}: damaged, not a JSON object; restore it")
+        return found

@@ -12,18 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from localcal.errors import InputError, near
+from localcal.errors import InputError, near, one_line
 from localcal.files.documents import read_json
-from localcal.files.hdf5 import open_h5
 from localcal.files.origins import record
 from localcal.files.table import read_table
 from localcal.geography.areas import Area
-from localcal.population.dataset import entity_of_column, id_names, read_population
-from localcal.population.population import Population
-from localcal.release.summary import FORMAT, areas_of, summarize
-from localcal.run.expected import jobs
+from localcal.release import beside
+from localcal.release.structure import look_at, wrong_replicates
+from localcal.release.summary import FORMAT, Asked, asked_of, summarize
+from localcal.run.expected import jobs, replicated_scopes
 from localcal.run.identity import provenance
 from localcal.run.provenance import HISTORY_FILE, RUN_FILE, config_of, read_history, read_state
 from localcal.run.sections import Gates
@@ -37,8 +34,8 @@ logger = logging.getLogger(__name__)
 NAMES = ("complete", "validation", "structure", "errors", "effective", "provenance", "live")
 # More than this of what is wrong is only counted.
 MOST_TOLD = 3
-# An error that is several times the live release's means nothing while it is smaller than this.
-NEGLIGIBLE = 0.01
+# What the live release says of itself, in the folder of its run's diagnostics.
+SUMMARY = "diagnostics/summary.json"
 
 
 @dataclass(frozen=True)
@@ -65,34 +62,41 @@ class Gate:
         return not self.reasons
 
 
-def check(run: str | Path, settings: Gates, live: Mapping[str, Any] | None) -> list[Gate]:
+def check(
+    run: str | Path,
+    settings: Gates,
+    live: Mapping[str, Any] | None,
+    override: Sequence[str] = (),
+) -> list[Gate]:
     """Hold a run against all gates; only files of the run and its table of areas are read.
 
-    A run that is not complete is held against no other gate, since they read what it lacks.
+    A run that is not complete is held against no other gate, since they read what it lacks, unless
+    that is accepted.
 
     Args:
         run: the run's folder.
         settings: the limits.
         live: the summary of the release that is live, see `summarize`; None if nothing is, {} if
             that release has none.
+        override: names of gates whose refusal is accepted.
 
     Raises:
-        InputError: a file is damaged, or the summary is of another format.
+        InputError: a file is damaged, or the live release's summary is.
     """
     run = Path(run)
-    table, areas = areas_of(run)
-    first = _complete(run, table, areas)
-    if not first.passed:
+    asked = asked_of(run)
+    first = _complete(run, asked)
+    if not first.passed and first.name not in override:
         return [first]
     summary = summarize(run)
     return [
         first,
-        _validation(run, areas),
-        _structure(run, areas),
-        _errors(summary, settings),
-        _effective(summary, settings),
+        _validation(run, asked.areas),
+        _structure(run, asked.areas),
+        _errors(run, summary, settings),
+        _effective(run, summary, settings),
         _provenance(run),
-        _live(summary, settings, live),
+        _live(run, summary, settings, live),
     ]
 
 
@@ -126,6 +130,13 @@ def refuse(gates: Sequence[Gate], override: Sequence[str]) -> list[dict[str, Any
             f"not released: {said}; mend it, or accept it by name with --config "
             f"'release={{override: [{', '.join(names)}]}}'"
         )
+    unchecked = [name for name in NAMES if name not in {gate.name for gate in gates}]
+    if unchecked:
+        raise InputError(
+            f"not released: gate complete: {_list(gates[0].reasons)} (see {gates[0].look}); it "
+            f"cannot be accepted before {', '.join(unchecked)} were checked, which read what is "
+            "missing"
+        )
     for gate in gates:
         if gate.name in override and gate.passed:
             logger.warning("release.override: gate %s passed; take it from the list", gate.name)
@@ -143,10 +154,9 @@ def _list(items: Sequence[str]) -> str:
     return ", ".join([*items[:MOST_TOLD], *([f"and {more} more"] if more > 0 else [])])
 
 
-def _complete(run: Path, table: Sequence[Area], areas: Sequence[Area]) -> Gate:
+def _complete(run: Path, asked: Asked) -> Gate:
     """Is every file there that the run is to have, and is each what was made?"""
-    config = config_of(read_state(run))
-    wanted = [file for job in jobs(config, table, areas) for file in job.files]
+    wanted = [file for job in jobs(*asked) for file in job.files]
     found = dict(verify(run))
     verdicts = {name: found.get(name, MISSING) for name in wanted}
     # A file that has no record is there.
@@ -202,60 +212,21 @@ _NAMES = ("name", "variable")
 
 def _structure(run: Path, areas: Sequence[Area]) -> Gate:
     """Can every file of an area be used: ids, links, sizes, weights and values?"""
+    replicated = replicated_scopes(config_of(read_state(run)))
     counts: Counter[str] = Counter()
     reasons = []
     for area in areas:
         path = run / "areas" / area.folder / f"{area.area}.h5"
-        wrong, sizes = _wrong_with(path, area)
-        counts.update(sizes)
+        found = look_at(path, area)
+        counts.update(found.sizes)
+        wrong = list(found.wrong)
+        if area.scope in replicated:
+            counts["replicate_files"] += 1
+            beside_it = path.with_name(f"{area.area}_replicates.h5")
+            wrong += [f"replicates: {complaint}" for complaint in wrong_replicates(beside_it, path)]
         reasons += [f"{area.folder}/{area.area}: {complaint}" for complaint in wrong]
     figures = {"files": len(areas), **counts, "wrong": len(reasons)}
     return Gate("structure", figures, {}, reasons, f"{run}/areas/")
-
-
-def _wrong_with(path: Path, area: Area) -> tuple[list[str], dict[str, int]]:
-    """Return what is wrong with an area's file, and how many households and persons it holds."""
-    with open_h5(path) as file:
-        # What cannot be read ends here, and is an error.
-        said = {name: file.attrs[name] for name in ("level", "area")}
-        shapes = {name: {year: item.shape for year, item in file[name].items()} for name in file}
-        infinite = [
-            f"{name}/{year} has {np.count_nonzero(~np.isfinite(values))} values that are no number"
-            for name in file
-            for year, item in file[name].items()
-            if item.dtype.kind == "f" and not np.isfinite(values := item[()]).all()
-        ]
-    if said != {"level": area.folder, "area": area.area}:
-        return [f"is about {said['level']}/{said['area']}"], {}
-    try:
-        population = read_population(path, only=("household_weight",))
-        weights = population.values["household_weight"]
-    except InputError as error:
-        return [str(error).removeprefix(f"{path}: ")], {}
-    except KeyError:
-        return ["has no household_weight"], {}
-    wrong = [*infinite, *_wrong_sizes(path, population, shapes)]
-    # What is no number was told above.
-    if (weights < 0).any():
-        wrong.append(f"{np.count_nonzero(weights < 0)} weights are negative")
-    if not (weights > 0).any():
-        wrong.append("no household has a weight")
-    sizes = {"households": population.count("household"), "persons": population.count("person")}
-    return wrong, sizes
-
-
-def _wrong_sizes(
-    path: Path, population: Population, shapes: Mapping[str, Mapping[str, tuple[int, ...]]]
-) -> Iterator[str]:
-    with open_h5(path) as file:
-        entity = {
-            name: str(file[name].attrs["entity"]) for name in shapes if name not in id_names()
-        }
-    for name, of_years in shapes.items():
-        of = entity.get(name) or entity_of_column(population, name)
-        for year, shape in of_years.items():
-            if shape != (population.count(of),):
-                yield f"{name}/{year} has {shape} values for {population.count(of)} of {of}"
 
 
 def _limits(settings: Gates, *names: str) -> dict[str, float | None]:
@@ -273,7 +244,7 @@ def _below(what: str, found: float | None, limit: float | None) -> Iterator[str]
         yield f"{what} is {found:.4g}, less than {limit:g}"
 
 
-def _errors(summary: Mapping[str, Any], settings: Gates) -> Gate:
+def _errors(run: Path, summary: Mapping[str, Any], settings: Gates) -> Gate:
     """Are the targets met, in each fit and at each level by itself?"""
     reasons: list[str] = []
     figures: dict[str, Any] = {}
@@ -300,11 +271,11 @@ def _errors(summary: Mapping[str, Any], settings: Gates) -> Gate:
         reasons += _above(what, found["median"], settings.median_error)
     figures["validated"] = summary["validated"]
     limits = _limits(settings, "median_error", "largest_error", "share_met", "held_out_error")
-    look = "weights/*/diagnostics.csv and report/index.html"
+    look = f"{run}/weights/*/diagnostics.csv and {run}/report/index.html"
     return Gate("errors", figures, limits, reasons, look)
 
 
-def _effective(summary: Mapping[str, Any], settings: Gates) -> Gate:
+def _effective(run: Path, summary: Mapping[str, Any], settings: Gates) -> Gate:
     """Do the estimates rest on enough households?"""
     reasons: list[str] = []
     for scope, fit in summary["fits"].items():
@@ -324,7 +295,7 @@ def _effective(summary: Mapping[str, Any], settings: Gates) -> Gate:
         {scope: fit["weights"] for scope, fit in summary["fits"].items()},
         _limits(settings, "design_effect", "effective_households", "unpublishable"),
         reasons,
-        "weights/*/fit.json and weights/*/areas.csv",
+        f"{run}/weights/*/fit.json and {run}/weights/*/areas.csv",
     )
 
 
@@ -339,7 +310,7 @@ def _provenance(run: Path) -> Gate:
     if len(found.commits) > 1:
         commits = " and ".join((commit or "none")[:12] for commit in found.commits)
         reasons.append(f"it was built with the code of {len(found.commits)} commits ({commits})")
-    if not found.clean:
+    if not found.clean and found.commits != [None]:
         reasons.append("the checkout had changes that no commit has")
     if code:
         reasons.append(f"code changed while it was built ({_list(code)})")
@@ -352,79 +323,35 @@ def _provenance(run: Path) -> Gate:
     return Gate("provenance", figures, {}, reasons, f"{run}/{RUN_FILE} and {run}/{HISTORY_FILE}")
 
 
-def _live(summary: Mapping[str, Any], settings: Gates, live: Mapping[str, Any] | None) -> Gate:
+def _live(
+    run: Path, summary: Mapping[str, Any], settings: Gates, live: Mapping[str, Any] | None
+) -> Gate:
     """Is the run no worse than what it replaces, and no surprise?"""
-    names = ("live_total_moved", "live_error_ratio", "live_fewer_targets")
-    limits = _limits(settings, *names)
-    look = "diagnostics/summary.json of the live release's run in the repository"
+    limits = _limits(settings, "live_total_moved", "live_error_ratio", "live_fewer_targets")
+    look = f"runs/RUN/{SUMMARY} of the live release in the repository, and {run}/report/index.html"
     if live is None:
         return Gate("live", {"live": None}, limits, [], look)
     if not live:
-        reasons = ["the live release has no summary to be compared with"]
+        reasons = [f"the live release has no {SUMMARY} to be compared with"]
         return Gate("live", {"live": {}}, limits, reasons, look)
     if live.get("format") != FORMAT:
         raise InputError(
-            f"diagnostics/summary.json of the live release: has the format {live.get('format')!r}, "
-            f"but this localcal compares format {FORMAT}; use the localcal that made it, or release "
-            "with --config 'release={gates: ...}' of a newer one"
+            f"{SUMMARY} of the live release: has the format {live.get('format')!r}, but this "
+            f"localcal compares format {FORMAT}; use the localcal that the live release was made "
+            "with, or a newer one"
         )
     try:
-        moved = list(_moved(summary["totals"], live["totals"], settings.live_total_moved))
-        worse = list(_worse(summary["fits"], live["fits"], settings.live_error_ratio))
-        fewer = list(_fewer(summary["fits"], live["fits"], settings.live_fewer_targets))
+        moved = list(beside.moved(summary["totals"], live["totals"], settings.live_total_moved))
+        worse = list(beside.worse(summary["fits"], live["fits"], settings.live_error_ratio))
+        fewer = list(beside.fewer(summary["fits"], live["fits"], settings.live_fewer_targets))
         gone = sorted(set(live["areas"]) - set(summary["areas"]))
-        figures = {"live": live["run_id"], "moved": len(moved), "areas_gone": gone}
-    except (KeyError, TypeError, AttributeError) as error:
+        of = {"live": live["run_id"], "live_period": live["period"], "period": summary["period"]}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"diagnostics/summary.json of the live release: damaged, lacks {error}; restore it"
+            f"{SUMMARY} of the live release: damaged ({type(error).__name__}: {one_line(error)}); "
+            "restore it"
         ) from error
-    reasons = [f"{len(gone)} areas of the live release are missing ({_list(gone)})"] if gone else []
-    figures |= {"errors_worse": worse, "fewer_targets": fewer, "totals_moved": moved}
-    return Gate("live", figures, limits, [*reasons, *fewer, *worse, *moved], look)
-
-
-def _moved(new: Mapping[str, Any], old: Mapping[str, Any], limit: float | None) -> Iterator[str]:
-    """Yield the totals that moved by more than a share of the live ones."""
-    if limit is None:
-        return
-    for area in sorted(new.keys() & old.keys()):
-        for name in sorted(new[area].keys() & old[area].keys()):
-            before, after = float(old[area][name]), float(new[area][name])
-            if not abs(after - before) <= limit * abs(before):
-                yield f"{name} of {area} moved from {before:.4g} to {after:.4g}"
-
-
-def _worse(new: Mapping[str, Any], old: Mapping[str, Any], limit: float | None) -> Iterator[str]:
-    """Yield the errors that are several times the live release's."""
-    if limit is None:
-        return
-    for scope, level, found, before in _levels(new, old):
-        for key in ("median", "largest", "median_held_out"):
-            if key in found and key in before:
-                allowed = max(limit * float(before[key]), NEGLIGIBLE)
-                if not found[key] <= allowed:
-                    yield (
-                        f"{key.replace('_', ' ')} error of {level} targets in the {scope} fit is "
-                        f"{found[key]:.4g}, was {before[key]:.4g}"
-                    )
-
-
-def _fewer(new: Mapping[str, Any], old: Mapping[str, Any], limit: float | None) -> Iterator[str]:
-    """Yield the levels that have fewer fitted targets than the live release."""
-    if limit is None:
-        return
-    for scope, level, found, before in _levels(new, old):
-        if found.get("fitted", 0) < (1.0 - limit) * before["fitted"]:
-            yield (
-                f"{found.get('fitted', 0)} {level} targets were fitted in the {scope} fit, were "
-                f"{before['fitted']}"
-            )
-
-
-def _levels(
-    new: Mapping[str, Any], old: Mapping[str, Any]
-) -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:
-    """Yield what both releases, or the live one alone, say of a level of a fit."""
-    for scope, fit in sorted(old.items()):
-        for level, before in sorted(fit["levels"].items()):
-            yield scope, level, new.get(scope, {"levels": {}})["levels"].get(level, {}), before
+    missing = [f"{len(gone)} areas of the live release are missing ({_list(gone)})"] if gone else []
+    figures = {"areas_gone": gone, "fewer_targets": fewer, "errors_worse": worse}
+    figures |= {"totals_moved": moved}
+    return Gate("live", of | figures, limits, [*missing, *fewer, *worse, *moved], look)

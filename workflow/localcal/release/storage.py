@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcal.errors import InputError, one_line
 from localcal.files.atomic import atomic_path
-from localcal.release.bucket import ANSWER, address, explained, fetched, opened, retry_policy
+from localcal.release.bucket import address, explained, fetched, opened, reading, writing
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
@@ -166,7 +166,7 @@ def swap_json(
         with explained(holder, name):
             try:
                 blob.upload_from_string(
-                    data, content_type="application/json", checksum="crc32c", **_if(generation)
+                    data, content_type="application/json", checksum="crc32c", **writing(generation)
                 )
             except _precondition_failed():
                 # It may be our own, of an attempt whose answer was lost.
@@ -213,7 +213,7 @@ def _send(holder: "Bucket", name: str, path: Path, known: int | None, about: Abo
     with explained(holder, name):
         try:
             if content.size <= SMALL:
-                blob.upload_from_string(data, checksum="crc32c", **_if(expected))
+                blob.upload_from_string(data, checksum="crc32c", **writing(expected))
             else:
                 _send_large(blob, path, content, expected)
         except _precondition_failed():
@@ -239,7 +239,7 @@ def _send_large(blob: "Blob", path: Path, content: Content, expected: int) -> No
                 size=content.size,
                 checksum=None,
                 crc32c_checksum_value=content.crc32c,
-                **_if(expected),
+                **writing(expected),
             )
         except GoogleAuthError:
             # Some are ValueErrors, too.
@@ -271,10 +271,8 @@ def _copy(holder: "Bucket", name: str, generation: int, known: int | None, about
                 token, _, _ = blob.rewrite(
                     source,
                     token=token,
-                    if_generation_match=expected,
                     if_source_generation_match=generation,
-                    timeout=ANSWER,
-                    retry=retry_policy(),
+                    **writing(expected),
                 )
                 if token is None:
                     break
@@ -294,14 +292,12 @@ def _new_blob(holder: "Bucket", name: str, about: About) -> "Blob":
 def _live(holder: "Bucket", name: str) -> "Blob | None":
     with explained(holder, name):
         # A missing object is None, a missing bucket is not told apart and fails at the upload.
-        return holder.get_blob(name, timeout=ANSWER, retry=retry_policy().retry_policy)
+        return holder.get_blob(name, **reading())
 
 
 def _existing(holder: "Bucket", name: str, generation: int) -> "Blob":
     with explained(holder, name, generation):
-        blob = holder.get_blob(
-            name, generation=generation, timeout=ANSWER, retry=retry_policy().retry_policy
-        )
+        blob = holder.get_blob(name, generation=generation, **reading())
     if blob is None:
         raise InputError(
             f"{address(holder, name, generation)}: no such generation; the bucket must exist and "
@@ -411,11 +407,6 @@ def _generation(holder: "Bucket", blob: "Blob") -> int:
             "Cloud Storage; check STORAGE_EMULATOR_HOST and proxies"
         )
     return int(blob.generation)
-
-
-def _if(generation: int) -> dict[str, Any]:
-    """Return the options of a write that replaces a generation, and may be repeated therefore."""
-    return {"if_generation_match": generation, "timeout": ANSWER, "retry": retry_policy()}
 
 
 def _precondition_failed() -> type[Exception]:

@@ -1,17 +1,19 @@
 """A run in figures that the next release is compared with, published with its diagnostics."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
+from pydantic import ValidationError
 
-from localcal.errors import REMAKE, InputError
+from localcal.errors import REMAKE, InputError, one_line
+from localcal.files.atomic import sha256_file
 from localcal.files.documents import read_json
 from localcal.files.table import read_table
 from localcal.geography.areas import Area, read_areas
 from localcal.run.configuration import wanted_areas
-from localcal.run.expected import SCOPES
+from localcal.run.expected import SCOPES, jobs
 from localcal.run.provenance import RUN_FILE, config_of, read_record, read_state
 
 # Of what the figures say and are called; another number is not compared.
@@ -26,18 +28,44 @@ _ROWS = ("level", "area", "target_id", "name", "variable", "domain_variable", "s
 _TEXTS = ("level", "area", "name", "variable", "domain_variable")
 
 
-def areas_of(run: Path) -> tuple[list[Area], list[Area]]:
-    """Return all areas there are, and those that a run was asked for, by its own record.
+class Asked(NamedTuple):
+    """What a run was asked for."""
+
+    config: Mapping[str, Any]
+    """As its record has it, changes included."""
+    table: list[Area]
+    """All areas there are."""
+    areas: list[Area]
+    """Those that get files."""
+
+
+def asked_of(run: Path) -> Asked:
+    """Return what a run was asked for, by its own record.
 
     Raises:
-        InputError: the record is damaged, or its table of areas is not what the run was made with.
+        InputError: the record is damaged or of another version, or the table of areas is not the
+            one that the run was made with.
     """
-    recorded = read_record(run)["inputs"].get("areas.path", {})
-    if "path" not in recorded:
-        raise InputError(f"{run / RUN_FILE}: does not say which areas there are; restore it")
-    table = read_areas(recorded["path"])
-    config = config_of(read_state(run))
-    return table, wanted_areas(config["areas"], table, [(str(run / RUN_FILE), config)])
+    source = run / RUN_FILE
+    state, given = read_state(run), read_record(run).get("inputs", {}).get("areas.path", {})
+    config = config_of(state)
+    if "path" not in given:
+        raise InputError(f"{source}: does not say which areas there are; name a finished run")
+    table = read_areas(given["path"])
+    if sha256_file(given["path"]) != state.get("inputs.areas.path"):
+        raise InputError(
+            f"{given['path']}: is not the table of areas that {run} was made with; restore it"
+        )
+    try:
+        asked = Asked(config, table, wanted_areas(config["areas"], table, [(str(source), config)]))
+        # Whatever else they say of it.
+        jobs(*asked)
+    except (KeyError, TypeError, ValidationError) as error:
+        raise InputError(
+            f"{source}: its config is of another version ({one_line(error)}); release the run with "
+            "the localcal that made it"
+        ) from error
+    return asked
 
 
 def summarize(run: str | Path) -> dict[str, Any]:
@@ -61,8 +89,7 @@ def summarize(run: str | Path) -> dict[str, Any]:
         InputError: a file is missing or damaged.
     """
     run = Path(run)
-    _, areas = areas_of(run)
-    config = config_of(read_state(run))
+    config, _, areas = asked_of(run)
     tables = {scope: _diagnostics(run, scope) for scope in SCOPES}
     validation = read_json(run / "validation" / "summary.json", ("levels",))
     return {
@@ -127,7 +154,7 @@ def _fit(run: Path, scope: str, table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _unpublishable(run: Path, scope: str, levels: Sequence[str]) -> dict[str, float]:
+def _unpublishable(run: Path, scope: str, levels: Collection[str]) -> dict[str, float]:
     """Return, by level that the fit is about, the share of areas that are not publishable."""
     columns = ("level", "is_publishable")
     table = read_table(run / "weights" / scope / "areas.csv", columns, ["level"])
@@ -144,7 +171,7 @@ def _level(table: pd.DataFrame) -> dict[str, Any]:
         found |= {
             "median": float(size.median()),
             "largest": float(size.max()),
-            "largest_of": str(fitted["name"].loc[size.idxmax()]),
+            "largest_of": str(fitted["name"].iloc[int(size.to_numpy().argmax())]),
             "share_met": float(fitted["verdict"].isin(MET).mean()),
         }
     if len(held_out):

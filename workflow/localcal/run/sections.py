@@ -292,9 +292,9 @@ class Gates(Section):
     held_out_error: Limit = 0.25
     """Largest median of the errors of held-out targets, which no fit was told, in each fit and
     level by itself."""
-    design_effect: Limit = 5.0
+    design_effect: Limit = 5
     """Largest design effect of a fit's weights: records over Kish's effective number of them."""
-    effective_households: Limit = 400.0
+    effective_households: Limit = 400
     """Smallest effective number of households of a fit's weights; with 400, a share of one half is
     known to 5 percentage points."""
     unpublishable: Limit = 0.25
@@ -302,7 +302,7 @@ class Gates(Section):
     live_total_moved: Limit = 0.1
     """Largest relative change of a total of the nation's or a state's file since the live
     release."""
-    live_error_ratio: Limit = 2.0
+    live_error_ratio: Limit = 2
     """How many times the live release's a median or largest error may be, where it is above 1 %."""
     live_fewer_targets: Limit = 0.05
     """By what share there may be fewer fitted targets than in the live release, in each fit and
