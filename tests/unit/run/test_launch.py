@@ -83,6 +83,8 @@ def folder(tmp_path, monkeypatch):
     Path("job.py").write_text(JOB)
     Path("go").write_text("")
     yield tmp_path
+    # Whatever has failed, nothing goes on.
+    Path("go").write_text("")
     release_locks()
 
 
