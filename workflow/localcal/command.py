@@ -40,9 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         command.add_arguments(adding)
         adding.set_defaults(run_command=command.run)
-    options, options.others = parser.parse_known_args(arguments)
-    if options.others and options.command not in PASSING_ON:
-        parser.error(f"unrecognized arguments: {' '.join(options.others)}")
+    options, others = parser.parse_known_args(arguments)
+    options.others = others
+    if others and options.command not in PASSING_ON:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
         status: int = options.run_command(options)
     except InputError as error:
