@@ -4,9 +4,9 @@ from pathlib import Path
 
 from localcal.errors import InputError, near
 from localcal.release.names import names
-from localcal.release.summary import areas_of
+from localcal.release.summary import asked_of
 from localcal.run.expected import l0_scopes, replicated_scopes
-from localcal.run.provenance import RUN_FILE, config_of, read_state
+from localcal.run.provenance import RUN_FILE
 
 
 def refuse_unknown(run: Path) -> None:
@@ -43,6 +43,5 @@ def wanted_names(run: Path) -> list[str]:
     Raises:
         InputError: the record is damaged, or its table of areas is gone.
     """
-    _, areas = areas_of(run)
-    config = config_of(read_state(run))
+    config, _, areas = asked_of(run)
     return names(areas, replicated_scopes(config), l0_scopes(config))
