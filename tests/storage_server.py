@@ -345,7 +345,7 @@ class Storage:
 
     def _list(self, bucket: str, query: Mapping[str, str]) -> Reply:
         holder = self._bucket(bucket)
-        every = query.get("versions") == "true"
+        every = query.get("versions", "").lower() == "true"
         found = [
             version
             for name, versions in sorted(holder.versions.items())
