@@ -52,6 +52,8 @@ TESTED_ELSEWHERE = {
     "run/values.py": "unit/run/test_configuration.py",
     "run/fit_section.py": "unit/weights/test_settings.py",
     "run/describe.py": "workflow/test_structure.py",
+    # What a release is made of, as its contents have it.
+    "release/names.py": "unit/release/test_contents.py",
     # Only fields.
     "weights/columns.py": "unit/weights/test_pose.py",
     # Runs where l0-python is.

@@ -153,7 +153,10 @@ if workflow.is_main_process:
     PRESENT_OF = {name: dict(parameters_of(rule)) for name, rule in RULES.items() if STORED}
     PRESENT = {name: text for found in PRESENT_OF.values() for name, text in found.items()}
     with stopping():
-        STALE = list(stale_in_storage() if STORED else stale_here())
+        # Where only some rules may run, as for a release, nothing else is made again.
+        allowed = workflow.dag_settings.allowed_rules or [rule.name for rule in workflow.rules]
+        found = stale_in_storage() if STORED else stale_here()
+        STALE = [(rule, file) for rule, file in found if rule in allowed]
     if STALE:
         counts = sorted(Counter(name for name, _ in STALE).items())
         warn(

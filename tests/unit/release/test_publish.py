@@ -1,10 +1,26 @@
 """Whatever happens to a request: the old release or the new one, and the same command finishes."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import httpx2
 import pytest
 
 from localcal.errors import InputError
+from localcal.release.contents import read_file
+from localcal.release.hub import Hub
+from localcal.release.promote import promote
+from localcal.release.rollback import rollback
+from localcal.release.stage import stage
+from localcal.run.sections import Release
 from tests.hub_server import Fault, Repository
+from tests.release_case import write_run
+
+WORKFLOW = Path(__file__).parents[3] / "workflow"
 
 # A file of every kind; each is one request or two more.
 FEW = [
@@ -120,3 +136,85 @@ def test_each_request_of_promote_may_fail_and_the_process_die_after_each(desk, h
     assert asked > 15
     # Failed and old, failed and new, and done all the same.
     assert outcomes == {(False, "1.0.0"), (False, "1.1.0"), (True, "1.1.0")}
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+from localcal.release.hub import Hub
+from localcal.release.promote import promote
+from localcal.release.stage import stage
+from localcal.run.sections import Release
+
+what, run, *names = sys.argv[1:]
+settings, hub = Release(version="1.1.0", repo_id="me/data"), Hub("me/data", "model")
+if what == "stage":
+    stage(Path(run), names, settings, hub, lambda state: [])
+else:
+    promote(Path(run), settings, hub, None, lambda state: [])
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "request_name", "number", "current"),
+    [
+        ("stage", "put", 1, "1.0.0"),
+        ("stage", "commit", 0, "1.0.0"),
+        ("promote", "commit", 0, "1.1.0"),
+        ("promote", "tag", 0, "1.1.0"),
+        ("promote", "commit", 1, "1.1.0"),
+    ],
+)
+def test_a_process_that_is_killed_leaves_the_old_or_the_new_release(
+    desk, hub, what, request_name, number, current
+):
+    desk.names = FEW
+    desk.release("one", "1.0.0")
+    old = desk.production()
+    desk.run("two")
+    if what == "promote":
+        desk.stage("two", "1.1.0")
+    started = []
+
+    def kill():
+        started[0].kill()
+        started[0].wait()
+
+    hub.faults = [Fault(request_name, number=number, done=True, cut=True, act=kill)]
+    command = [sys.executable, "-c", PROCESS, what, str(desk.runs / "two"), *FEW]
+    variables = {"HF_HUB_DISABLE_XET": "1", "PYTHONPATH": str(WORKFLOW)}
+    started.append(subprocess.Popen(command, env=os.environ | variables))
+    assert started[0].wait(60) == -signal.SIGKILL
+    assert desk.versions()["current"] == current
+    if current == "1.0.0":
+        assert desk.production() == old
+    else:
+        assert desk.contents("two", "1.1.0").items() <= desk.production().items()
+    hub.faults = []
+    desk.stage("two", "1.1.0")
+    receipt = desk.promote("two", "1.1.0")
+    assert desk.contents("two", "1.1.0").items() <= desk.production().items()
+    assert hub.repository.tags["1.1.0"] == receipt["commit"]
+    assert not [path for path in hub.repository.files() if path.startswith("staging/")]
+
+
+@pytest.mark.network
+@pytest.mark.skipif("LOCALCAL_HF_REPO" not in os.environ, reason="LOCALCAL_HF_REPO is not set")
+def test_the_real_hub_does_what_ours_does(tmp_path):
+    """A repository of one's own for such tests, which keeps what they release; needs HF_TOKEN."""
+    repo_id = os.environ["LOCALCAL_HF_REPO"]
+    stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime())
+    released = []
+    for number in (1, 2):
+        run = write_run(tmp_path / f"smoke-{stamp}-{number}", f"{stamp} {number}")
+        settings = Release(version=f"0.0.{stamp}{number}", repo_id=repo_id)
+        stage(run, FEW, settings, Hub(repo_id, "model"), lambda state: [])
+        receipt = promote(run, settings, Hub(repo_id, "model"), None, lambda state: [])
+        assert promote(run, settings, Hub(repo_id, "model"), None, lambda state: []) == receipt
+        released.append((run, receipt))
+    hub = Hub(repo_id, "model")
+    first, receipt = released[0]
+    rolled = rollback(first.name, f"0.0.{stamp}3", hub, lambda generations: None)
+    there = hub.paths(["states/CA.h5"], rolled["commit"])
+    assert read_file(first, "areas/states/CA.h5").is_kept(there["states/CA.h5"])
+    assert hub.tags()[receipt["version"]] == receipt["commit"]

@@ -117,6 +117,7 @@ def test_neither_the_run_id_nor_the_place_of_a_file_is_science(run):
     run.config["take_up"]["rates"] = "moved.csv"
     run.config["run_id"] = "y"
     run.config["targets"]["cache"] = "elsewhere"
+    run.config["release"] = {"version": "1.0.0", "repo_id": "me/data"}
     assert run.changes == []
     assert not {"path", "survey"} & science(run.config)["population"].keys()
     section = {"weights": {"local": {"l0": {"python": "a", "epochs": 3}, "penalty": 1}}}

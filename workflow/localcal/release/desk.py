@@ -137,4 +137,6 @@ class Desk:
         except ValueError as error:
             words = f"{hub.label}, {path}: damaged, not JSON ({one_line(error)}); restore it"
             raise InputError(words) from error
-        return dict(found)
+        if not isinstance(found, dict):
+            raise InputError(f"{hub.label}, {path}: damaged, not a JSON object; restore it")
+        return found

@@ -95,6 +95,8 @@ class Hub:
         self._api = HfApi(endpoint=self._endpoint)
         self._named: dict[str, Any] = {"repo_id": repo_id, "repo_type": repo_type}
         keep_secrets()
+        # It would log every address, of which some let others in.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
         # A bar per file says nothing in a log.
         huggingface_hub.utils.disable_progress_bars()
 
