@@ -144,7 +144,10 @@ def test_held_out_targets_have_a_limit_of_their_own(run):
         set_where("state", "rel_error", 0.3, 6)(table)
 
     change_table(run, "weights/local/diagnostics.csv", change)
-    (reason,) = refused(run).reasons
+    gate = refused(run)
+    (reason,) = gate.reasons
+    level = gate.figures["local"]["state"]
+    assert (level["fitted"], level["held_out"]) == (62, 10) and level["largest"] < 0.01
     assert reason.startswith("median error of held-out targets of state targets in the local fit")
     assert gates_of(run, held_out_error=None)["errors"].passed
 

@@ -93,6 +93,7 @@ def test_replicate_weights_are_looked_at_too(run):
     ("damage", "told"),
     [
         (set_first(REPLICATE, lambda values: np.nan), f"{REPLICATE} has values that are no"),
+        (set_first(REPLICATE, lambda values: np.inf), f"{REPLICATE} has values that are no"),
         (set_first(REPLICATE, lambda values: -1), f"{REPLICATE} has values that are no"),
         (set_first("household_id", lambda values: 0), "household_id is not the dataset's"),
         (set_first("household_weight", lambda values: 0), "household_weight is not the"),
