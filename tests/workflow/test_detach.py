@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from localcal.run.launch import LOG_FILE, coordinator_of
+from localcal.run.launch import LOG_FILE, coordinator_of, snakemake_of
 from tests.workflow.conftest import REPOSITORY
 
 RUN = Path("runs/x")
@@ -112,17 +112,17 @@ def test_a_detached_run_outlives_its_terminal_and_then_its_coordinator():
     assert Path("status").read_text() == "0"
     words = os.read(main, 10_000).decode()
     assert "run x: goes on without this terminal" in words
-    coordinator = coordinator_of("x").process
+    coordinator = snakemake_of("x").process
 
     # The terminal is closed, for which its session is hung up.
     os.close(main)
     assert shell.wait(60) == -signal.SIGHUP
-    assert coordinator_of("x").process == coordinator
+    assert snakemake_of("x").process == coordinator
 
     # One that is killed is resumed by the same command.
     os.kill(coordinator, signal.SIGKILL)
     until(lambda: coordinator_of("x") is None)
-    until(lambda: "Snakemake ended with status 137" in (RUN / LOG_FILE).read_text())
+    assert "Snakemake ended with status 137" in (RUN / LOG_FILE).read_text()
     assert said("run", "--detach", *ARGUMENTS).startswith("run x\n")
     Path("go").write_text("")
     until(lambda: "Snakemake ended with status 0" in (RUN / LOG_FILE).read_text())
@@ -142,7 +142,7 @@ def test_a_run_that_is_asked_to_end_ends_its_jobs_and_leaves_nothing_half_writte
     assert said("stop", "x").startswith("run x: ended; ")
     assert made() == ["a.txt"]
     assert "interrupted" in (RUN / "logs/write/b.log").read_text()
-    until(lambda: "Snakemake ended with status 1" in (RUN / LOG_FILE).read_text())
+    assert "Snakemake ended with status 1" in (RUN / LOG_FILE).read_text()
     assert said("stop", "x") == "run x: no process works on it\n"
 
 

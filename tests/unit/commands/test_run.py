@@ -33,6 +33,7 @@ def started(tmp_path, monkeypatch):
         )
 
     monkeypatch.setattr(running, "snakemake", snakemake)
+    monkeypatch.setattr(running, "snakemake_of", lambda run_id: run_id)
     monkeypatch.setattr(running, "detach", detach)
     monkeypatch.setattr(running, "read_checkout", lambda: Checkout(COMMIT, True, "main"))
     monkeypatch.setattr(running, "version_of", lambda: "1.57.0")
