@@ -12,10 +12,14 @@ from pathlib import Path
 
 import pytest
 
+<<<<<<< HEAD
 from localcal.run.expected import ONCE
 from localcal.status.folder import LocalRuns
 from localcal.status.look import Looker, RunStatus
 from localcal.status.tables import LocalTables
+=======
+from localcal.run import identity
+>>>>>>> ident
 from tests.workflow.conftest import (
     SMALL_JOBS,
     Checkout,
@@ -63,6 +67,17 @@ def products(folder: Path) -> dict[str, str]:
 def test_a_finished_run_has_nothing_to_do(finished):
     result = finished.snakemake("-n", *SMALL)
     assert NOTHING in result.stdout
+
+
+def test_a_finished_run_is_what_artifacts_leads_to(finished):
+    link = finished.folder / "artifacts"
+    assert str(link.readlink()) == str(RUN)
+    assert (link / "weights/local/weights.npy").exists()
+
+
+def test_a_run_without_a_git_checkout_is_of_no_commit(finished):
+    record = json.loads((finished.folder / RUN / "run.json").read_text())
+    assert [record[name] for name in ("commit", "clean", "branch")] == [None, None, None]
 
 
 def test_touching_every_source_changes_nothing(run):
@@ -126,13 +141,28 @@ def test_an_edited_script_shows_for_its_rule(run):
     assert jobs_because(result.stdout, "Forced execution") == {"summarize_validation": 1}
 
 
-def test_code_may_change_within_a_run_and_is_recorded(run):
+def test_code_may_change_within_a_run_and_is_recorded(run, monkeypatch):
+    monkeypatch.chdir(run.folder)
+    git = ("git", "-c", "user.name=n", "-c", "user.email=e@example.org")
+    for arguments in (
+        ("init", "--quiet", "--initial-branch=main"),
+        ("add", "Snakefile", "workflow", "scripts", "profiles", "envs", ".gitignore"),
+        ("commit", "--quiet", "--message=all"),
+    ):
+        subprocess.run([*git, *arguments], check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, check=True, text=True)
     with (run.folder / "workflow/localcal/report/page.py").open("a") as file:
         file.write("edited = 1\n")
     assert run.snakemake("--cores", "1", *SMALL).returncode == 0
     entries = (run.folder / RUN / "history.jsonl").read_text().splitlines()
-    changes = [change["what"] for change in json.loads(entries[0])["changes"]]
-    assert (len(entries), changes) == (1, ["code.write_report"])
+    *checkout, code = json.loads(entries[0])["changes"]
+    assert (len(entries), code["what"]) == (1, "code.write_report")
+    assert {change["what"]: (change["old"], change["new"]) for change in checkout} == {
+        "commit": (None, head.stdout.strip()),
+        "clean": (None, False),
+        "branch": (None, "main"),
+    }
+    assert identity.provenance(RUN) == ([None, head.stdout.strip()], False)
 
 
 def test_another_config_is_listed_then_refused_then_amended(run):

@@ -185,7 +185,7 @@ def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
     parsed += ["files.rows", "files.limits", "run.lock", "run.since", "run.start"]
     parsed += ["run.expected", "run.identity", "run.sessions"]
     parsed += ["files.atomic", "files.documents", "files.folders", "files.made"]
-    parsed += ["files.origins", "files.seal"]
+    parsed += ["files.origins", "files.seal", "run.artifacts", "run.identity"]
     parsed += ["run.complaints", "run.fit_section", "run.sections", "run.values"]
     agencies = (
         "__init__",

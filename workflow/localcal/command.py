@@ -29,17 +29,6 @@ COMMANDS: list[Command] = [run, pipeline, stop, status, diff, verify, clean]
 PASSING_ON = frozenset({run.NAME, pipeline.NAME})
 
 
-def _divided(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Return a command's own arguments, and those from `--` on, which Snakemake has to see whole.
-
-    Of a command that hands nothing on, all are its own.
-    """
-    if arguments[:1] and arguments[0] in PASSING_ON and "--" in arguments:
-        position = arguments.index("--")
-        return arguments[:position], arguments[position:]
-    return arguments, []
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 1 where something is wrong, 2 for a bad call."""
     parser = argparse.ArgumentParser(prog="localcal", description=__doc__)
@@ -51,11 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         command.add_arguments(adding)
         adding.set_defaults(run_command=command.run)
-    own, others = _divided(sys.argv[1:] if arguments is None else list(arguments))
-    options, unknown = parser.parse_known_args(own)
-    options.others = [*unknown, *others]
-    if unknown and options.command not in PASSING_ON:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options, others = parser.parse_known_args(arguments)
+    options.others = others
+    if others and options.command not in PASSING_ON:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
         status: int = options.run_command(options)
     except InputError as error:

@@ -19,6 +19,7 @@ from localcal.run.identity import (
     provenance,
     read_checkout,
     recorded,
+    refuse_other_code,
     version_of,
 )
 from localcal.run.lock import release_locks
@@ -254,6 +255,39 @@ def test_a_stored_run_does_not_lose_its_files_to_another_commit(checkout, monkey
     start_run(RUN, {}, {"fit": "1"}, amend=False)
     (line,) = (RUN / "since.jsonl").read_text().splitlines()
     assert json.loads(line)["rules"] == {"fit": "1"}
+
+
+@pytest.mark.parametrize(
+    ("branch", "commit"), [(None, None), ("main", None), (None, "a" * 7), ("main", "a" * 40)]
+)
+def test_a_checkout_that_is_what_was_asked_for_is_taken(branch, commit):
+    refuse_other_code(FIRST, branch, commit)
+
+
+def test_without_an_option_any_code_will_do():
+    refuse_other_code(Checkout(), None, None)
+    refuse_other_code(FIRST._replace(clean=False), "main", None)
+
+
+@pytest.mark.parametrize(
+    ("found", "branch", "commit", "said"),
+    [
+        (FIRST, "dev", None, r"^/co: is on branch main, not on dev; nothing .* `git switch`"),
+        (FIRST, "a/b", None, r"`git worktree add \.\./localcal-a-b a/b`"),
+        (FIRST._replace(branch=None), "main", None, "is on no branch, not on main"),
+        (FIRST, None, "b" * 8, "is at commit aaaaaaaaaaaa, not bbbbbbbb; nothing is checked out"),
+        (FIRST, "main", "b" * 8, "is at commit aaaaaaaaaaaa, not bbbbbbbb"),
+        (FIRST, None, "v1.0", "'v1.0' is no commit; allowed: 7 to 40 hexadecimal"),
+        (FIRST, None, "aaa", "'aaa' is no commit"),
+        (FIRST._replace(clean=False), None, "a" * 8, "changes that commit aaaaaaaa has not"),
+        (Checkout(), "main", None, "git says of no branch or commit here"),
+        (Checkout(), None, "a" * 8, "git says of no branch or commit here"),
+    ],
+)
+def test_another_branch_or_commit_is_refused_and_nothing_checked_out(found, branch, commit, said):
+    with pytest.raises(InputError, match=said) as error:
+        refuse_other_code(found, branch, commit, "/co")
+    assert "\n" not in str(error.value)
 
 
 def test_the_checkout_is_that_of_this_package():

@@ -3,7 +3,6 @@
 What is started as `python -m snakemake` is a small stand-in of the test's.
 """
 
-import fcntl
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from localcal.errors import InputError
+from localcal.jobs.processes import is_alive
 from localcal.run import launch
 from localcal.run.launch import (
     CONFIG_OPTIONS,
@@ -25,6 +25,7 @@ from localcal.run.launch import (
     detach,
     given_run_id,
     snakemake,
+    snakemake_of,
     stop,
     values_of,
     with_values,
@@ -41,13 +42,15 @@ from pathlib import Path
 from localcal.run.lock import take_lock
 if "refuse" in sys.argv:
     sys.exit("error: no such option")
-if "deaf" in sys.argv:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 Path("arguments").write_text("\\n".join(sys.argv[1:]))
 take_lock("runs/x")
 print("begun", flush=True)
 if "end" in sys.argv:
     sys.exit(3)
+if "deaf" in sys.argv:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Path("job.part").write_text("")
+    time.sleep(600)
 job = subprocess.Popen([sys.executable, "job.py"])
 try:
     sys.exit(job.wait())
@@ -80,6 +83,8 @@ def folder(tmp_path, monkeypatch):
     Path("job.py").write_text(JOB)
     Path("go").write_text("")
     yield tmp_path
+    # Whatever has failed, nothing goes on.
+    Path("go").write_text("")
     release_locks()
 
 
@@ -213,11 +218,49 @@ def test_a_run_that_another_process_works_on_is_refused():
 
 
 def test_of_two_that_begin_at_a_time_one_is_refused():
-    (RUN / LOG_FILE).parent.mkdir(parents=True)
-    with (RUN / LOG_FILE).open("w") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="runs/x: another .* begins to work on this run"):
-            detach("x", ["run"])
+    Path("go").unlink()
+    begin = "import sys; from localcal.run.launch import detach; detach('x', sys.argv[1:])"
+    command = [sys.executable, "-c", begin, "run", "--config", "run_id=x"]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate(timeout=60)[1] for process in both]
+    (refused,) = [text for text in errors if text]
+    assert "works on this run" in refused
+    assert stop("x", 30)
+    assert (RUN / LOG_FILE).read_text().count("begun") == 1
+
+
+def test_one_that_has_not_begun_yet_is_stopped_and_keeps_others_out(monkeypatch):
+    slow = "import time\nfrom pathlib import Path\nPath('slow').touch()\ntime.sleep(600)\n"
+    Path("snakemake.py").write_text(slow)
+    monkeypatch.setattr(launch, "_SECONDS_TO_BEGIN", 0.5)
+    assert detach("x", ["run", "--config", "run_id=x"]) is None
+    until(Path("slow").exists)
+    assert snakemake_of("x") is None
+    with pytest.raises(InputError, match=r"runs/x: process .* works on this run"):
+        detach("x", ["run", "--config", "run_id=x"])
+    assert stop("x", 30)
+    assert "ended with status" in (RUN / LOG_FILE).read_text()
+
+
+def test_what_leads_a_group_of_its_own_is_not_interrupted():
+    parent = """
+import subprocess, sys, time
+from pathlib import Path
+wait = [sys.executable, "-c", "import time; time.sleep(600)"]
+jobs = [subprocess.Popen(wait, start_new_session=own) for own in (False, True)]
+Path("children").write_text(" ".join(str(job.pid) for job in jobs))
+Path("ready").touch()
+time.sleep(600)
+"""
+    process = subprocess.Popen([sys.executable, "-c", parent], stderr=subprocess.DEVNULL)
+    until(Path("ready").exists)
+    time.sleep(0.2)
+    job, other = map(int, Path("children").read_text().split())
+    launch._signal(process.pid, signal.SIGINT)
+    assert process.wait(30) != 0
+    until(lambda: not is_alive(job))
+    assert is_alive(other)
+    os.kill(other, signal.SIGKILL)
 
 
 def test_a_log_that_is_a_link_is_refused():
@@ -243,7 +286,6 @@ def test_a_snakemake_that_is_deaf_to_interruptions_is_stopped_too():
     Path("go").unlink()
     start("deaf")
     until(Path("job.part").exists)
-    Path("job.py").write_text("")
     assert stop("x", 0.5)
     assert coordinator_of("x") is None
 

@@ -18,6 +18,7 @@ from localcal.run.launch import (
     given_run_id,
     locks_of,
     snakemake,
+    snakemake_of,
     values_of,
     with_values,
 )
@@ -110,7 +111,8 @@ def _detached(run_id: str, arguments: Sequence[str]) -> int:
     _say(f"  follow  localcal status {run_id} --watch")
     _say(f"  end     localcal stop {run_id}")
     _say(f"  go on   localcal run --resume {run_id}, with the same options, after any death")
-    _say(f"run {run_id}: goes on without this terminal")
+    begun = "goes on" if snakemake_of(run_id) is not None else "has not begun yet, but will"
+    _say(f"run {run_id}: {begun} without this terminal")
     return 0
 
 

@@ -5,7 +5,6 @@ Snakemake's own options are handed on as they are; of them only the config's `ru
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import signal
@@ -13,18 +12,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from localcal.errors import InputError, one_line
-from localcal.files.atomic import make_folder
 from localcal.files.limits import limit_of
-from localcal.run.lock import LOCK_FILE, Holder, holder_of
+from localcal.run.lock import LOCK_FILE, Holder, claim, holder_of, write_holder
 from localcal.run.provenance import RUN_FILE
 
 RUNS = "runs"
-LOG_FILE = "logs/coordinator.log"
+LOGS = "logs"
+LOG_FILE = f"{LOGS}/coordinator.log"
 # What a run may be called, as the config's schema has it.
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 CONFIG_OPTIONS = ("--config", "-C")
@@ -103,21 +102,33 @@ def check_run_id(text: str) -> str:
 
 
 def locks_of(run_id: str) -> Iterator[Path]:
-    """Yield the folders in which a coordinator of a run on this machine may have its lock."""
+    """Yield the folders in which a Snakemake of this machine may have the lock of a run."""
     yield Path(RUNS, run_id)
     # Of a run in a storage only the record is here, see rules/record.smk.
     for path in sorted(Path(".snakemake/localcal").glob(f"**/{RUNS}/{run_id}/{LOCK_FILE}")):
         yield path.parent
 
 
-def coordinator_of(run_id: str) -> Holder | None:
-    """Return who works on a run, None where nobody does.
+def snakemake_of(run_id: str) -> Holder | None:
+    """Return the Snakemake that works on a run, None where none does or has begun to.
 
     Raises:
         InputError: the lock cannot be looked at.
     """
-    found = map(holder_of, locks_of(run_id))
-    return next((holder for holder in found if holder is not None), None)
+    return _first(locks_of(run_id))
+
+
+def coordinator_of(run_id: str) -> Holder | None:
+    """Return who works on a run: its Snakemake, or who is about to start it without a terminal.
+
+    Raises:
+        InputError: a lock cannot be looked at.
+    """
+    return _first([*locks_of(run_id), Path(RUNS, run_id, LOGS)])
+
+
+def _first(folders: Iterable[Path]) -> Holder | None:
+    return next((holder for holder in map(holder_of, folders) if holder is not None), None)
 
 
 def refuse_coordinated(run_id: str) -> None:
@@ -194,63 +205,60 @@ def detach(run_id: str, arguments: Sequence[str]) -> Ended | None:
     folder = Path(RUNS, run_id)
     is_new = not folder.exists()
     refuse_coordinated(run_id)
-    with _log(folder / LOG_FILE) as log:
-        begin = os.fstat(log).st_size
-        command = [sys.executable, "-m", "localcal.command", *arguments]
-        with (
-            _handled(signal.SIG_IGN, signal.SIGHUP),
-            _handled(lambda *_: None, signal.SIGINT, signal.SIGTERM),
-        ):
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        status = _begun(process, run_id)
-        if status is None:
-            _detached.append(process)
-            return None
-        said = (folder / LOG_FILE).read_bytes()[begin:].decode(errors="replace")
+    # The command has it until it ends, Snakemake and its jobs do not.
+    lock = claim(folder / LOGS)
+    try:
+        log = _open_log(folder / LOG_FILE)
+        try:
+            begin = os.fstat(log).st_size
+            process = _started(arguments, log, lock)
+        finally:
+            os.close(log)
+        write_holder(lock, process.pid)
+    finally:
+        os.close(lock)
+    status = _begun(process, run_id)
+    if status is None:
+        _detached.append(process)
+        return None
+    said = (folder / LOG_FILE).read_bytes()[begin:].decode(errors="replace")
     if is_new:
         _forget(folder)
     return Ended(status, said)
 
 
+def _started(arguments: Sequence[str], log: int, lock: int) -> subprocess.Popen[bytes]:
+    with (
+        _handled(signal.SIG_IGN, signal.SIGHUP),
+        _handled(lambda *_: None, signal.SIGINT, signal.SIGTERM),
+    ):
+        return subprocess.Popen(
+            [sys.executable, "-m", "localcal.command", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[lock],
+            start_new_session=True,
+        )
+
+
 def _begun(process: subprocess.Popen[bytes], run_id: str) -> int | None:
-    """Wait until a command works on a run or has ended; return its exit status if it has."""
+    """Wait until Snakemake works on a run or a command has ended; return its status if it has."""
     end = time.monotonic() + _SECONDS_TO_BEGIN
-    while time.monotonic() < end and coordinator_of(run_id) is None:
+    while time.monotonic() < end and snakemake_of(run_id) is None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(_SECONDS_BETWEEN_LOOKS)
     return process.poll()
 
 
-@contextlib.contextmanager
-def _log(path: Path) -> Iterator[int]:
-    """Open the log to add to it, for one process at a time that starts a coordinator."""
+def _open_log(path: Path) -> int:
     try:
-        make_folder(path.parent)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        log = os.open(path, flags, 0o644)
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         if error.errno == errno.ELOOP:
             words = f"{path}: is a link, which nothing is written through; remove it"
             raise InputError(words) from error
         raise InputError(f"{path}: {limit_of(error) or one_line(error)}") from error
-    # Another description of the file than the one that the coordinator writes to, and keeps.
-    lock = os.open(path, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            words = "another `localcal run --detach` begins to work on this run; wait for it"
-            raise InputError(f"{path.parents[1]}: {words}") from error
-        yield log
-    finally:
-        os.close(lock)
-        os.close(log)
 
 
 def _forget(folder: Path) -> None:
@@ -259,7 +267,8 @@ def _forget(folder: Path) -> None:
         return
     with contextlib.suppress(OSError):
         (folder / LOG_FILE).unlink()
-        (folder / LOG_FILE).parent.rmdir()
+        (folder / LOGS / LOCK_FILE).unlink()
+        (folder / LOGS).rmdir()
         folder.rmdir()
 
 
@@ -277,26 +286,26 @@ def stop(run_id: str, seconds: float) -> bool:
     Raises:
         InputError: it is on another machine, is somebody else's, or cannot be ended.
     """
-    holder = coordinator_of(run_id)
-    if holder is None:
+    if coordinator_of(run_id) is None:
         return False
-    if holder.process is None or holder.host != socket.gethostname():
-        raise InputError(
-            f"{RUNS}/{run_id}: {holder.text} works on this run, which cannot be ended from here; "
-            f"run `localcal stop {run_id}` there"
-        )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        holder = coordinator_of(run_id)
+        if holder is None:
+            return True
+        if holder.process is None or holder.host != socket.gethostname():
+            raise InputError(
+                f"{RUNS}/{run_id}: {holder.text} works on this run, which cannot be ended from "
+                f"here; run `localcal stop {run_id}` there"
+            )
         try:
             _signal(holder.process, number)
-        except ProcessLookupError:
-            return True
         except PermissionError as error:
             raise InputError(
                 f"{RUNS}/{run_id}: {holder.text} belongs to another user, who has to end it"
             ) from error
-        if _is_gone(run_id, holder, seconds):
+        if _is_left(run_id, seconds):
             return True
-    raise InputError(f"{RUNS}/{run_id}: {holder.text} does not end, not even killed; see `ps`")
+    raise InputError(f"{RUNS}/{run_id}: its process does not end, not even killed; see `ps`")
 
 
 def _signal(coordinator: int, number: signal.Signals) -> None:
@@ -307,11 +316,11 @@ def _signal(coordinator: int, number: signal.Signals) -> None:
     import psutil
 
     jobs: list[psutil.Process] = []
-    if number == signal.SIGINT:
-        group = os.getpgid(coordinator)
-        with contextlib.suppress(psutil.NoSuchProcess):
+    with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+        if number == signal.SIGINT:
             jobs = psutil.Process(coordinator).children(recursive=True)
-    os.kill(coordinator, number)
+            group = os.getpgid(coordinator)
+        os.kill(coordinator, number)
     for job in jobs:
         # Those that lead a group of their own are meant to outlive an interruption.
         with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
@@ -319,9 +328,10 @@ def _signal(coordinator: int, number: signal.Signals) -> None:
                 job.send_signal(number)
 
 
-def _is_gone(run_id: str, holder: Holder, seconds: float) -> bool:
+def _is_left(run_id: str, seconds: float) -> bool:
+    """Wait until nobody works on a run; say whether it has come to that."""
     end = time.monotonic() + seconds
-    while coordinator_of(run_id) == holder:
+    while coordinator_of(run_id) is not None:
         if time.monotonic() > end:
             return False
         time.sleep(_SECONDS_BETWEEN_LOOKS)

@@ -33,6 +33,19 @@ def take_lock(folder: str | Path) -> None:
     Raises:
         InputError: another process holds the lock, the file is a link, or it cannot be written.
     """
+    descriptor = claim(folder)
+    write_holder(descriptor, os.getpid())
+    _held.append(descriptor)
+
+
+def claim(folder: str | Path) -> int:
+    """Lock a folder; whoever has the returned descriptor open holds the lock.
+
+    Programs that this process starts do not have it, unless they are given it.
+
+    Raises:
+        InputError: as `take_lock`.
+    """
     path = Path(folder) / LOCK_FILE
     try:
         make_folder(path.parent)
@@ -51,12 +64,17 @@ def take_lock(folder: str | Path) -> None:
         raise InputError(
             f"{folder}: {holder or 'another process'} works on this run; wait for it or stop it"
         ) from error
+    # The last one is not this one.
+    os.ftruncate(descriptor, 0)
+    return descriptor
+
+
+def write_holder(descriptor: int, process: int) -> None:
+    """Say in a lock which process of this machine holds it."""
     # With the time, since a job compares it with what its own coordinator wrote.
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    holder = f"process {os.getpid()} on {socket.gethostname()} since {now}"
-    os.ftruncate(descriptor, 0)
+    holder = f"process {process} on {socket.gethostname()} since {now}"
     os.pwrite(descriptor, f"{holder}\n".encode(), 0)
-    _held.append(descriptor)
 
 
 def _lock(descriptor: int) -> None:
