@@ -12,14 +12,11 @@ from pathlib import Path
 
 import pytest
 
-<<<<<<< HEAD
+from localcal.run import identity
 from localcal.run.expected import ONCE
 from localcal.status.folder import LocalRuns
 from localcal.status.look import Looker, RunStatus
 from localcal.status.tables import LocalTables
-=======
-from localcal.run import identity
->>>>>>> ident
 from tests.workflow.conftest import (
     SMALL_JOBS,
     Checkout,

@@ -61,8 +61,9 @@ def test_what_was_published_stays_also_where_its_receipt_is_damaged(runs, receip
     assert kept(runs)["b"] is None
 
 
-def test_what_somebody_works_on_stays(runs):
-    take_lock(runs.folder / "a")
+@pytest.mark.parametrize("lock", ["a", "a/logs"])
+def test_what_somebody_works_on_or_is_about_to_stays(runs, lock):
+    take_lock(runs.folder / lock)
     assert kept(runs)["a"] == "a process works on it"
 
 
@@ -128,6 +129,16 @@ def test_what_somebody_began_to_work_on_since_stays(runs):
     fcntl.flock(held, fcntl.LOCK_EX)
     with pytest.raises(InputError, match="works on this run"):
         remove(runs, one)
+    os.close(held)
+    held = os.open(runs.folder / "b/.lock", os.O_RDWR | os.O_CREAT)
+    one = candidate(runs, "b")
+    (runs.folder / "b/logs").mkdir()
+    begins = os.open(runs.folder / "b/logs/.lock", os.O_RDWR | os.O_CREAT)
+    os.utime(runs.folder / "b/logs/.lock", (0, 0))
+    fcntl.flock(begins, fcntl.LOCK_EX)
+    with pytest.raises(InputError, match="has changed"):
+        remove(runs, one)
+    os.close(begins)
     os.close(held)
 
 

@@ -1,6 +1,7 @@
 """What became of a run, of what its folder holds."""
 
 import os
+import time
 
 import pytest
 
@@ -123,7 +124,20 @@ def test_snakemake_that_tidies_up_after_the_end_is_not_at_work(run):
     take_lock(run.folder)
     begin(run)
     end(run, failed=["logs/build_chunk/000001.log"])
+    # Of the session that has ended, by the clock that sessions are recorded by.
+    os.utime(run.folder / ".lock")
     assert look(run).state == "failed"
+
+
+def test_one_that_was_started_again_and_has_not_begun_yet_is_active(run):
+    begin(run)
+    end(run, failed=["logs/build_chunk/000001.log"], ago=1)
+    # A detached one has this lock while Snakemake still reads the workflow.
+    take_lock(run.folder / "logs")
+    # Sessions have the time of the real clock.
+    assert look(run, now=time.time()).state == "failed"
+    os.utime(run.folder / "logs/.lock", (NOW, NOW))
+    assert look(run).state == "active"
 
 
 def test_one_of_which_a_part_was_asked_for_is_partial(run):
@@ -140,10 +154,11 @@ def test_one_that_was_stopped_is_stalled_and_says_so(run):
     assert "was stopped" in found.reason
 
 
-def test_one_that_died_before_its_record_was_written_is_a_run(runs):
+@pytest.mark.parametrize("folder", ["", "logs"])
+def test_one_that_died_before_its_record_was_written_is_a_run(runs, folder):
     run = RunFolder(runs)
-    take_lock(run.folder)
-    _settle(run, 1)
+    take_lock(run.folder / folder)
+    os.utime(run.folder / folder / ".lock", (NOW - 1, NOW - 1))
     assert look(run).state == "active"
     release_locks()
     assert look(run).state == "stalled"

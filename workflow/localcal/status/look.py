@@ -27,7 +27,7 @@ from localcal.run.sessions import FAILED as SESSION_FAILED
 from localcal.run.sessions import SESSIONS_FILE, STOPPED, SUCCEEDED, Session, parse_sessions
 from localcal.run.since import SINCE_FILE
 from localcal.status import logs
-from localcal.status.folder import File, Runs
+from localcal.status.folder import LOCKS, File, Runs
 from localcal.status.logs import Log, LogReader
 from localcal.status.receipts import Release, read_release
 from localcal.status.words import in_words
@@ -320,7 +320,7 @@ def _is_run(found: _Found) -> bool:
     if RUN_FILE in found.files:
         return True
     folders = (*PRODUCT_FOLDERS, *OWN_FOLDERS)
-    return LOCK_FILE in found.files and all(
+    return any(lock in found.files for lock in LOCKS) and all(
         name in OWN_FILES or name.partition("/")[0] in folders for name in found.files
     )
 
@@ -330,8 +330,11 @@ def _state(found: _Found, now: float, quiet: float) -> tuple[str, str]:
         return DAMAGED, found.damage
     session = found.session
     age = now - (found.written or now)
-    ended = session is not None and session.ended is not None
-    # Snakemake tidies up for a while after it has said how it ended.
+    # Snakemake tidies up for a while after it has said how it ended; a new one has a new lock.
+    ended = False
+    if session is not None and session.ended is not None:
+        locks = [found.files[lock].mtime for lock in LOCKS if lock in found.files]
+        ended = int(max(locks, default=0.0)) <= session.ended
     if found.held and not ended:
         if age > quiet:
             return STALLED, f"a process holds it, but nothing was written for {in_words(age)}"
