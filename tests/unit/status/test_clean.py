@@ -86,6 +86,7 @@ def test_a_run_that_is_a_link_stays_and_so_does_what_is_no_run(runs, tmp_path):
 def test_what_is_no_run_is_not_counted_among_the_newest(runs):
     (runs.folder / "notes").mkdir()
     (runs.folder / "notes/today").write_text("")
+    os.utime(runs.folder / "notes/today", (NOW + 1, NOW + 1))
     assert kept(runs, None, 1)["c"] == "among the newest 1"
 
 
