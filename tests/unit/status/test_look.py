@@ -264,9 +264,10 @@ def test_time_left_follows_from_finished_chunks_and_those_at_work(runs):
     run.freeze(matrix={"workers": 2, "chunk_columns": 10})
     take_lock(run.folder)
     begin(run, ago=500)
-    # The clock of the session is the real one, long before that of the test's files.
+    # Of earlier sessions: now two work, whatever it was then.
     for chunk in range(10):
-        run.finish(job_of(run, "build_chunk", f"{chunk:06d}"), ago=50, wall_seconds=60 + chunk)
+        run.finish(job_of(run, "build_chunk", f"{chunk:06d}"), wall_seconds=60 + chunk)
+        os.utime(run.folder / f"logs/build_chunk/{chunk:06d}.log", (1000, 1000))
     for chunk in (10, 11):
         run.log(f"logs/build_chunk/{chunk:06d}.log", "", ago=1)
     chunks = look(run, with_logs=False).chunks
@@ -277,10 +278,39 @@ def test_time_left_follows_from_finished_chunks_and_those_at_work(runs):
     assert chunks.per_hour == pytest.approx(2 * 3600 / 64.5)
 
 
+def test_a_worker_that_waits_for_its_next_chunk_counts(runs):
+    run = RunFolder(runs)
+    run.freeze(matrix={"workers": 2, "chunk_columns": 10})
+    take_lock(run.folder)
+    begin(run, ago=500)
+    # Two at a time, for 20 s each, one after the other.
+    for chunk, ago in enumerate((40, 40, 20, 20)):
+        run.finish(job_of(run, "build_chunk", f"{chunk:06d}"), ago=ago, wall_seconds=20)
+    chunks = look(run, with_logs=False).chunks
+    assert (chunks.at_work, chunks.seconds_left) == (0, pytest.approx(20 * 20 / 2))
+    run.log("logs/build_chunk/000004.log", "")
+    chunks = look(run, with_logs=False).chunks
+    assert chunks.seconds_left == pytest.approx(19.5 * 20 / 2)
+    # Of an earlier session nothing is known of those at work now.
+    os.utime(run.folder / "logs/build_chunk/000004.log", (0, 0))
+    for chunk in range(4):
+        os.utime(run.folder / f"logs/build_chunk/{chunk:06d}.log", (100, 100))
+    assert look(run, with_logs=False).chunks.seconds_left is None
+
+
+def test_no_more_work_than_there_are_chunks_left(run):
+    take_lock(run.folder)
+    begin(run, ago=500)
+    for chunk in ("000000", "000001"):
+        run.finish(job_of(run, "build_chunk", chunk), ago=20, wall_seconds=20)
+    assert look(run).chunks.seconds_left == pytest.approx(20)
+
+
 def test_without_a_finished_chunk_or_one_at_work_nobody_knows_how_long(run):
     take_lock(run.folder)
     begin(run, ago=5)
     assert look(run).chunks.seconds_left is None
+    release_locks()
     run.finish(job_of(run, "build_chunk", "000000"))
     assert look(run).chunks.mean_seconds == 36
     assert look(run).chunks.seconds_left is None
