@@ -14,7 +14,6 @@ from localcal.status.receipts import STAGED
 from localcal.status.show import as_json, as_line, as_page, as_table
 from localcal.status.tables import LocalTables
 
-
 # Seconds between two looks. A file that grows by a line with each of them is to stay readable.
 ON_TERMINAL, IN_FILE = 5.0, 60.0
 
