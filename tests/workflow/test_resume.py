@@ -150,7 +150,10 @@ def test_code_may_change_within_a_run_and_is_recorded(run, monkeypatch):
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, check=True, text=True)
     with (run.folder / "workflow/localcal/report/page.py").open("a") as file:
         file.write("edited = 1\n")
+    Path("artifacts").unlink()
+    Path("artifacts").symlink_to("runs/another")
     assert run.snakemake("--cores", "1", *SMALL).returncode == 0
+    assert str(Path("artifacts").readlink()) == str(RUN)
     entries = (run.folder / RUN / "history.jsonl").read_text().splitlines()
     *checkout, code = json.loads(entries[0])["changes"]
     assert (len(entries), code["what"]) == (1, "code.write_report")
@@ -178,8 +181,12 @@ def test_another_config_is_listed_then_refused_then_amended(run):
 
     target = str(RUN / "matrix/matrix.h5")
     matrix = products(run.folder)[target]
+    (run.folder / "artifacts").unlink()
+    (run.folder / "artifacts").symlink_to("runs/another")
     amended = run.snakemake("--cores", "2", target, *SMALL, *change, "amend=true")
     assert amended.returncode == 0, amended.stdout
+    # All files are there, but only one was asked for, and what depends on it is not made anew.
+    assert str((run.folder / "artifacts").readlink()) == "runs/another"
     (entry,) = (run.folder / RUN / "history.jsonl").read_text().splitlines()
     (recorded,) = json.loads(entry)["changes"]
     assert recorded == {"what": "config.matrix.chunk_columns", "old": 80, "new": 120}

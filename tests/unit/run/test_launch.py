@@ -263,12 +263,29 @@ time.sleep(600)
     os.kill(other, signal.SIGKILL)
 
 
-def test_a_log_that_is_a_link_is_refused():
-    (RUN / LOG_FILE).parent.mkdir(parents=True)
-    (RUN / LOG_FILE).symlink_to(Path("victim").absolute())
-    with pytest.raises(InputError, match=r"coordinator.log: is a link, .*; remove it"):
+@pytest.mark.parametrize("name", [LOG_FILE, "logs", "logs/.lock"])
+def test_nothing_is_written_through_a_link_out_of_the_run(folder, name):
+    (RUN / name).parent.mkdir(parents=True)
+    Path("victim").mkdir()
+    (RUN / name).symlink_to(folder / ("victim" if name == "logs" else "victim/mine"))
+    with pytest.raises(InputError, match=rf"^runs/x/{name}: is a link to .*; remove it"):
         detach("x", ["run"])
-    assert not Path("victim").exists()
+    assert list(Path("victim").iterdir()) == []
+
+
+def test_what_a_start_has_written_is_kept_although_it_ended_at_once():
+    ended = detach("x", ["run", "--config", "run_id=x", "end"])
+    if ended is not None:
+        assert ended.status == 3
+    until(lambda: coordinator_of("x") is None)
+    assert (
+        (RUN / LOG_FILE)
+        .read_text()
+        .endswith(
+            "Snakemake ended with status 3; `localcal run "
+            "--resume x` with the same options goes on\n"
+        )
+    )
 
 
 def test_a_stopped_run_leaves_nothing_half_written():

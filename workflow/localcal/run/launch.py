@@ -19,7 +19,7 @@ from typing import NamedTuple
 from localcal.errors import InputError, one_line
 from localcal.files.limits import limit_of
 from localcal.run.lock import LOCK_FILE, Holder, claim, holder_of, write_holder
-from localcal.run.provenance import RUN_FILE
+from localcal.run.start import refuse_foreign
 
 RUNS = "runs"
 LOGS = "logs"
@@ -200,10 +200,11 @@ def detach(run_id: str, arguments: Sequence[str]) -> Ended | None:
         Exit status and output where the command has ended already; None where it goes on.
 
     Raises:
-        InputError: another process works on the run or begins to.
+        InputError: another process works on the run or begins to, or a link leads out of it.
     """
     folder = Path(RUNS, run_id)
     is_new = not folder.exists()
+    refuse_foreign(folder)
     refuse_coordinated(run_id)
     # The command has it until it ends, Snakemake and its jobs do not.
     lock = claim(folder / LOGS)
@@ -262,8 +263,9 @@ def _open_log(path: Path) -> int:
 
 
 def _forget(folder: Path) -> None:
-    """Remove the folder of a run that never began, unless there is more in it than the log."""
-    if (folder / RUN_FILE).exists():
+    """Remove the folder of a run that never began: one in which nothing was written but the log."""
+    own = {folder / LOG_FILE, folder / LOGS / LOCK_FILE}
+    if any(path not in own for path in folder.rglob("*") if not path.is_dir()):
         return
     with contextlib.suppress(OSError):
         (folder / LOG_FILE).unlink()
