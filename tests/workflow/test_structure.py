@@ -59,10 +59,6 @@ TESTED_ELSEWHERE = {
 }
 
 
-# What they make is no part of a run.
-PUBLISHING = {"stage_run", "promote_run"}
-
-
 def rules() -> dict[str, str]:
     """Return the text of each rule by name."""
     found = {}
@@ -156,13 +152,13 @@ def test_everything_a_rule_makes_is_expected_of_a_run_or_asked_for_by_name():
             text.partition("output:")[2].partition("log:")[0],
         )
         for scope, (level, area) in ((key, path.split("/")) for key, path in areas.items())
-        if name not in {"fetch_raw", "parse_source", "export_package", *PUBLISHING}
+        if name not in ("fetch_raw", "parse_source", "export_package")
     }
     assert made == expected
 
 
 def test_every_rule_belongs_to_a_stage():
-    assert {name for name in rules() if stage_of(name) is None} <= PUBLISHING
+    assert {name for name in rules() if stage_of(name) is None} == set()
 
 
 def test_the_package_knows_neither_snakemake_nor_modal():
