@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 
 from localcal.files.atomic import sha256_file, write_json
 from localcal.files.made import record_outputs, record_path
 from localcal.files.origins import record
+from localcal.release.gates import check
 from localcal.run.expected import jobs
+from localcal.run.sections import Gates
 from localcal.targets.table import read_targets
 from localcal.validation.totals import rows_of_area
 from tests.areas_case import ALABAMA, CITY, FIRST, NATION, make_run, validated, written
@@ -31,6 +34,9 @@ CONFIG = {
     "areas": {"national": ["US"], "states": ["AL"], "districts": ["AL-01"], "cities": ["NYC"]},
     "validation": {"simulated_districts": 1},
 }
+AREA = "areas/states/AL.h5"
+# A total of it.
+TOTAL = "state_1/medicaid/14"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -142,3 +148,37 @@ def change_json(run, name, change):
     write_json(path, content)
     if name != "run.json":
         keep(run, name)
+
+
+def gates_of(run, live=None, override=(), **limits):
+    return {gate.name: gate for gate in check(run, Gates(**limits), live, override)}
+
+
+def refused(run, live=None, **limits):
+    """Return the one gate that refuses a run."""
+    (gate,) = [gate for gate in gates_of(run, live, **limits).values() if not gate.passed]
+    return gate
+
+
+def change_area(run, change):
+    with h5py.File(run / AREA, "r+") as file:
+        change(file)
+    keep(run, AREA)
+
+
+def set_first(name, value):
+    def change(file):
+        item = file[f"{name}/2024"]
+        values = item[()]
+        values[0] = value(values)
+        item[...] = values
+
+    return change
+
+
+def set_where(level, column, value, count=None):
+    def change(table):
+        rows = table.index[table["geo_level"] == level][:count]
+        table.loc[rows, column] = value
+
+    return change

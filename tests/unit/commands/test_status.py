@@ -105,12 +105,16 @@ def test_watching_says_what_is_new_until_the_run_ends(run, capsys, monkeypatch):
 
 
 def test_watching_a_run_that_fails_or_is_killed_ends_with_1(run, monkeypatch):
+    looks = []
+
     def fail(seconds):
+        looks.append(seconds)
         record_end(run.folder, "process 1", succeeded=False, failed=["logs/a/1.log"])
         release_locks()
 
     monkeypatch.setattr(watch.time, "sleep", fail)
     assert main(["status", "demo", "--watch"]) == 1
+    assert looks == [60.0]
     take_lock(run.folder)
     record_begin(run.folder, "process 2", 3)
     monkeypatch.setattr(watch.time, "sleep", lambda seconds: release_locks())
@@ -138,11 +142,13 @@ def test_watching_goes_on_with_a_run_that_is_quiet_but_held(run, monkeypatch):
 
 
 def test_watching_on_a_terminal_writes_over_what_it_wrote(run, capsys, monkeypatch):
-    monkeypatch.setattr(watch.time, "sleep", lambda seconds: finish(run))
+    looks = []
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: looks.append(seconds) or finish(run))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "30")
     monkeypatch.setenv("LINES", "10")
     assert main(["status", "--watch"]) == 0
+    assert looks == [5.0]
     screens = capsys.readouterr().out.split("\x1b[H")
     assert len(screens) == 3
     for screen in screens[1:]:

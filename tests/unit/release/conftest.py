@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 import warnings
@@ -14,12 +15,14 @@ import huggingface_hub
 import pytest
 
 from localcal.release import bucket as buckets
+from localcal.release import storage
 from localcal.release.contents import read_manifest
 from localcal.release.hub import Hub
 from localcal.release.promote import promote
 from localcal.release.rollback import rollback
 from localcal.release.stage import stage
 from localcal.run.sections import Release
+from tests.gates_case import finished_run
 from tests.hub_server import OWNER, HubServer
 from tests.hub_server import serving as serving_hub
 from tests.release_case import NAMES, write_run
@@ -114,3 +117,35 @@ def server(monkeypatch):
         server.storage.buckets["releases"] = Bucket()
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
         yield server
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Two small files; one has what a parser of multipart bodies might change."""
+    contents = {"states/CA.h5": b"\x89HDF\r\n\x1a\n--===\r\n", "national/US.h5": b"x" * 1000}
+    for name, content in contents.items():
+        path = tmp_path / name
+        path.parent.mkdir()
+        path.write_bytes(content)
+    return {name: tmp_path / name for name in contents}
+
+
+@pytest.fixture
+def large(tmp_path, monkeypatch):
+    """A file that is sent in three pieces."""
+    monkeypatch.setattr(storage, "CHUNK", 4 << 20)
+    path = tmp_path / "large.h5"
+    path.write_bytes(bytes(range(256)) * (9 << 12))
+    return {"large.h5": path}
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """A finished run for all tests, which leave it as it is."""
+    return finished_run(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture
+def run(whole, tmp_path):
+    """A finished run of its own, to be damaged."""
+    return shutil.copytree(whole, tmp_path / "runs" / "demo")

@@ -69,6 +69,16 @@ def test_a_version_that_the_bucket_has_of_somebody_else_is_refused(desk, hub, se
     assert server.storage.buckets["releases"].live_version("us/states/CA.h5") is None
 
 
+def test_nothing_is_sent_for_a_run_that_is_not_staged_whole(desk, hub, server):
+    desk.stage("one", "1.0.0")
+    tree = dict(hub.repository.commits[hub.repository.head].tree)
+    del tree["staging/one/national/US.h5"]
+    hub.repository.commit(tree, "lost")
+    with pytest.raises(InputError, match="not as it was to be"):
+        desk.promote("one", "1.0.0", uploaded(desk, "one", "1.0.0"))
+    assert server.storage.buckets["releases"].live_version("us/states/CA.h5") is None
+
+
 def test_each_request_to_the_bucket_may_fail(desk, hub, server):
     desk.stage("one", "1.0.0")
     before = hub.repository.copy()

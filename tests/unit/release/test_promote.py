@@ -327,6 +327,45 @@ def test_a_copy_that_the_client_left_out_by_an_old_view_of_main_is_made_up_for(d
     assert tagged["states/CA.h5"] == (desk.runs / "three/areas/states/CA.h5").read_bytes()
 
 
+def test_while_main_is_shown_as_it_was_nothing_is_committed(desk, hub):
+    desk.release("one", "1.0.0")
+    old = hub.repository.tags["1.0.0"]
+    desk.release("two", "1.1.0")
+    desk.run("three", "one")
+    desk.stage("three", "1.2.0")
+    resolve, shown = hub.resolve, []
+
+    def resolve_main_as_it_was(revision):
+        if revision == "main" and hub.requests[-1].name == "paths" and not shown:
+            shown.append(True)
+            return hub.repository.commits[old]
+        return resolve(revision)
+
+    hub.resolve = resolve_main_as_it_was
+    desk.promote("three", "1.2.0")
+    titles = [commit.title for commit in hub.repository.history()]
+    assert (shown, desk.waits) == ([True], [1])
+    assert titles.count("Release 1.2.0 of run three") == 1
+    assert desk.contents("three", "1.2.0").items() <= desk.production().items()
+
+
+def test_staging_that_goes_away_meanwhile_is_said(desk, hub):
+    desk.stage("one", "1.0.0")
+
+    def empty():
+        tree = hub.repository.commits[hub.repository.head].tree
+        rest = {path: entry for path, entry in tree.items() if not path.startswith("staging/")}
+        hub.repository.commit(rest, "tidy up")
+
+    hub.faults = [Fault("commit", status=None, act=empty)]
+    with pytest.raises(InputError, match=r"staging/one/.*: not as it was to be .10 of 10 files"):
+        desk.promote("one", "1.0.0")
+    assert desk.waits == [1]
+    hub.faults = []
+    desk.stage("one", "1.0.0")
+    desk.promote("one", "1.0.0")
+
+
 def _follows(requests: list[Request]) -> bool:
     """Say whether a question is the first of the client's own for its first commit."""
     names = [request.name for request in requests]

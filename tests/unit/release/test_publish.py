@@ -33,6 +33,7 @@ FEW = [
 FAULTS = {
     "fails before it is done": {"done": False},
     "fails after it was done": {"done": True},
+    "is done, and nobody hears of it": {"done": True, "cut": True},
 }
 
 

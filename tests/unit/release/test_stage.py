@@ -168,6 +168,21 @@ def test_a_file_that_arrives_otherwise_every_time_is_not_sent_for_ever(desk, hub
         desk.promote("one", "1.0.0")
 
 
+def test_a_file_that_changes_while_it_is_sent_is_named(desk, hub):
+    area = desk.run("one") / "areas/states/CA.h5"
+    content = area.read_bytes()
+    act = lambda: area.write_bytes(content + b"!")  # noqa: E731
+    hub.faults = [Fault(on="commit", status=None, act=act)]
+    with pytest.raises(
+        InputError, match=r"staging/one/states/CA\.h5: arrived otherwise than it is"
+    ):
+        desk.stage("one", "1.0.0")
+    with pytest.raises(InputError, match=r"one/areas/states/CA\.h5: damaged"):
+        desk.stage("one", "1.0.0")
+    area.write_bytes(content)
+    desk.stage("one", "1.0.0")
+
+
 def test_a_head_that_moves_meanwhile_is_followed(desk, hub):
     act = lambda: hub.repository.put({"notes.md": b"hello"})  # noqa: E731
     hub.faults = [Fault(on="commit", status=None, act=act)]

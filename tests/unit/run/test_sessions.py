@@ -53,6 +53,12 @@ def test_a_damaged_line_hides_no_other_and_keeps_nobody_from_working(tmp_path):
     assert damaged == [1, 2]
 
 
+def test_the_end_of_a_session_whose_beginning_is_lost_is_nobody_elses(tmp_path):
+    record_begin(tmp_path, HOLDER, 1)
+    record_end(tmp_path, "process 2", succeeded=True, failed=[])
+    assert read(tmp_path)[0][0].outcome is None
+
+
 def test_logs_are_named_as_they_are_below_the_runs_folder():
     paths = ["runs/x/logs/fit/local.log", "fs/runs/x/logs/a/b/c.log", "elsewhere.log"]
     assert list(failed_logs(paths)) == ["logs/fit/local.log", "logs/a/b/c.log"]

@@ -61,8 +61,9 @@ def test_what_was_published_stays_also_where_its_receipt_is_damaged(runs, receip
     assert kept(runs)["b"] is None
 
 
-def test_what_somebody_works_on_stays(runs):
-    take_lock(runs.folder / "a")
+@pytest.mark.parametrize("lock", ["a", "a/logs"])
+def test_what_somebody_works_on_or_is_about_to_stays(runs, lock):
+    take_lock(runs.folder / lock)
     assert kept(runs)["a"] == "a process works on it"
 
 
@@ -85,6 +86,7 @@ def test_a_run_that_is_a_link_stays_and_so_does_what_is_no_run(runs, tmp_path):
 def test_what_is_no_run_is_not_counted_among_the_newest(runs):
     (runs.folder / "notes").mkdir()
     (runs.folder / "notes/today").write_text("")
+    os.utime(runs.folder / "notes/today", (NOW + 1, NOW + 1))
     assert kept(runs, None, 1)["c"] == "among the newest 1"
 
 
@@ -128,6 +130,16 @@ def test_what_somebody_began_to_work_on_since_stays(runs):
     fcntl.flock(held, fcntl.LOCK_EX)
     with pytest.raises(InputError, match="works on this run"):
         remove(runs, one)
+    os.close(held)
+    held = os.open(runs.folder / "b/.lock", os.O_RDWR | os.O_CREAT)
+    one = candidate(runs, "b")
+    (runs.folder / "b/logs").mkdir()
+    begins = os.open(runs.folder / "b/logs/.lock", os.O_RDWR | os.O_CREAT)
+    os.utime(runs.folder / "b/logs/.lock", (0, 0))
+    fcntl.flock(begins, fcntl.LOCK_EX)
+    with pytest.raises(InputError, match="has changed"):
+        remove(runs, one)
+    os.close(begins)
     os.close(held)
 
 

@@ -1,6 +1,7 @@
 """What became of a run, of what its folder holds."""
 
 import os
+import time
 
 import pytest
 
@@ -123,7 +124,20 @@ def test_snakemake_that_tidies_up_after_the_end_is_not_at_work(run):
     take_lock(run.folder)
     begin(run)
     end(run, failed=["logs/build_chunk/000001.log"])
+    # Of the session that has ended, by the clock that sessions are recorded by.
+    os.utime(run.folder / ".lock")
     assert look(run).state == "failed"
+
+
+def test_one_that_was_started_again_and_has_not_begun_yet_is_active(run):
+    begin(run)
+    end(run, failed=["logs/build_chunk/000001.log"], ago=1)
+    # A detached one has this lock while Snakemake still reads the workflow.
+    take_lock(run.folder / "logs")
+    # Sessions have the time of the real clock.
+    assert look(run, now=time.time()).state == "failed"
+    os.utime(run.folder / "logs/.lock", (NOW, NOW))
+    assert look(run).state == "active"
 
 
 def test_one_of_which_a_part_was_asked_for_is_partial(run):
@@ -140,10 +154,11 @@ def test_one_that_was_stopped_is_stalled_and_says_so(run):
     assert "was stopped" in found.reason
 
 
-def test_one_that_died_before_its_record_was_written_is_a_run(runs):
+@pytest.mark.parametrize("folder", ["", "logs"])
+def test_one_that_died_before_its_record_was_written_is_a_run(runs, folder):
     run = RunFolder(runs)
-    take_lock(run.folder)
-    _settle(run, 1)
+    take_lock(run.folder / folder)
+    os.utime(run.folder / folder / ".lock", (NOW - 1, NOW - 1))
     assert look(run).state == "active"
     release_locks()
     assert look(run).state == "stalled"
@@ -249,9 +264,10 @@ def test_time_left_follows_from_finished_chunks_and_those_at_work(runs):
     run.freeze(matrix={"workers": 2, "chunk_columns": 10})
     take_lock(run.folder)
     begin(run, ago=500)
-    # The clock of the session is the real one, long before that of the test's files.
+    # Of earlier sessions: now two work, whatever it was then.
     for chunk in range(10):
-        run.finish(job_of(run, "build_chunk", f"{chunk:06d}"), ago=50, wall_seconds=60 + chunk)
+        run.finish(job_of(run, "build_chunk", f"{chunk:06d}"), wall_seconds=60 + chunk)
+        os.utime(run.folder / f"logs/build_chunk/{chunk:06d}.log", (1000, 1000))
     for chunk in (10, 11):
         run.log(f"logs/build_chunk/{chunk:06d}.log", "", ago=1)
     chunks = look(run, with_logs=False).chunks
@@ -262,10 +278,39 @@ def test_time_left_follows_from_finished_chunks_and_those_at_work(runs):
     assert chunks.per_hour == pytest.approx(2 * 3600 / 64.5)
 
 
+def test_a_worker_that_waits_for_its_next_chunk_counts(runs):
+    run = RunFolder(runs)
+    run.freeze(matrix={"workers": 2, "chunk_columns": 10})
+    take_lock(run.folder)
+    begin(run, ago=500)
+    # Two at a time, for 20 s each, one after the other.
+    for chunk, ago in enumerate((40, 40, 20, 20)):
+        run.finish(job_of(run, "build_chunk", f"{chunk:06d}"), ago=ago, wall_seconds=20)
+    chunks = look(run, with_logs=False).chunks
+    assert (chunks.at_work, chunks.seconds_left) == (0, pytest.approx(20 * 20 / 2))
+    run.log("logs/build_chunk/000004.log", "")
+    chunks = look(run, with_logs=False).chunks
+    assert chunks.seconds_left == pytest.approx(19.5 * 20 / 2)
+    # Of an earlier session nothing is known of those at work now.
+    os.utime(run.folder / "logs/build_chunk/000004.log", (0, 0))
+    for chunk in range(4):
+        os.utime(run.folder / f"logs/build_chunk/{chunk:06d}.log", (100, 100))
+    assert look(run, with_logs=False).chunks.seconds_left is None
+
+
+def test_no_more_work_than_there_are_chunks_left(run):
+    take_lock(run.folder)
+    begin(run, ago=500)
+    for chunk in ("000000", "000001"):
+        run.finish(job_of(run, "build_chunk", chunk), ago=20, wall_seconds=20)
+    assert look(run).chunks.seconds_left == pytest.approx(20)
+
+
 def test_without_a_finished_chunk_or_one_at_work_nobody_knows_how_long(run):
     take_lock(run.folder)
     begin(run, ago=5)
     assert look(run).chunks.seconds_left is None
+    release_locks()
     run.finish(job_of(run, "build_chunk", "000000"))
     assert look(run).chunks.mean_seconds == 36
     assert look(run).chunks.seconds_left is None

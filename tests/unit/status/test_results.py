@@ -73,7 +73,9 @@ def test_several_targets_alike_are_paired_once_each(runs):
 def test_a_target_that_became_zero_has_changed_wholly(runs):
     runs[1].targets([(*TARGETS[0][:3], 0.0), *TARGETS[1:]])
     assert compare(results.targets, runs)["largest_changes"][0]["change"] == -1.0
-    runs[0].targets([(*TARGETS[0][:3], 0.0), *TARGETS[1:]])
+    runs[0], runs[1] = runs[1], runs[0]
+    assert compare(results.targets, runs)["largest_changes"][0]["change"] == 1.0
+    runs[1].targets([(*TARGETS[0][:3], 0.0), *TARGETS[1:]])
     assert compare(results.targets, runs)["changed"] == 0
 
 

@@ -1,6 +1,7 @@
 """The status of runs, to be read by people and by programs."""
 
 import json
+from dataclasses import replace
 
 from localcal.status.look import Chunks, Cost, Failure, RunStatus, Stage
 from localcal.status.receipts import Release
@@ -86,6 +87,13 @@ def test_a_table_has_one_line_for_each_run():
     assert failed == "old    failed   3/58   2.0 h ago  build_chunk/000001"
     assert foreign.split() == ["notes", "foreign", "no", "run:", "holds", "no", "run.json"]
     assert as_table([], NOW) == "no runs"
+
+
+def test_of_an_active_run_the_stage_is_told_that_it_is_at():
+    done, next_one = FULL.stages[0], Stage("weights", 3, 12, 0, None, None, None, None)
+    run = replace(FULL, stages=(replace(done, done=51), next_one), release=None, problems=())
+    assert as_line(run) == "demo  active  40/58  weights: 3 of 12"
+    assert as_line(replace(run, stages=())) == "demo  active  40/58"
 
 
 def test_a_page_says_everything():

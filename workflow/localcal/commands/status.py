@@ -34,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "is 0 where it is completed",
     )
     parser.add_argument(
-        "--every", type=_seconds, default=5.0, help="seconds between two looks with --watch (5)"
+        "--every",
+        type=_seconds,
+        metavar="SECONDS",
+        help="between two looks with --watch (5 on a terminal, else 60)",
     )
 
 

@@ -24,7 +24,7 @@ from localcal.run.expected import jobs, replicated_scopes
 from localcal.run.identity import provenance
 from localcal.run.provenance import HISTORY_FILE, RUN_FILE, config_of, read_history, read_state
 from localcal.run.sections import Gates
-from localcal.run.verify import MISSING, UNKNOWN, WHOLE, verify
+from localcal.run.verify import MISSING, WHOLE, verify
 from localcal.targets.table import read_targets
 from localcal.validation.compare import is_sane
 from localcal.validation.totals import rows_of_area
@@ -159,8 +159,6 @@ def _complete(run: Path, asked: Asked) -> Gate:
     wanted = [file for job in jobs(*asked) for file in job.files]
     found = dict(verify(run))
     verdicts = {name: found.get(name, MISSING) for name in wanted}
-    # A file that has no record is there.
-    verdicts |= {name: UNKNOWN for name in wanted if name not in found and (run / name).exists()}
     wrong = [f"{name} is {verdict}" for name, verdict in verdicts.items() if verdict != WHOLE]
     return Gate(
         "complete",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localcal.errors import InputError, one_line
+from localcal.run.launch import LOGS
 from localcal.run.lock import LOCK_FILE, release_locks, take_lock
 from localcal.run.provenance import RUN_FILE
 from localcal.status import receipts
@@ -80,7 +81,8 @@ def _look(runs: LocalRuns, name: str, linked: set[Path], is_mine: bool = False) 
     # Whoever removes a run holds its lock, and has just written to it.
     times = [file.mtime for path, file in files.items() if path != LOCK_FILE]
     kept = _protected(runs, name, files, linked)
-    if kept is None and not is_mine and runs.is_held(name):
+    held = runs.is_locked(runs.folder / name / LOGS) if is_mine else runs.is_held(name)
+    if kept is None and held:
         kept = "a process works on it"
     size = sum(file.size for file in files.values())
     return Candidate(name, size, max(times, default=0.0), kept)

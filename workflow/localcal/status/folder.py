@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from localcal.errors import InputError, one_line
-from localcal.run import lock
+from localcal.run.launch import LOGS
+from localcal.run.lock import LOCK_FILE, holder_of
+
+# Held by Snakemake while it works on a run; and from before that by what was started to run it.
+LOCKS = (LOCK_FILE, f"{LOGS}/{LOCK_FILE}")
 
 
 class File(NamedTuple):
@@ -81,9 +85,13 @@ class LocalRuns:
             raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
 
     def is_held(self, run: str) -> bool:
-        """Say whether a process works on a run."""
-        folder = self.folder / run
-        return folder.is_dir() and lock.holder_of(folder) is not None
+        """Say whether a process works on a run, or is about to: a detached one begins its log."""
+        return any(map(self.is_locked, [self.folder / run, self.folder / run / LOGS]))
+
+    @staticmethod
+    def is_locked(folder: Path) -> bool:
+        """Say whether a process holds the lock of a folder."""
+        return folder.is_dir() and holder_of(folder) is not None
 
 
 def _files(folder: str, before: str) -> Iterator[tuple[str, File]]:

@@ -27,7 +27,7 @@ from localcal.run.sessions import FAILED as SESSION_FAILED
 from localcal.run.sessions import SESSIONS_FILE, STOPPED, SUCCEEDED, Session, parse_sessions
 from localcal.run.since import SINCE_FILE
 from localcal.status import logs
-from localcal.status.folder import File, Runs
+from localcal.status.folder import LOCKS, File, Runs
 from localcal.status.logs import Log, LogReader
 from localcal.status.receipts import Release, read_release
 from localcal.status.words import in_words
@@ -101,7 +101,8 @@ class Chunks:
         expected: chunks that there will be.
         at_work: chunks that are being built.
         mean_seconds: that a finished chunk took; None without one.
-        per_hour: chunks that those at work finish in an hour; None where that is not known.
+        per_hour: chunks that are finished in an hour by those at work, or by as many as worked on
+            average in this session; None where that is not known.
         seconds_left: until the last one is done; None where that is not known.
     """
 
@@ -320,7 +321,7 @@ def _is_run(found: _Found) -> bool:
     if RUN_FILE in found.files:
         return True
     folders = (*PRODUCT_FOLDERS, *OWN_FOLDERS)
-    return LOCK_FILE in found.files and all(
+    return any(lock in found.files for lock in LOCKS) and all(
         name in OWN_FILES or name.partition("/")[0] in folders for name in found.files
     )
 
@@ -330,8 +331,11 @@ def _state(found: _Found, now: float, quiet: float) -> tuple[str, str]:
         return DAMAGED, found.damage
     session = found.session
     age = now - (found.written or now)
-    ended = session is not None and session.ended is not None
-    # Snakemake tidies up for a while after it has said how it ended.
+    # Snakemake tidies up for a while after it has said how it ended; a new one has a new lock.
+    ended = False
+    if session is not None and session.ended is not None:
+        locks = [found.files[lock].mtime for lock in LOCKS if lock in found.files]
+        ended = int(max(locks, default=0.0)) <= session.ended
     if found.held and not ended:
         if age > quiet:
             return STALLED, f"a process holds it, but nothing was written for {in_words(age)}"
@@ -367,9 +371,16 @@ def _at_work(found: _Found, read: Sequence[Log], state: str) -> list[Log]:
     """Return the logs of jobs at work: unfinished ones that were begun in this session."""
     if state != ACTIVE:
         return []
-    lock = found.files.get(LOCK_FILE)
-    since = found.session.begun if found.session else lock.mtime if lock else 0.0
+    since = _since(found)
     return [log for log in read if log.outcome == logs.OPEN and log.written >= since]
+
+
+def _since(found: _Found) -> float:
+    """Return when the last session began, as its record or else the lock says."""
+    if found.session is not None:
+        return found.session.begun
+    lock = found.files.get(LOCK_FILE)
+    return lock.mtime if lock else 0.0
 
 
 def _stages(found: _Found, read: Sequence[Log], state: str) -> tuple[Stage, ...]:
@@ -424,19 +435,34 @@ def _chunks(found: _Found, read: Sequence[Log], state: str) -> Chunks | None:
     chunks = [job for job in found.jobs if job.rule == CHUNK_RULE]
     done = {job.log for job in chunks if found.is_done(job)}
     working = [log for log in _at_work(found, read, state) if log.rule == CHUNK_RULE]
-    times = [log.usage.wall_seconds for log in read if log.usage and log.file in done]
+    finished = [log for log in read if log.usage and log.file in done]
+    times = [log.usage.wall_seconds for log in finished if log.usage]
     mean = sum(times) / len(times) if times else None
+    # Between two chunks a worker waits for Snakemake; nor do more work than there are chunks left.
+    workers = max(len(working), _workers(found, finished) if state == ACTIVE else 0.0)
+    workers = min(workers, len(chunks) - len(done))
     # Those at work are half done, on average.
     left = len(chunks) - len(done) - len(working) / 2
-    known = mean is not None and mean > 0 and working
+    known = mean is not None and mean > 0 and workers > 0
     return Chunks(
         done=len(done),
         expected=len(chunks),
         at_work=len(working),
         mean_seconds=mean,
-        per_hour=SECONDS_PER_HOUR * len(working) / mean if known and mean else None,
-        seconds_left=left * mean / len(working) if known and mean else None,
+        per_hour=SECONDS_PER_HOUR * workers / mean if known and mean else None,
+        seconds_left=left * mean / workers if known and mean else None,
     )
+
+
+def _workers(found: _Found, finished: Sequence[Log]) -> float:
+    """Return how many chunks were built at a time in this session, on average."""
+    since = _since(found)
+    spans = [(log.begun, log.written) for log in finished if log.begun and log.begun >= since]
+    if not spans:
+        return 0.0
+    busy = sum(end - begun for begun, end in spans)
+    span = max(end for _, end in spans) - min(begun for begun, _ in spans)
+    return busy / span if span > 0 else 0.0
 
 
 def _last_error(found: _Found, read: Sequence[Log], state: str) -> Failure | None:

@@ -117,10 +117,20 @@ def _files(run: RunStatus) -> str:
     return f"{run.done}/{run.expected}"
 
 
+def _progress(run: RunStatus) -> str:
+    """Return what an active run is about: its chunks, or the first stage that is not complete."""
+    stage = next((stage for stage in run.stages if stage.done < stage.expected), None)
+    if stage is None:
+        return ""
+    if stage.name == "chunks" and run.chunks is not None:
+        return f"chunks: {_chunks(run)}"
+    return f"{stage.name}: {stage.done} of {stage.expected}"
+
+
 def _more(run: RunStatus) -> str:
     words = [run.reason]
-    if run.state == ACTIVE and run.chunks is not None:
-        words.append(f"chunks: {_chunks(run)}")
+    if run.state == ACTIVE:
+        words.append(_progress(run))
     if run.release is not None:
         words.append(str(run.release))
     if run.problems:

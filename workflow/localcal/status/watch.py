@@ -15,6 +15,9 @@ from localcal.status.show import as_json, as_line, as_page, as_table
 from localcal.status.tables import LocalTables
 from localcal.status.volume import runs_at
 
+# Seconds between two looks. A file that grows by a line with each of them is to stay readable.
+ON_TERMINAL, IN_FILE = 5.0, 60.0
+
 
 @dataclass(frozen=True)
 class Question:
@@ -102,7 +105,7 @@ def say(question: Question) -> None:
     sys.stdout.write(answers.text(answers.now()))
 
 
-def watch(question: Question, every: float) -> bool:
+def watch(question: Question, every: float | None) -> bool:
     """Answer a question until nothing goes on any more; return whether all ended well.
 
     On a terminal an answer is written over the last one; else a line is written whenever a run has
@@ -111,13 +114,14 @@ def watch(question: Question, every: float) -> bool:
     Args:
         question: what somebody wants to know. If it is about all runs, those count that were active
             once it was asked.
-        every: seconds between two looks.
+        every: seconds between two looks; None for the usual ones.
 
     Raises:
         InputError: it is about what is not there.
     """
     answers = Answers(question)
     in_place = sys.stdout.isatty() and not question.json
+    every = every or (ON_TERMINAL if in_place else IN_FILE)
     watched: set[str] = set()
     last: list[str] = []
     while True:
