@@ -1,7 +1,12 @@
 # make run    everything from a fresh clone: .venv, then the default workflow
 # make test   the tests and the style checks
 #
-# VENV=folder puts the environment elsewhere than into .venv.
+# make pipeline-auto BRANCH=main GPU=T4 EPOCHS=200 BUILD_DB=1     a new run that outlives the terminal
+# make pipeline-status [RUN_ID=...]                               how far runs have come
+# make pipeline-promote RUN_ID=...                                publish what was staged of a run
+#
+# All of pipeline-auto's variables may be left out; PROFILE=modal makes the run on Modal, and OPTIONS
+# are Snakemake's. VENV=folder puts the environment elsewhere than into .venv.
 
 VENV ?= .venv
 # Images of containers often set it, and then every process compiles everything it imports again.
@@ -15,10 +20,24 @@ else
 INSTALL := $(VENV)/bin/python -m pip install --no-compile
 endif
 
-.PHONY: run test
+.PHONY: run test pipeline-auto pipeline-status pipeline-promote
 
 run: $(INSTALLED)
 	$(VENV)/bin/snakemake --cores all
+
+pipeline-auto: $(INSTALLED)
+	$(VENV)/bin/localcal pipeline --detach \
+		$(if $(BRANCH),--branch '$(BRANCH)') $(if $(GPU),--gpu '$(GPU)') \
+		$(if $(EPOCHS),--epochs '$(EPOCHS)') \
+		$(if $(filter-out 0 false no,$(BUILD_DB)),--build-database) \
+		$(if $(PROFILE),--profile '$(PROFILE)') $(OPTIONS)
+
+pipeline-status: $(INSTALLED)
+	$(VENV)/bin/localcal status $(RUN_ID)
+
+pipeline-promote: $(INSTALLED)
+	@test -n '$(RUN_ID)' || { echo 'error: name the run: make pipeline-promote RUN_ID=...' >&2; exit 2; }
+	$(VENV)/bin/localcal promote '$(RUN_ID)'
 
 test: $(INSTALLED)
 	$(VENV)/bin/ruff check

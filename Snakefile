@@ -31,6 +31,14 @@ if REPLICATED:
 include: "workflow/rules/areas.smk"
 include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/release.smk"
+
+
+# They need what only this machine has: credentials, and the user's own command.
+localrules:
+    stage_run,
+    promote_run,
+    run_hook,
 
 
 if not STORED:
@@ -77,75 +85,10 @@ else:
             fit_weights,
 
 
-# All that is made once, once per fit and once per simulation, so that what is lost shows, and comes
-# back, also where nothing else needs it any more.
-ONCE = [
-    "population/households.parquet",
-    "population/population.h5",
-    "population/geography.h5",
-    "population/take_up.csv",
-    "population/frozen.h5",
-    "population/later.h5",
-    "targets/policy_data.db",
-    "targets/database_checks.csv",
-    "targets/tables.csv",
-    "targets/targets.parquet",
-    "targets/preflight.csv",
-    "targets/preflight.html",
-    "matrix/plan.json",
-    "matrix/summary.json",
-    "matrix/matrix.h5",
-    "validation/districts.csv",
-    "validation/states.csv",
-    "validation/summary.json",
-    "report/errors.png",
-    "report/sizes.png",
-    "report/weights.png",
-    "report/families.csv",
-    "report/worst.csv",
-    "report/totals.csv",
-    "report/simulated.png",
-    "report/areas.csv",
-    "report/index.html",
-]
-PER_FIT = ["fit.json", "diagnostics.csv", "areas.csv", "trace.h5", "weights.npy", "estimates.h5"]
-PER_L0_FIT = ["l0_problem.h5", "l0_weights.h5"]
-PER_REPLICATED_FIT = [
-    "standard_errors.csv",
-    "diagnostics_with_errors.csv",
-    "areas_with_errors.csv",
-    "replicates.h5",
-]
-TOTALS = sorted({PARENTS[area] for _, area in WANTED} | set(SAMPLED))
-
-
 rule all:
     default_target: True
     input:
-        f"runs/{RUN_ID}/run.json",
-        expand("runs/{run_id}/{file}", run_id=RUN_ID, file=ONCE),
-        expand("runs/{run_id}/matrix/chunks/chunk_{chunk}.h5", run_id=RUN_ID, chunk=CHUNKS),
-        expand("runs/{run_id}/weights/{scope}/{file}", run_id=RUN_ID, scope=SCOPES, file=PER_FIT),
-        expand(
-            "runs/{run_id}/weights/{scope}/{file}",
-            run_id=RUN_ID,
-            scope=L0_SCOPES,
-            file=PER_L0_FIT,
-        ),
-        expand(
-            "runs/{run_id}/weights/{scope}/{file}",
-            run_id=RUN_ID,
-            scope=REPLICATED,
-            file=PER_REPLICATED_FIT,
-        ),
-        [f"runs/{RUN_ID}/areas/{level}/{area}.h5" for level, area in WANTED],
-        [
-            f"runs/{RUN_ID}/areas/{level}/{area}_replicates.h5"
-            for level, area in WANTED
-            if AREAS[area].scope in REPLICATED
-        ],
-        expand("runs/{run_id}/validation/totals/{area}.h5", run_id=RUN_ID, area=TOTALS),
-        [f"runs/{RUN_ID}/validation/{level}/{area}.csv" for level, area in WANTED],
+        [f"runs/{RUN_ID}/{file}" for file in EXPECTED],
 
 
 # After all rules.
@@ -154,3 +97,12 @@ include: "workflow/rules/made.smk"
 
 onstart:
     start()
+
+
+onsuccess:
+    end(succeeded=True)
+    finish()
+
+
+onerror:
+    end(succeeded=False)

@@ -1,9 +1,11 @@
 """localcal's own workflow with its profile for Modal, on the emulator."""
 
 import hashlib
+import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,9 @@ def connected(checkout: Checkout) -> dict[str, str]:
     """Its environment without the proxies that keep local runs from asking the emulator."""
     own = checkout.environment
     return {name: text for name, text in own.items() if not name.endswith("_proxy")}
+
+
+AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@b")
 
 
 class Modal:
@@ -127,3 +132,34 @@ def test_a_killed_run_goes_on_and_its_record_is_kept_by_the_volume(
     refused = elsewhere.run("-n")
     assert refused.code == 1
     assert re.search(r"run.json is missing, but there is runs/small/\w+/", refused.output)
+
+
+def test_a_detached_run_needs_no_machine_and_is_seen_from_anywhere(
+    remote, finished, finding, tmp_path
+):
+    folder, environment = remote.checkout.folder, connected(remote.checkout)
+    for words in (["init", "-q"], ["add", "."], [*AUTHOR, "commit", "-qm", "all"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    command = [sys.executable, "-m", "localcal.command"]
+    profile = ["--profile", "modal", "--configfile", "small.yaml", "--modal-max-containers", "2"]
+    run = [*command, "run", "--detach", *profile, *STANDIN]
+
+    started = finish(begin([*run, "--config", "run_id=small"], folder, environment))
+    assert started.code == 0, started.output
+    assert "small runs on Modal" in started.output
+    status = [*command, "status", "small", "--runs", "modal://localcal"]
+    watched = finish(begin([*status, "--watch"], folder, environment), 400)
+
+    assert watched.code == 0, watched.output
+    local, files = finished.folder / "runs/small", remote.files / "runs/small"
+    assert digests(files) == digests(local)
+    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=folder, text=True).strip()
+    record = json.loads((files / "run.json").read_text())
+    assert remote.emulator.apps.deployments == 2
+    # The coordinator there had the sources of a commit, and knew which.
+    assert (record["commit"], record["clean"]) == (head, True)
+    said = json.loads(finish(begin([*status, "--json"], folder, environment)).output)["runs"][0]
+    assert said["state"] == "completed" and said["cost"]["cpu_hours"] > 0
+    for path in remote.files.rglob("*"):
+        assert not path.is_file() or b"as-emulated" not in path.read_bytes(), path
+    finding(f"started in {started.seconds:.0f} s, complete after {watched.seconds:.0f} s more")

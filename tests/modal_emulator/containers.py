@@ -311,6 +311,9 @@ class Containers:
 
     async def AppStop(self, request):
         self.apps.apps[request.app_id].published = False
+        for call in self.calls.by_id.values():
+            if self.apps.functions[call.function_id].app_id == request.app_id:
+                call.finish(RESULT(status=RESULT.GENERIC_STATUS_TERMINATED))
         for container in self._of_app(request.app_id):
             container.retired = True
             container.end()

@@ -25,6 +25,7 @@ NOT_SOURCES = (
     ".git",
     ".venv*",
     "runs",
+    "artifacts",
     "build",
     ".snakemake",
     ".hypothesis",

@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from localcal.run import identity
+from localcal.run.expected import ONCE
+from localcal.status.folder import LocalRuns
+from localcal.status.look import Looker, RunStatus
+from localcal.status.tables import LocalTables
 from tests.workflow.conftest import (
     SMALL_JOBS,
     Checkout,
@@ -24,6 +29,7 @@ from tests.workflow.conftest import (
 SMALL = ("--configfile", "small.yaml")
 RUN = Path("runs/small")
 NOTHING = "Nothing to be done"
+REPORT_FILES = ONCE["write_report"]
 AFTER_THE_MATRIX = {
     rule: SMALL_JOBS[rule]
     for rule in (
@@ -47,7 +53,7 @@ def run(finished, tmp_path) -> Checkout:
 
 def products(folder: Path) -> dict[str, str]:
     """Return the digests of everything a run has made, but for times and logs."""
-    skipped = ("logs", "benchmarks", "run.json", ".lock")
+    skipped = ("logs", "benchmarks", "run.json", ".lock", "sessions.jsonl")
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted((folder / RUN).rglob("*"))
@@ -58,6 +64,17 @@ def products(folder: Path) -> dict[str, str]:
 def test_a_finished_run_has_nothing_to_do(finished):
     result = finished.snakemake("-n", *SMALL)
     assert NOTHING in result.stdout
+
+
+def test_a_finished_run_is_what_artifacts_leads_to(finished):
+    link = finished.folder / "artifacts"
+    assert str(link.readlink()) == str(RUN)
+    assert (link / "weights/local/weights.npy").exists()
+
+
+def test_a_run_without_a_git_checkout_is_of_no_commit(finished):
+    record = json.loads((finished.folder / RUN / "run.json").read_text())
+    assert [record[name] for name in ("commit", "clean", "branch")] == [None, None, None]
 
 
 def test_touching_every_source_changes_nothing(run):
@@ -121,13 +138,31 @@ def test_an_edited_script_shows_for_its_rule(run):
     assert jobs_because(result.stdout, "Forced execution") == {"summarize_validation": 1}
 
 
-def test_code_may_change_within_a_run_and_is_recorded(run):
+def test_code_may_change_within_a_run_and_is_recorded(run, monkeypatch):
+    monkeypatch.chdir(run.folder)
+    git = ("git", "-c", "user.name=n", "-c", "user.email=e@example.org")
+    for arguments in (
+        ("init", "--quiet", "--initial-branch=main"),
+        ("add", "Snakefile", "workflow", "scripts", "profiles", "envs", ".gitignore"),
+        ("commit", "--quiet", "--message=all"),
+    ):
+        subprocess.run([*git, *arguments], check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, check=True, text=True)
     with (run.folder / "workflow/localcal/report/page.py").open("a") as file:
         file.write("edited = 1\n")
+    Path("artifacts").unlink()
+    Path("artifacts").symlink_to("runs/another")
     assert run.snakemake("--cores", "1", *SMALL).returncode == 0
+    assert str(Path("artifacts").readlink()) == str(RUN)
     entries = (run.folder / RUN / "history.jsonl").read_text().splitlines()
-    changes = [change["what"] for change in json.loads(entries[0])["changes"]]
-    assert (len(entries), changes) == (1, ["code.write_report"])
+    *checkout, code = json.loads(entries[0])["changes"]
+    assert (len(entries), code["what"]) == (1, "code.write_report")
+    assert {change["what"]: (change["old"], change["new"]) for change in checkout} == {
+        "commit": (None, head.stdout.strip()),
+        "clean": (None, False),
+        "branch": (None, "main"),
+    }
+    assert identity.provenance(RUN) == ([None, head.stdout.strip()], False)
 
 
 def test_another_config_is_listed_then_refused_then_amended(run):
@@ -146,8 +181,12 @@ def test_another_config_is_listed_then_refused_then_amended(run):
 
     target = str(RUN / "matrix/matrix.h5")
     matrix = products(run.folder)[target]
+    (run.folder / "artifacts").unlink()
+    (run.folder / "artifacts").symlink_to("runs/another")
     amended = run.snakemake("--cores", "2", target, *SMALL, *change, "amend=true")
     assert amended.returncode == 0, amended.stdout
+    # All files are there, but only one was asked for, and what depends on it is not made anew.
+    assert str((run.folder / "artifacts").readlink()) == "runs/another"
     (entry,) = (run.folder / RUN / "history.jsonl").read_text().splitlines()
     (recorded,) = json.loads(entry)["changes"]
     assert recorded == {"what": "config.matrix.chunk_columns", "old": 80, "new": 120}
@@ -189,10 +228,19 @@ def test_a_second_coordinator_is_refused_in_one_line_and_looking_is_not(run):
         assert second.returncode == 1
         assert second.stdout.splitlines()[-1].startswith("error: runs/small: process ")
         assert run.snakemake("-n", *SMALL).returncode == 0
+        found = status_of(run)
+        assert (found.state, found.expected - found.done) == ("active", len(REPORT_FILES))
+        assert [stage.name for stage in found.stages if stage.at_work] == ["report"]
     finally:
         first.kill()
         first.wait()
     assert wait_until(lambda: not scripts_of(run.folder))
+    assert status_of(run).state == "stalled"
+
+
+def status_of(run: Checkout) -> RunStatus:
+    looker = Looker(LocalRuns(run.folder / "runs"), LocalTables(run.folder))
+    return looker.look("small", time.time(), with_logs=True)
 
 
 def wait_for(path: Path, newer_than: Path, seconds: float = 120) -> None:

@@ -18,3 +18,5 @@ def test_snakemake_looks_for_jobs_only_when_one_has_ended(checkout):
     assert result.returncode == 0, result.stdout
     assert all((checkout.folder / path).exists() for path in made)
     assert "looks again later" not in result.stdout
+    # Nor is a run complete of which only a part was asked for.
+    assert not (checkout.folder / "artifacts").is_symlink()

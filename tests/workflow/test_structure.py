@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from localcal.run import describe
+from localcal.geography.areas import read_areas
+from localcal.run import configuration, describe
 from localcal.run.code_digest import CodeDigest
+from localcal.run.expected import jobs, stage_of
+from localcal.run.provenance import NOT_STAGES
 from localcal.run.sections import Config
 from localcal.run.values import plain
 
@@ -30,7 +33,8 @@ TESTED_ELSEWHERE = {
     "__init__.py": "unit/test_facade.py",
     "validation/inputs.py": "unit/validation/test_compare.py",
     "engine/__init__.py": "unit/engine/test_protocol.py",
-    "command.py": "unit/run/test_verify.py",
+    # Through the command.
+    "status/watch.py": "unit/commands/test_status.py",
     # They are about policyengine-us itself.
     "engine/policyengine.py": "model/test_policyengine.py",
     "engine/model.py": "model/test_policyengine.py",
@@ -48,6 +52,8 @@ TESTED_ELSEWHERE = {
     "run/values.py": "unit/run/test_configuration.py",
     "run/fit_section.py": "unit/weights/test_settings.py",
     "run/describe.py": "workflow/test_structure.py",
+    # What a release is made of, as its contents have it.
+    "release/names.py": "unit/release/test_contents.py",
     # Only fields.
     "weights/columns.py": "unit/weights/test_pose.py",
     # Runs where l0-python is.
@@ -106,9 +112,9 @@ def test_a_rule_is_complete(name):
     environment = "l0" if name == "fit_l0" else "localcal"
     assert f'"../../envs/{environment}.yaml"' in text
     assert "lambda" not in text
-    if name == "freeze_run":
+    if name in NOT_STAGES:
         assert "params:" not in text
-        assert "input:" not in text
+        assert ("input:" in text) == (name != "freeze_run")
     else:
         assert f'code=code_digest("{name}")' in text
 
@@ -124,6 +130,39 @@ def test_every_rule_writes_only_into_its_run():
         paths = [path for path in re.findall(r'"([^"]*/[^"]*)"', outputs) if ".rst" not in path]
         assert paths, name
         assert all(path.startswith("runs/{run_id}/") for path in paths), name
+
+
+def test_everything_a_rule_makes_is_expected_of_a_run_or_asked_for_by_name():
+    areas = {"local": "states/CA", "national": "national/US"}
+    settings = {"method": "l0", "replicates": 2}
+    config = {
+        "seed": 0,
+        "population": {"households": 1},
+        "geography": {"clones": 1},
+        "matrix": {"workers": 1},
+        "weights": dict.fromkeys(areas, settings),
+        "areas": {"national": ["US"], "states": ["CA"], "districts": [], "cities": []},
+        "validation": {"simulated_districts": 0},
+    }
+    table = read_areas(REPOSITORY / "config/areas.tsv")
+    wanted = configuration.wanted_areas(config["areas"], table, [("here", config)])
+    expected = {(job.rule, file) for job in jobs(config, table, wanted) for file in job.files}
+    made = {
+        (name, pattern.format(run_id="x", chunk="000000", scope=scope, level=level, area=area))
+        for name, text in rules().items()
+        for pattern in re.findall(
+            r'"runs/(?!\{run_id\}/logs)\{run_id\}/([^"]+)"',
+            text.partition("output:")[2].partition("log:")[0],
+        )
+        for scope, (level, area) in ((key, path.split("/")) for key, path in areas.items())
+        if name not in ("fetch_raw", "parse_source", "export_package", *NOT_STAGES[1:])
+    }
+    assert made == expected
+
+
+def test_every_rule_belongs_to_a_stage():
+    # Making a run ends before it gets out.
+    assert {name for name in rules() if stage_of(name) is None} == set(NOT_STAGES[1:])
 
 
 def test_the_package_knows_neither_snakemake_nor_modal():
@@ -148,8 +187,10 @@ def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
     parsed = ["run.configuration", "run.code_digest", "run.provenance", "jobs.job"]
     parsed += ["jobs.processes", "jobs.usage", "geography.areas", "geography.codes", "errors"]
     parsed += ["files.rows", "files.limits", "run.lock", "run.since", "run.start"]
+    parsed += ["run.expected", "run.sessions"]
     parsed += ["files.atomic", "files.documents", "files.folders", "files.made"]
-    parsed += ["files.origins", "files.seal"]
+    parsed += ["files.origins", "files.seal", "run.artifacts", "run.identity"]
+    parsed += ["release.names"]
     parsed += ["run.complaints", "run.fit_section", "run.sections", "run.values"]
     agencies = (
         "__init__",
@@ -271,7 +312,7 @@ def test_no_other_section_of_the_config_is_part_of_the_code_that_fits():
             "localcal.run.fit_section",
             "localcal.run.values",
         }
-    others = set(code.rules()) - {*fitting, "freeze_run"}
+    others = set(code.rules()) - {*fitting, *NOT_STAGES}
     for rule in others:
         assert not any(name.startswith("localcal.run.") for name in code.modules(rule)), rule
 

@@ -3,23 +3,76 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Protocol
 
+from localcal.commands import (
+    clean,
+    diff,
+    pipeline,
+    promote,
+    rollback,
+    run,
+    stage,
+    status,
+    stop,
+    verify,
+)
 from localcal.errors import InputError
-from localcal.run.verify import WHOLE, table, verify
+
+
+class Command(Protocol):
+    """What a module of `localcal.commands` has."""
+
+    NAME: str
+    ABOUT: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Say what the command is told."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Do it and return the exit status; raise InputError for what the user can mend."""
+
+
+COMMANDS: list[Command] = [
+    run,
+    pipeline,
+    stop,
+    status,
+    diff,
+    verify,
+    stage,
+    promote,
+    rollback,
+    clean,
+]
+
+
+# Of these, options that they do not know are Snakemake's.
+PASSING_ON = frozenset({run.NAME, pipeline.NAME, stage.NAME, promote.NAME})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 1 where something is wrong, 2 for a bad call."""
     parser = argparse.ArgumentParser(prog="localcal", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    about = "say which files of a run are what was made"
-    verifying = commands.add_parser("verify", help=about, description=about)
-    verifying.add_argument("run", help="the run's folder, such as runs/demo")
-    options = parser.parse_args(arguments)
+    for command in COMMANDS:
+        # Abbreviated, an option of Snakemake's could be taken for one of ours.
+        adding = commands.add_parser(
+            command.NAME, help=command.ABOUT, description=command.ABOUT, allow_abbrev=False
+        )
+        command.add_arguments(adding)
+        adding.set_defaults(run_command=command.run)
+    options, others = parser.parse_known_args(arguments)
+    options.others = others
+    if others and options.command not in PASSING_ON:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
-        found = list(verify(options.run))
+        status: int = options.run_command(options)
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    sys.stdout.write(f"{table(found)}\n")
-    return int(any(verdict != WHOLE for _, verdict in found))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -34,8 +34,9 @@ from localcal.files.limits import limit_of
 from localcal.geography.areas import read_areas
 from localcal.geography.codes import FOLDERS
 from localcal.jobs import job
+from localcal.release import names as releases
 from localcal.run import code_digest as code_digests
-from localcal.run import configuration, provenance, since
+from localcal.run import artifacts, configuration, expected, provenance, sessions, since
 from localcal.run import lock as run_lock
 from localcal.run import start as starts
 
@@ -104,14 +105,17 @@ with stopping():
 workflow.configfiles.append(config["areas"]["path"])
 
 CHUNKS = configuration.chunk_names(config)
-SCOPES = ("local", "national")
-L0_SCOPES = [scope for scope in SCOPES if config["weights"][scope]["method"] == "l0"]
+SCOPES = expected.SCOPES
+L0_SCOPES = expected.l0_scopes(config)
 RAW_FILES = sorted({file for source in SOURCES.values() for file in source.files})
-REPLICATED = [scope for scope in SCOPES if config["weights"][scope]["replicates"]]
+REPLICATED = expected.replicated_scopes(config)
 AREAS = {area.area: area for area in AREA_TABLE}
 WANTED = [(area.folder, area.area) for area in wanted]
 # Districts lie in a file that is put into the model; of these the own file is, too.
 SAMPLED = configuration.sampled_districts(config, wanted)
+
+# What `all` asks for.
+EXPECTED = [file for one in expected.jobs(config, AREA_TABLE, wanted) for file in one.files]
 
 for hint in configuration.target_hints(sys.argv[1:], RUN_ID, AREA_TABLE, CHUNKS):
     warn(f"hint: {hint}")

@@ -148,3 +148,34 @@ def parent_file(wildcards):
 def parent_totals(wildcards):
     """The totals of the simulation that contains an area."""
     return f"runs/{wildcards.run_id}/validation/totals/{PARENTS[wildcards.area]}.h5"
+
+
+def released_names():
+    """The files of the run that its release is made of, below its folder."""
+    areas = [AREAS[area] for _, area in WANTED]
+    return [name for name in releases.names(areas, REPLICATED, L0_SCOPES) if name != "run.json"]
+
+
+def released_files(wildcards):
+    """The files that a release is made of."""
+    return [f"runs/{wildcards.run_id}/{name}" for name in released_names()]
+
+
+def released_records(wildcards):
+    """Their records."""
+    return records_of(released_files(wildcards), wildcards)
+
+
+def uploaded_files(wildcards):
+    """Those of them that a bucket gets too: what the repository has is not sent again."""
+    return released_files(wildcards) if config["release"]["gcs"]["bucket"] else []
+
+
+def uploaded_records(wildcards):
+    """Their records."""
+    return records_of(uploaded_files(wildcards), wildcards)
+
+
+def records_of(paths, wildcards):
+    """The records of files of the run."""
+    return [made.record_path(path, f"runs/{wildcards.run_id}") for path in paths]

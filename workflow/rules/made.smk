@@ -52,6 +52,9 @@ def with_records(one):
     one.set_output(**{job.RECORDS: made_too})
 
 
+# Before it is told to read records.
+COMPLETE = [plain(path) for path in workflow.get_rule("all").input]
+
 for one in [*RULES.values(), workflow.get_rule("all")]:
     with_records(one)
 
@@ -150,7 +153,11 @@ if workflow.is_main_process:
     PRESENT_OF = {name: dict(parameters_of(rule)) for name, rule in RULES.items() if STORED}
     PRESENT = {name: text for found in PRESENT_OF.values() for name, text in found.items()}
     with stopping():
-        STALE = list(stale_in_storage() if STORED else stale_here())
+        # Where only some rules may run, as for a release, nothing else is made again.
+        if "--allowed-rules" in sys.argv:
+            STALE = []
+        else:
+            STALE = list(stale_in_storage() if STORED else stale_here())
     if STALE:
         counts = sorted(Counter(name for name, _ in STALE).items())
         warn(
@@ -169,8 +176,36 @@ def start():
     # that each finished job adds another look per second, at all files that ready jobs read.
     workflow.scheduler.job_rate_limiter = None
     job.announce_lock(RECORD_FOLDER / run_lock.LOCK_FILE)
-    for file in recorded if STORED else ():
-        stored = in_storage(f"{RUN_FOLDER}/{file.name}")
-        stored.local_path().parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, stored.local_path())
-        async_run(stored.managed_store())
+    with stopping():
+        holder = os.environ[job.HOLDER_VARIABLE]
+        begun = sessions.record_begin(
+            RECORD_FOLDER, holder, sum(1 for one in workflow.dag.needrun_jobs() if one.output)
+        )
+    store_record([*recorded, begun])
+
+
+def end(succeeded):
+    """Record how the work on the run ended, for those who ask about it later."""
+    logs = [
+        plain(log)
+        for failed in workflow.scheduler.failed
+        for one in (failed if failed.is_group() else [failed])
+        for log in one.log
+    ]
+    holder = os.environ[job.HOLDER_VARIABLE]
+    try:
+        ended = sessions.record_end(RECORD_FOLDER, holder, succeeded, sessions.failed_logs(logs))
+        store_record([ended])
+    except (InputError, OSError, WorkflowError) as error:
+        warn(f"warning: {RECORD_FOLDER}/{sessions.SESSIONS_FILE}: {one_line(error)}")
+
+
+def finish():
+    """Have `artifacts` lead to the run, where it is the whole run that was asked for and made."""
+    if STORED or not any(one.rule.name == "all" for one in workflow.dag.jobs):
+        return
+    try:
+        artifacts.link_completed(RUN_FOLDER, COMPLETE)
+    except (InputError, OSError) as error:
+        # The run is complete all the same.
+        warn(f"warning: {error}")

@@ -3,6 +3,7 @@
 import shutil
 
 from snakemake.common import async_run
+from snakemake.exceptions import WorkflowError
 
 
 def in_storage(path):
@@ -15,7 +16,7 @@ def record_folder():
     if not STORED:
         return Path(RUN_FOLDER)
     folder = Path(".snakemake/localcal") / in_storage(RUN_FOLDER).query.replace("://", "/")
-    for name in starts.RECORD_FILES:
+    for name in (*starts.RECORD_FILES, sessions.SESSIONS_FILE):
         stored, copy = in_storage(f"{RUN_FOLDER}/{name}"), folder / name
         copy.unlink(missing_ok=True)
         if async_run(stored.managed_exists()):
@@ -23,6 +24,15 @@ def record_folder():
             folder.mkdir(parents=True, exist_ok=True)
             shutil.move(stored.local_path(), copy)
     return folder
+
+
+def store_record(files):
+    """Put the run's record where its files are."""
+    for file in files if STORED else ():
+        stored = in_storage(f"{RUN_FOLDER}/{file.name}")
+        stored.local_path().parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, stored.local_path())
+        async_run(stored.managed_store())
 
 
 def products():

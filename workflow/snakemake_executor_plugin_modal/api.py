@@ -24,12 +24,20 @@ PASSING = (
 PAUSES = (0.5, 1, 2, 5, 10)
 """Seconds between tries, the last one for all further ones."""
 
+IN_CONTAINER = "MODAL_TASK_ID"
+"""Variable that Modal sets in a container: what the container is called."""
+
 WARN_EVERY = 10
 """Seconds between two warnings."""
 
 
 def require_token() -> None:
-    """Raises ModalPluginError, in one line, if there is no token for Modal."""
+    """Raises ModalPluginError, in one line, if there is no token for Modal.
+
+    A container has an identity of its own.
+    """
+    if IN_CONTAINER in os.environ:
+        return
     if not (config.get("token_id") and config.get("token_secret")):
         raise ModalPluginError(
             "no token for Modal: set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET, or run `modal setup`; "

@@ -21,17 +21,23 @@ IGNORED = ["**/__pycache__", "**/*.pyc"]
 if str(IMAGE) not in sys.path:
     sys.path.append(str(IMAGE))
 
-from snakemake_modal_worker.main import CHECKED, run  # noqa: E402  (found in the folder above)
+from snakemake_modal_worker.code import digest_of  # noqa: E402  (found in the folder above)
+from snakemake_modal_worker.main import CHECKED, run  # noqa: E402
 
 
 class Deployment:
-    """What shall be deployed; `digest` changes with anything that containers depend on."""
+    """What shall be deployed; `digest` changes with anything that containers depend on.
+
+    `packages` has the digest of each local package's code, by which containers know whom they may
+    work for.
+    """
 
     def __init__(self, settings: ExecutorSettings, classes: list[Class]) -> None:
         self.settings, self.classes = settings, classes
         self.app_name = settings.app or f"snakemake-{settings.volume}"
         self.python = settings.python or ".".join(platform.python_version_tuple()[:2])
         self.folders = local_folders(settings.packages)
+        self.packages = {name: digest_of(folder) for name, folder in self.folders.items()}
         self.digest = self._digest()
 
     def function_name(self, one: Class) -> str:
@@ -61,7 +67,7 @@ class Deployment:
     async def _deploy(self) -> None:
         settings = self.settings
         volume = modal.Volume.from_name(settings.volume_name, environment_name=settings.environment)
-        image = self._image()
+        image = image_of(settings, self.python, self.folders)
         app = modal.App(self.app_name)
         for one in self.classes:
             app.function(
@@ -83,19 +89,6 @@ class Deployment:
         except (modal.exception.RemoteError, modal.exception.InvalidError) as error:
             raise ModalPluginError(f"Modal could not deploy {self.app_name}: {error}") from error
 
-    def _image(self) -> modal.Image:
-        if self.settings.base_image:
-            image = modal.Image.from_registry(self.settings.base_image)
-        else:
-            image = modal.Image.debian_slim(self.python)
-        if self.settings.requirements:
-            image = image.pip_install_from_requirements(self.settings.requirements)
-        else:
-            image = image.pip_install(*pinned())
-        for name, folder in self.folders.items():
-            image = image.add_local_dir(folder, f"/root/{name}", ignore=IGNORED)
-        return image
-
     def _digest(self) -> str:
         settings = self.settings
         digest = hashlib.sha256()
@@ -113,12 +106,28 @@ class Deployment:
             digest.update(read_requirements(settings.requirements))
         else:
             digest.update(repr(pinned()).encode())
-        for name, folder in sorted(self.folders.items()):
-            for path in sorted(folder.rglob("*")):
-                if path.is_file() and "__pycache__" not in path.parts:
-                    digest.update(f"{name}/{path.relative_to(folder)}\0".encode())
-                    digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(repr(sorted(self.packages.items())).encode())
         return digest.hexdigest()[:12]
+
+
+def image_of(settings: ExecutorSettings, python: str, folders: dict[str, Path]) -> modal.Image:
+    """What the settings ask for, with local folders in /root."""
+    if settings.base_image:
+        image = modal.Image.from_registry(settings.base_image)
+    else:
+        image = modal.Image.debian_slim(python)
+    if settings.requirements:
+        image = image.pip_install_from_requirements(settings.requirements)
+    else:
+        image = image.pip_install(*pinned())
+    return with_folders(image, folders)
+
+
+def with_folders(image: modal.Image, folders: dict[str, Path]) -> modal.Image:
+    """An image with local folders in /root."""
+    for name, folder in folders.items():
+        image = image.add_local_dir(folder, f"/root/{name}", ignore=IGNORED)
+    return image
 
 
 def local_folders(packages: list[str]) -> dict[str, Path]:

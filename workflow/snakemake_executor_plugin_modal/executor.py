@@ -67,14 +67,15 @@ class ModalExecutor(Executor):
         self.most = settings.max_containers or self.workflow.resource_settings.nodes
         self.classes = parse_classes(settings.memory_classes or DEFAULT_CLASSES)
         self.sizes = parse_sizes(settings.batches)
-        planned = [job for job in self.workflow.dag.needrun_jobs() if not job.is_local]
-        jobs.refuse_impossible(planned, lambda asked: choose(self.classes, asked))
+        self.planned = [job for job in self.workflow.dag.needrun_jobs() if not job.is_local]
+        jobs.refuse_impossible(self.planned, lambda asked: choose(self.classes, asked))
         self.deployment = Deployment(settings, self.classes)
         self.volume = modal.Volume.from_name(
             settings.volume_name, environment_name=settings.environment
         )
-        outputs = [path for job in planned for path in jobs.outputs(job, settings.volume_name)]
-        self.record = Record(self.volume, outputs, self.patience)
+        outputs = [path for job in self.planned for path in jobs.outputs(job, settings.volume_name)]
+        archive = self.workflow.source_archive.query
+        self.record = Record(self.volume, outputs, self.patience, archive)
         self.outside = jobs.files_outside(self.workflow.configfiles)
         asyncio.run(self._prepare())
 
@@ -90,6 +91,7 @@ class ModalExecutor(Executor):
             ) from None
         names = await self.record.acquire()
         try:
+            await self._cancel_others()
             self.functions = await self.patience.ask(
                 lambda: self.deployment.functions(self.logger), "the deployment"
             )
@@ -101,6 +103,22 @@ class ModalExecutor(Executor):
             await self.record.release()
             raise
 
+    async def _cancel_others(self) -> None:
+        """End calls of an earlier run that none of this run's jobs can take up.
+
+        They were sent by other code, or with another config, and would go on to write files that
+        this run makes, maybe after it has made them.
+        """
+        taken_up = {self.record.inherited.get(self._key(job)) for job in self.planned}
+        others = set(self.record.inherited.values()) - taken_up
+        if not others:
+            return
+        self.logger.info(
+            f"Cancelling {len(others)} calls of an earlier run, whose code or config was another."
+        )
+        await self._cancel([modal.FunctionCall.from_id(one) for one in sorted(others)])
+        self.record.drop(others)
+
     async def _check_image(self, names: set[str]) -> None:
         """Let a container import everything, once after each deployment."""
         checked = f".smk-modal/checked-{self.deployment.digest}"
@@ -110,6 +128,7 @@ class ModalExecutor(Executor):
         function = self.functions[one]
         request = {
             "kind": "check",
+            "packages": self.deployment.packages,
             "preload": self.settings.preload,
             "command": shlex.split(self.settings.check or ""),
             "env": self.env,
@@ -244,7 +263,8 @@ class ModalExecutor(Executor):
             return
         env = {**self.env, **self.envvars()}
         together = [info.job for info in batch]
-        request = jobs.payload(together, command, env, one, self.settings, self.outside)
+        packages = self.deployment.packages
+        request = jobs.payload(together, command, env, one, self.settings, self.outside, packages)
         function = self.functions[one]
         call = await self.patience.ask(lambda: function.spawn.aio(request), "a call")
         keys = {info.aux["key"] for info in batch}
@@ -274,7 +294,8 @@ class ModalExecutor(Executor):
         common += factory.precommand(self.common_settings)
         words = {word for word in shlex.split(common)} - {archive.query, archive.checksum}
         sources = jobs.digest_of_files([*self.workflow.dag.get_sources(), *self.outside])
-        return short_hash("\0".join([*sorted(words), sources]))
+        packages = map(str, sorted(self.deployment.packages.items()))
+        return short_hash("\0".join([*sorted(words), sources, *packages]))
 
     # Waiting
 

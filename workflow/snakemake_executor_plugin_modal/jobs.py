@@ -108,6 +108,7 @@ def payload(
     one: Class,
     settings: ExecutorSettings,
     outside: dict[str, str],
+    packages: dict[str, str],
 ) -> dict:
     """What the function in the container gets, see snakemake_modal_worker.main."""
     asked = [needs(job) for job in together]
@@ -115,6 +116,7 @@ def payload(
     logs = [log for job in together for part in single_jobs(job) for log in part.log]
     return {
         "kind": "job",
+        "packages": packages,
         "volume": settings.volume,
         "environment": settings.environment,
         "mount": settings.mount,
@@ -145,7 +147,7 @@ def explain(result: dict, job: Job) -> str:
         return f"out of time: it ran longer than its runtime. The end of its log:\n{result['log']}"
     if result["failure"] == "died":
         return f"{result['log']}: it crashes, or takes memory faster than the guard can see"
-    if result["failure"] == "call":
+    if result["failure"] in ("call", "code"):
         return result["log"]
     return f"the end of its log:\n{result['log']}"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import modal
 from modal.types import FileEntryType
 
-from snakemake_executor_plugin_modal.api import Patience
+from snakemake_executor_plugin_modal.api import IN_CONTAINER, Patience
 from snakemake_executor_plugin_modal.errors import ModalPluginError
 
 FOLDER = ".smk-modal/coordinators"
@@ -31,15 +31,24 @@ BEAT = 30
 PAUSE = 10
 """Least seconds between two writings."""
 
+IDENTITY = "SMK_MODAL_COORDINATOR"
+"""Variable that is the same for a detached coordinator and for the one that replaces it."""
+
 STALE = 180
 """A coordinator on another machine that has not written for so many seconds is dead."""
 
 
 class Record:
-    """The record of this coordinator; `inherited` are calls of dead ones, by the job's key."""
+    """The record of this coordinator; `inherited` are calls of dead ones, by the job's key.
 
-    def __init__(self, volume: modal.Volume, outputs: list[str], patience: Patience) -> None:
+    `archive` is the query of its jobs' sources.
+    """
+
+    def __init__(
+        self, volume: modal.Volume, outputs: list[str], patience: Patience, archive: str = ""
+    ) -> None:
         self._volume, self._patience = volume, patience
+        self._archive, self._folder = archive, common_folder(outputs)
         self._id = uuid.uuid4().hex
         self._outputs = sorted({short_hash(path) for path in outputs})
         self._local = LOCAL_FOLDER / f"{self._id}.json"
@@ -87,7 +96,8 @@ class Record:
     async def _others(self, names: set[str]) -> dict[str, dict]:
         """The records of other coordinators, by the names of their files."""
         mine = f"{FOLDER}/{self._id}.json"
-        others = sorted(name for name in names - {mine} if name.startswith(FOLDER))
+        # In folders below there is what detached coordinators keep.
+        others = sorted(name for name in names - {mine} if str(Path(name).parent) == FOLDER)
         records = {name: await self._read(name) for name in others}
         return {name: record for name, record in records.items() if record is not None}
 
@@ -103,6 +113,11 @@ class Record:
     def forget(self, key: str) -> None:
         """Drop the call of a job that ended."""
         self.calls.pop(key, None)
+        self._changed()
+
+    def drop(self, calls: set[str]) -> None:
+        """Do not wait for some calls of dead coordinators."""
+        self.inherited = {key: one for key, one in self.inherited.items() if one not in calls}
         self._changed()
 
     async def beat(self) -> None:
@@ -126,8 +141,12 @@ class Record:
         return json.dumps(
             {
                 "host": host(),
+                "identity": os.environ.get(IDENTITY, ""),
                 "pid": os.getpid(),
                 "time": time.time(),
+                # For those who look at the volume: whose work this is, and what must stay.
+                "folder": self._folder,
+                "archive": self._archive,
                 "outputs": self._outputs,
                 "calls": self.inherited | self.calls,
             }
@@ -189,7 +208,12 @@ class Record:
 
 
 def is_dead(record: dict) -> bool:
-    """Whether a coordinator has ended: certain on this machine, by its silence elsewhere."""
+    """Whether a coordinator has ended: certain on this machine, by its silence elsewhere.
+
+    Certain, too, of the one that this one was started to replace.
+    """
+    if record.get("identity") and record["identity"] == os.environ.get(IDENTITY):
+        return True
     if record["host"] != host():
         return time.time() - record["time"] > STALE
     try:
@@ -201,6 +225,11 @@ def is_dead(record: dict) -> bool:
     return record["pid"] == os.getpid()
 
 
+def common_folder(paths: list[str]) -> str:
+    """The folder that all files are in, "" for the volume itself."""
+    return os.path.commonpath([str(Path("/", path).parent) for path in paths or [""]])[1:]
+
+
 def marks(names: set[str], claimed: set[str]) -> list[str]:
     """Start counters (snakemake_modal_worker.starts) of calls that nobody waits for."""
     calls = {name.split("/")[2] for name in names if name.startswith(CALLS)}
@@ -208,7 +237,12 @@ def marks(names: set[str], claimed: set[str]) -> list[str]:
 
 
 def host() -> str:
-    """This machine, since it was started."""
+    """This machine, since it was started.
+
+    Containers may bear the same name, and number their processes alike.
+    """
+    if container := os.environ.get(IN_CONTAINER):
+        return container
     boot = Path("/proc/sys/kernel/random/boot_id")
     return f"{socket.gethostname()}/{boot.read_text().strip() if boot.exists() else ''}"
 

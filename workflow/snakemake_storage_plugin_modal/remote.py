@@ -1,5 +1,6 @@
 """A volume seen from outside of Modal, through its API."""
 
+import asyncio
 import contextlib
 import os
 import posixpath
@@ -28,6 +29,9 @@ ABSENT_SECONDS = 2.0
 Less than Snakemake's shortest usual wait for outputs (--latency-wait), or a file that another
 machine has just stored would be given up.
 """
+
+SIDE_BY_SIDE = 32
+"""How many small files are read at a time."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 """Seconds between tries of a call that failed; the pause doubles each time."""
@@ -132,7 +136,30 @@ class RemoteVolume:
             for one in found
         }
 
+    def files(self) -> dict[str, Entry]:
+        """All files by their paths, executors' own among them."""
+        with self._lock:
+            return dict(self._listing(ABSENT_SECONDS))
+
     # What is done
+
+    def contents(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """What is in small files, read side by side; those that are gone are left out."""
+
+        async def one(volume: "modal.Volume", path: str, turn: asyncio.Semaphore) -> bytes | None:
+            async with turn:
+                try:
+                    return b"".join([block async for block in volume.read_file.aio(path)])
+                except FileNotFoundError:
+                    return None
+
+        async def all_of(volume: "modal.Volume", names: list[str]) -> list[bytes | None]:
+            turn = asyncio.Semaphore(SIDE_BY_SIDE)
+            return await asyncio.gather(*(one(volume, name, turn) for name in names))
+
+        names = list(dict.fromkeys(paths))
+        found = self._ask("read", lambda volume: asyncio.run(all_of(volume, names)))
+        return {name: text for name, text in zip(names, found, strict=True) if text is not None}
 
     def retrieve(self, path: str, local: Path) -> None:
         """Download; the copy gets its final name when it is complete, and the volume's time."""

@@ -360,7 +360,7 @@ def test_what_the_client_logs_itself_shows_no_credentials():
     client = logging.getLogger("huggingface_hub")
     client.addHandler(handler)
     try:
-        huggingface._keep_secrets()
+        huggingface.keep_secrets()
         logging.getLogger("huggingface_hub.utils").error("asking %s", "http://user:s3cret@host")
     finally:
         client.removeHandler(handler)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from localcal.errors import InputError
-from localcal.jobs.usage import LINE, Usage, UsageCounter, read_usage
+from localcal.jobs.usage import LINE, Usage, UsageCounter, read_usage, usage_in, usage_of_failed
 from tests.served_work import ENGINE, REPOSITORY
 
 JOB = "from localcal.jobs.job import logged\nwith logged(r'{log}'):\n{lines}"
@@ -89,3 +89,17 @@ def test_the_record_is_one_line_of_json(tmp_path):
     (line,) = (tmp_path / "a.log").read_text().splitlines()
     assert LINE.match(line)
     assert re.fullmatch(r'\S+ a: used \{"wall_seconds": [\d.]+, .*"peak_mb": \d+\}', line)
+
+
+def test_what_a_failed_job_took_is_in_its_log_before_the_reason():
+    line = '10:00:00 rule/CA: used {"wall_seconds": 1, "cpu_seconds": 2, "warm_cpu_seconds": 0, '
+    text = f'{line}"peak_mb": 3}}\nerror: no\n'
+    assert usage_in(text) is None
+    assert usage_of_failed(text) == Usage(1, 2, 0, 3)
+    assert usage_of_failed("error: no\n") is None
+
+
+def test_a_line_of_another_version_or_cut_says_nothing():
+    assert usage_in('10:00:00 rule/CA: used {"wall_seconds": 1}\n') is None
+    assert usage_in('10:00:00 rule/CA: used {"wall_seconds": 1}}\n') is None
+    assert usage_in("") is None

@@ -10,7 +10,9 @@ import yaml
 
 from localcal.errors import InputError
 from localcal.run import provenance
+from localcal.run import start as starts
 from localcal.run.code_digest import CodeDigest
+from localcal.run.identity import Checkout
 from localcal.run.lock import release_locks
 from localcal.run.provenance import (
     describe_state,
@@ -26,12 +28,14 @@ from localcal.run.start import start_run
 
 REPOSITORY = Path(__file__).parents[3]
 ENGINE = "tests.standin_engine:StandIn"
+CHECKOUT = Checkout("c0" * 20, True, "main")
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """A working folder with two scripts, given files and a config."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(starts, "read_checkout", lambda: CHECKOUT)
     scripts = tmp_path / "scripts"
     scripts.mkdir()
     (scripts / "freeze_run.py").write_text("from localcal.provenance import freeze_run\n")
@@ -69,7 +73,8 @@ class Run:
 
     def freeze(self) -> dict:
         """Write run.json and return its content."""
-        freeze_run(self.config, self.scripts, self.folder / "run.json")
+        path = self.folder / "run.json"
+        freeze_run(self.config, self.scripts, path, checkout=CHECKOUT._asdict())
         return json.loads((self.folder / "run.json").read_text())
 
     @property
@@ -98,6 +103,7 @@ def test_the_record_says_what_the_run_is_made_from(run):
     assert rates["size"] == len("rates.csv")
     assert record["code"].keys() == {"build_chunk"}
     assert record["versions"]["python"].startswith("3.")
+    assert {name: record[name] for name in CHECKOUT._fields} == CHECKOUT._asdict()
 
 
 def test_a_frozen_run_differs_in_nothing(run):
@@ -111,6 +117,7 @@ def test_neither_the_run_id_nor_the_place_of_a_file_is_science(run):
     run.config["take_up"]["rates"] = "moved.csv"
     run.config["run_id"] = "y"
     run.config["targets"]["cache"] = "elsewhere"
+    run.config["release"] = {"version": "1.0.0", "repo_id": "me/data"}
     assert run.changes == []
     assert not {"path", "survey"} & science(run.config)["population"].keys()
     section = {"weights": {"local": {"l0": {"python": "a", "epochs": 3}, "penalty": 1}}}

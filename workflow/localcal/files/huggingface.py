@@ -58,8 +58,8 @@ def fetch_file(repo_id: str, filename: str, revision: str, repo_type: str, path:
     path = Path(path)
     label = f"{repo_type} {repo_id}, file {filename}, revision {revision}"
     _check_address(label, repo_id, filename, revision, repo_type)
-    endpoint = _endpoint()
-    _keep_secrets()
+    endpoint = endpoint_in_use()
+    keep_secrets()
     with _explained(label), atomic_path(path) as part, _staging_folder(path) as staging:
         url = hf_hub_url(
             repo_id, filename, repo_type=repo_type, revision=revision, endpoint=endpoint
@@ -94,7 +94,7 @@ def _check_address(label: str, repo_id: str, filename: str, revision: str, repo_
         raise InputError(f"{label}: the file leaves the repository; give a path inside it")
 
 
-def _endpoint() -> str | None:
+def endpoint_in_use() -> str | None:
     """Return HF_ENDPOINT as set now; the client itself reads it only when imported."""
     endpoint = os.environ.get("HF_ENDPOINT")
     if not endpoint:
@@ -120,7 +120,7 @@ class _KeepSecrets(logging.Filter):
 _KEEPER = _KeepSecrets()
 
 
-def _keep_secrets() -> None:
+def keep_secrets() -> None:
     """Have no handler of the client, which writes to the terminal itself, show credentials."""
     for handler in logging.getLogger("huggingface_hub").handlers:
         handler.addFilter(_KEEPER)

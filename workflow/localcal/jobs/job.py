@@ -44,6 +44,10 @@ THREAD_VARIABLES = (
 # What rules call the records of what they read and make.
 RECORDS = "made"
 
+# A terminal shows one line of a job that failed: why.
+QUIET = "only_in_log"
+ONLY_IN_LOG = {QUIET: True}
+
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -98,15 +102,19 @@ def logged(log_path: str | Path) -> Iterator[None]:
 
     Raises:
         SystemExit: the work failed. The log ends with one line that starts with `error:`, or with
-            a traceback where the reason is not one the user can act on. Else it ends with what the
-            job took (`localcal.jobs.usage`).
+            a traceback where the reason is not one the user can act on. Before that, or at the end
+            of a job that did not fail, it says what the job took (`localcal.jobs.usage`).
     """
     usage = UsageCounter()
     _die_with_coordinator()
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     with _logging_to(Path(log_path), usage):
         try:
-            yield
+            try:
+                yield
+            except BaseException:
+                usage.log(ONLY_IN_LOG)
+                raise
             usage.log()
         except InputError as error:
             _fail(str(error), error)
@@ -175,7 +183,9 @@ def _new_log(path: Path) -> logging.FileHandler:
 @contextlib.contextmanager
 def _logging_to(path: Path, usage: UsageCounter) -> Iterator[None]:
     """Send log lines and warnings to a file and to stderr, and have usage counted."""
-    handlers: list[logging.Handler] = [_new_log(path), logging.StreamHandler(), usage]
+    terminal = logging.StreamHandler()
+    terminal.addFilter(lambda record: not hasattr(record, QUIET))
+    handlers: list[logging.Handler] = [_new_log(path), terminal, usage]
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.INFO)

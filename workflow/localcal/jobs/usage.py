@@ -10,6 +10,7 @@ import logging
 import re
 import resource
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,8 +60,8 @@ class UsageCounter(logging.Handler):
             self._warm_seconds += cpu_seconds
             self._warm_mb = max(self._warm_mb, peak_mb)
 
-    def log(self) -> None:
-        """Log what was used so far."""
+    def log(self, extra: Mapping[str, object] | None = None) -> None:
+        """Log what was used so far, as a record that has these attributes more."""
         own = resource.getrusage(resource.RUSAGE_SELF)
         waited_for = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds = sum(used.ru_utime + used.ru_stime for used in (own, waited_for))
@@ -70,7 +71,7 @@ class UsageCounter(logging.Handler):
             warm_cpu_seconds=round(self._warm_seconds, 2),
             peak_mb=max(_peak_mb(), waited_for.ru_maxrss * 1024 // 10**6) + self._warm_mb,
         )
-        logger.info("used %s", json.dumps(asdict(usage)))
+        logger.info("used %s", json.dumps(asdict(usage)), extra=extra)
 
 
 def read_usage(log: str | Path) -> Usage:
@@ -79,10 +80,32 @@ def read_usage(log: str | Path) -> Usage:
     Raises:
         InputError: the log does not say, because the job failed or never ended.
     """
-    lines = Path(log).read_text().splitlines()
-    if not lines or (match := LINE.match(lines[-1])) is None:
+    usage = usage_in(Path(log).read_text())
+    if usage is None:
         raise InputError(f"{log}: does not end with what the job used; did the job end?")
-    return Usage(**json.loads(match[1]))
+    return usage
+
+
+def usage_in(text: str) -> Usage | None:
+    """Return what the last line of a finished job's log says it took; None if it does not."""
+    lines = text.splitlines()
+    return _usage(lines[-1]) if lines else None
+
+
+def usage_of_failed(text: str) -> Usage | None:
+    """Return what a job took that failed, which its log says before why; None if it does not."""
+    found = [usage for line in text.splitlines() if (usage := _usage(line)) is not None]
+    return found[-1] if found else None
+
+
+def _usage(line: str) -> Usage | None:
+    match = LINE.match(line)
+    if match is None:
+        return None
+    try:
+        return Usage(**json.loads(match[1]))
+    except (json.JSONDecodeError, TypeError):  # a line that was cut, or of another version
+        return None
 
 
 def _peak_mb() -> int:

@@ -27,8 +27,9 @@ from localcal.run.code_digest import CodeDigest
 RUN_FILE = "run.json"
 HISTORY_FILE = "history.jsonl"
 
-# Freezing the run is not a stage: its code decides nothing that the run contains.
-FREEZING_RULE = "freeze_run"
+# Freezing the run is not a stage, nor is releasing it: their code decides nothing that the run
+# contains.
+NOT_STAGES = ("freeze_run", "stage_run", "promote_run", "run_hook")
 
 PRODUCT_FOLDERS = (
     "population",
@@ -40,6 +41,9 @@ PRODUCT_FOLDERS = (
     "report",
     "exports",
 )
+
+# What begins the names of the state's entries.
+STATE_PREFIXES = ("config.", "inputs.", "code.")
 
 # Keys that name given files or folders, and the sources that read them (None: every source).
 GIVEN_FILES: dict[str, tuple[str, ...] | None] = {
@@ -68,7 +72,7 @@ GIVEN_FILES: dict[str, tuple[str, ...] | None] = {
 GIVEN_FOLDERS = ("population.survey", "targets.published")
 
 # What names the run, the command, a program or a place rather than describing what is computed.
-NOT_SCIENCE = ("run_id", "amend", "targets.cache", "weights.*.l0.python", *GIVEN_FILES)
+NOT_SCIENCE = ("run_id", "amend", "targets.cache", "weights.*.l0.python", "release", *GIVEN_FILES)
 
 
 class Change(NamedTuple):
@@ -117,7 +121,7 @@ def given_files(config: Mapping[str, Any], folder: str | Path) -> dict[str, dict
     Raises:
         InputError: a file is missing and the run does not know it.
     """
-    recorded = _read_json(Path(folder) / RUN_FILE).get("inputs", {})
+    recorded = read_record(folder).get("inputs", {})
     paths = _given_paths(config, recorded)
     return {key: _describe(key, path, recorded.get(key, {})) for key, path in paths}
 
@@ -189,7 +193,7 @@ def describe_state(
     """Return the state that config, given files and code would give a run started now."""
     state = dict(_flatten("config", science(config)))
     state |= {f"inputs.{key}": file["sha256"] for key, file in inputs.items()}
-    return state | {f"code.{rule}": code(rule) for rule in code.rules() if rule != FREEZING_RULE}
+    return state | {f"code.{rule}": code(rule) for rule in code.rules() if rule not in NOT_STAGES}
 
 
 def _flatten(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:
@@ -200,20 +204,27 @@ def _flatten(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:
         yield prefix, content
 
 
-def freeze_run(config: Mapping[str, Any], scripts: str | Path, path: str | Path) -> None:
+def freeze_run(
+    config: Mapping[str, Any],
+    scripts: str | Path,
+    path: str | Path,
+    checkout: Mapping[str, str | bool | None],
+) -> None:
     """Write `run.json`: config, given files, versions and code of a run that starts now.
 
     Args:
         config: the config, `run_id` included.
         scripts: the folder with one script per rule.
         path: the file to write; its folder is the run's.
+        checkout: commit, branch and whether the tree is clean, see `localcal.run.identity`.
     """
     code = CodeDigest(scripts, config["engine"])
-    rules = [rule for rule in code.rules() if rule != FREEZING_RULE]
+    rules = [rule for rule in code.rules() if rule not in NOT_STAGES]
     versions = {name: number for rule in rules for name, number in code.versions(rule).items()}
     content = {
         "run_id": config["run_id"],
         "created": _now(),
+        **checkout,
         "config": science(config),
         "inputs": given_files(config, Path(path).parent),
         "code": {rule: code(rule) for rule in rules},
@@ -228,23 +239,61 @@ def read_state(folder: str | Path) -> dict[str, Any]:
     Raises:
         InputError: one of the files is damaged.
     """
-    record = _read_json(Path(folder) / RUN_FILE)
+    return state_of(_read_json(Path(folder) / RUN_FILE), read_history(folder))
+
+
+def state_of(record: Mapping[str, Any], history: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the state that a run's record and its history come to."""
     state = dict(_flatten("config", record.get("config", {})))
     state |= {f"inputs.{key}": file["sha256"] for key, file in record.get("inputs", {}).items()}
     state |= {f"code.{rule}": digest for rule, digest in record.get("code", {}).items()}
-    for entry in read_history(folder):
+    for entry in history:
         for change in entry["changes"]:
-            state[change["what"]] = change["new"]
+            # Others are about the checkout as a whole, see `localcal.run.identity`.
+            if change["what"].startswith(STATE_PREFIXES):
+                state[change["what"]] = change["new"]
     return {what: value for what, value in state.items() if value is not None}
+
+
+def config_of(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config that a run's state has, without what is null or names a place of a file."""
+    config: dict[str, Any] = {}
+    for what, value in state.items():
+        first, *sections, name = what.split(".")
+        if first != "config":
+            continue
+        section = config
+        for part in sections:
+            section = section.setdefault(part, {})
+        section[name] = value
+    return config
+
+
+def read_record(folder: str | Path) -> dict[str, Any]:
+    """Return what `run.json` says, nothing where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return _read_json(Path(folder) / RUN_FILE)
 
 
 def read_history(folder: str | Path) -> list[dict[str, Any]]:
     """Return what was recorded as changed since the run was frozen, oldest first."""
     path = Path(folder) / HISTORY_FILE
-    entries = record_lines(path)
+    return parse_history(path, _text(path)) if path.exists() else []
+
+
+def parse_history(name: str | Path, text: str) -> list[dict[str, Any]]:
+    """Return what a history's text says was changed, oldest first.
+
+    Raises:
+        InputError: it is damaged; calls it `name`.
+    """
+    entries = parse_lines(name, text)
     for number, entry in enumerate(entries, start=1):
         if not _are_changes(entry.get("changes")):
-            raise InputError(f"{path}: line {number} is no list of changes; restore or delete it")
+            raise InputError(f"{name}: line {number} is no list of changes; restore or delete it")
     return entries
 
 
@@ -254,20 +303,27 @@ def record_lines(path: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: the file is damaged.
     """
-    if not path.exists():
-        return []
+    return parse_lines(path, _text(path)) if path.exists() else []
+
+
+def parse_lines(name: str | Path, text: str) -> list[dict[str, Any]]:
+    """Return the JSON objects that a text has, one in each line.
+
+    Raises:
+        InputError: it is damaged or has none; calls it `name`.
+    """
     entries: list[dict[str, Any]] = []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         try:
             entry = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise InputError(f"{path}: line {number} is not JSON; restore or delete it") from error
+            raise InputError(f"{name}: line {number} is not JSON; restore or delete it") from error
         if not isinstance(entry, dict):
-            raise InputError(f"{path}: line {number} is no JSON object; restore or delete it")
-        _refuse_broken(f"{path}: line {number}", entry, "restore or delete it")
+            raise InputError(f"{name}: line {number} is no JSON object; restore or delete it")
+        _refuse_broken(f"{name}: line {number}", entry, "restore or delete it")
         entries.append(entry)
     if not entries:
-        raise InputError(f"{path}: holds nothing; restore or delete it")
+        raise InputError(f"{name}: holds nothing; restore or delete it")
     return entries
 
 
@@ -293,11 +349,18 @@ def _text(path: Path) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
+    return parse_record(path, _text(path)) if path.exists() else {}
+
+
+def parse_record(path: str | Path, text: str) -> dict[str, Any]:
+    """Return what the text of a run.json says.
+
+    Raises:
+        InputError: it is damaged; calls it `path`.
+    """
     try:
-        content = json.loads(_text(path))
-    except json.JSONDecodeError as error:
+        content = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not JSON; restore it or choose a new run id") from error
     sections = ("config", "inputs", "code")
     if not isinstance(content, dict) or not all(

@@ -71,6 +71,41 @@ SourceNames = Annotated[
     EACH_ONCE,
     allowing("a list of sources, no entry twice"),
 ]
+# As semver.org has it, without a leading v.
+VERSION_PATTERN = (
+    r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
+    r"(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$"
+)
+ReleaseVersion = Annotated[
+    Annotated[str, Field(pattern=VERSION_PATTERN)] | None,
+    WrapValidator(as_one),
+    allowing("a semantic version as text, such as 1.90.0, or null"),
+]
+ReleaseRepository = Annotated[
+    Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+$")] | None,
+    WrapValidator(as_one),
+    allowing("owner/name, or null"),
+]
+Bucket = Annotated[
+    Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$")] | None,
+    WrapValidator(as_one),
+    allowing("a bucket's name, or null"),
+]
+Prefix = Annotated[
+    str,
+    Field(pattern=r"^([^/]+(/[^/]+)*)?$"),
+    allowing("a path without a slash at either end, or empty"),
+]
+Limit = Annotated[
+    Annotated[float, FINITE, Field(ge=0), AS_WRITTEN] | None,
+    WrapValidator(as_one),
+    allowing("a number, at least 0, or null"),
+]
+Command = Annotated[
+    Annotated[str, Field(min_length=1)] | None,
+    WrapValidator(as_one),
+    allowing("a command, or null"),
+]
 AreaNames = Annotated[
     Literal["all"] | Names,
     WrapValidator(as_one),
@@ -231,6 +266,67 @@ class Validation(Section):
     too and compared with what their states' simulations say of them."""
 
 
+class CloudStorage(Section):
+    """Where a release is put beside the Hugging Face Hub."""
+
+    bucket: Bucket = None
+    """Bucket of Google Cloud Storage that gets a release's files too; null for the Hub only."""
+    prefix: Prefix = ""
+    """Folder of the bucket that the files are put under; empty for its root."""
+
+
+class Gates(Section):
+    """What a run must keep to be released; null switches a limit off."""
+
+    median_error: Limit = 0.02
+    """Largest median of the absolute relative errors of fitted targets, in each fit and level by
+    itself, and of what the files come to in the model."""
+    largest_error: Limit = 0.5
+    """Largest relative error of a fitted target."""
+    share_met: Annotated[
+        Annotated[float, FINITE, Field(ge=0, le=1), AS_WRITTEN] | None,
+        WrapValidator(as_one),
+        allowing("a number from 0 to 1, or null"),
+    ] = 0.95
+    """Smallest share of fitted targets that are met, in each fit and level by itself."""
+    held_out_error: Limit = 0.25
+    """Largest median of the errors of held-out targets, which no fit was told, in each fit and
+    level by itself."""
+    design_effect: Limit = 5
+    """Largest design effect of a fit's weights: records over Kish's effective number of them."""
+    effective_households: Limit = 400
+    """Smallest effective number of households of a fit's weights; with 400, a share of one half is
+    known to 5 percentage points."""
+    unpublishable: Limit = 0.25
+    """Largest share of states, and of districts, with fewer than 10 effective households."""
+    live_total_moved: Limit = 0.1
+    """Largest relative change of a total of the nation's or a state's file since the live
+    release."""
+    live_error_ratio: Limit = 2
+    """How many times the live release's a median or largest error may be, where it is above 1 %."""
+    live_fewer_targets: Limit = 0.05
+    """By what share there may be fewer fitted targets than in the live release, in each fit and
+    level by itself."""
+
+
+class Release(Section):
+    """How a run gets out; it decides nothing that the run contains."""
+
+    version: ReleaseVersion = None
+    """Version to publish the run as, asked for when it is staged."""
+    repo_id: ReleaseRepository = None
+    """Hugging Face repository that gets the release."""
+    repo_type: Literal["model", "dataset"] = "model"
+    """Kind of Hugging Face repository."""
+    gcs: CloudStorage = Field(default_factory=CloudStorage)
+    gates: Gates = Field(default_factory=Gates)
+    override: Names = ()
+    """Gates whose refusal is accepted, by name; it is recorded with the release."""
+    hook: Command = None
+    """Command for the shell that runs after publishing, with `LOCALCAL_VERSION` and
+    `LOCALCAL_RUN_ID` in its environment; what becomes of it is no part of the release."""
+
+
 class Config(Section):
     """Everything that describes a run."""
 
@@ -255,6 +351,7 @@ class Config(Section):
     weights: Weights = Field(default_factory=Weights)
     areas: Areas = Field(default_factory=Areas)
     validation: Validation = Field(default_factory=Validation)
+    release: Release = Field(default_factory=Release)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -11,6 +11,8 @@ from typing import Any
 
 from localcal.errors import InputError, one_line
 from localcal.files.limits import limit_of
+from localcal.run.identity import changes as changes_of_checkout
+from localcal.run.identity import read_checkout
 from localcal.run.lock import LOCK_FILE, take_lock
 from localcal.run.provenance import (
     HISTORY_FILE,
@@ -75,6 +77,9 @@ def start_run(
 ) -> list[Path]:
     """Take the run's lock, and refuse or record what changed since the run was last started.
 
+    Another commit or branch is recorded and never refused. git is asked once; at the first start
+    the job that writes `run.json` asks it.
+
     Args:
         folder: where the run's record is.
         state: what config, given files and code are now.
@@ -100,4 +105,9 @@ def start_run(
         now = (folder / LOCK_FILE).stat().st_mtime
         entries = made_so_far(folder, present, bool(changes))
         recorded = record_since(folder, entries, present, now)
-    return [path for path in (recorded, record_changes(folder, changes)) if path is not None]
+    # Not among the changes above: another commit alone makes no file stale.
+    checkout = []
+    if (folder / RUN_FILE).exists():
+        checkout = changes_of_checkout(folder, read_checkout())
+    history = record_changes(folder, [*checkout, *changes])
+    return [path for path in (recorded, history) if path is not None]

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import modal
+from snakemake_modal_worker.code import refusal
 from snakemake_modal_worker.processes import MARK
 from snakemake_modal_worker.runner import CannotStart, Limits, Zygote, python_environment
 from snakemake_modal_worker.starts import MAX_STARTS, Starts
@@ -29,8 +30,14 @@ zygote: Zygote | None = None
 
 
 def run(payload: dict) -> dict:
-    """Do what the coordinator asks, see `check` and `run_job`."""
+    """Do what the coordinator asks, see `check` and `run_job`.
+
+    `payload`: packages (the digests of local packages on the coordinator), preload, kind, and more.
+    """
     global zygote
+    other = refusal(payload["packages"])
+    if other:
+        return {"versions": versions(), "error": other} | failed("code", other)
     zygote = zygote or Zygote(payload["preload"])
     return check(payload) if payload["kind"] == "check" else run_job(payload)
 
@@ -87,8 +94,8 @@ def run_job(payload: dict) -> dict:
     `payload`: volume, environment, mount, commands (lists of arguments), outside (contents of text
     files by their paths from the job's folder), env, memory_mb, hard_limit_mb, seconds, files and
     logs (paths on the volume), anew (whether files are removed before).
-    Gives: ok, failure (None, "error", "memory", "time", "died"), log, anew, stored ([path, size,
-    mtime] of each file), seconds, peak_mb, imports.
+    Gives: ok, failure (None, "error", "memory", "time", "died", "code"), log, anew, stored ([path,
+    size, mtime] of each file), seconds, peak_mb, imports.
     """
     started = time.monotonic()
     mount = Path(payload["mount"])
@@ -99,7 +106,7 @@ def run_job(payload: dict) -> dict:
     starts = Starts(mount, call_id, volume.commit)
     if not starts.enter():
         text = f"the container died {MAX_STARTS} times while it ran this job"
-        return {"ok": False, "failure": "died", "log": text, "stored": []}
+        return failed("died", text)
     deadline = started + payload["seconds"]
     limits = Limits(payload["memory_mb"], payload["hard_limit_mb"], deadline)
     try:
@@ -128,6 +135,11 @@ def run_job(payload: dict) -> dict:
         "peak_mb": limits.peak_mb,
         "imports": made_zygote().imports,
     }
+
+
+def failed(why: str, text: str) -> dict:
+    """What is said of a job that was not run."""
+    return {"ok": False, "failure": why, "log": text, "stored": []}
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snakemake_modal_worker import processes
+from snakemake_modal_worker.code import FOLDER
 
 WATCH_INTERVAL = 0.2
 """Seconds between two looks at a job's memory."""
@@ -20,9 +21,6 @@ SNAKEMAKE_MB = 100
 
 MARGIN_MB = 200
 """How far below the container's hard limit a job is ended, so that it is we who end it."""
-
-FOLDER = Path(__file__).resolve().parent.parent
-"""The folder that has this package and the local ones that were put into the image."""
 
 
 class CannotStart(Exception):

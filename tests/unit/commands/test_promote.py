@@ -1,0 +1,63 @@
+"""`localcal promote` and what it has Snakemake do."""
+
+import pytest
+
+from localcal.command import main
+from localcal.commands import stage
+from localcal.files.atomic import write_json
+from tests.runs_case import RunFolder
+
+
+@pytest.fixture(autouse=True)
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    made = RunFolder(tmp_path / "runs", "demo")
+    made.freeze()
+    return made.folder
+
+
+def test_a_run_that_was_not_staged_is_refused(capsys):
+    assert main(["promote", "other"]) == 1
+    assert capsys.readouterr().err == "error: runs/other: no such run; there are demo\n"
+    assert main(["promote", "demo"]) == 1
+    said = capsys.readouterr().err
+    assert said == (
+        "error: runs/demo/release/staged.json: no such file; run `localcal stage demo` first\n"
+    )
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_what_is_published_is_said_whatever_became_of_the_hook(run, monkeypatch, capsys, status):
+    write_json(run / "release/staged.json", {"version": "1.0.0"})
+    receipt = {"version": "1.0.0", "repo_id": "me/data", "commit": "abc"}
+    asked = []
+
+    def snakemake(arguments):
+        asked.append(arguments)
+        write_json(run / "release/promoted.json", receipt)
+        return status
+
+    monkeypatch.setattr(stage, "snakemake", snakemake)
+    assert main(["promote", "runs/demo", "-n"]) == status
+    assert asked == [
+        [
+            "runs/demo/release/hook.json",
+            "--allowed-rules",
+            "promote_run",
+            "run_hook",
+            "--cores",
+            "1",
+            "-n",
+            "--config",
+            "run_id=demo",
+        ]
+    ]
+    assert capsys.readouterr().out == "me/data: 1.0.0 is run demo (commit abc)\n"
+
+
+def test_without_a_receipt_nothing_is_said(run, monkeypatch, capsys):
+    write_json(run / "release/staged.json", {"version": "1.0.0"})
+    monkeypatch.setattr(stage, "snakemake", lambda arguments: 1)
+    assert main(["promote", "demo"]) == 1
+    assert capsys.readouterr().out == ""

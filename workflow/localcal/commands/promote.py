@@ -1,0 +1,48 @@
+"""`localcal promote RUN`: make a staged run the release that everybody reads."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from localcal.commands.stage import is_here, made, named
+from localcal.errors import InputError
+from localcal.files.documents import read_json
+from localcal.run.launch import RUNS
+
+NAME = "promote"
+ABOUT = (
+    "make a staged run the release that everybody reads, and run the config's hook then; options "
+    "that are not listed here are Snakemake's"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take the run; the rest is Snakemake's."""
+    parser.usage = f"{parser.prog} RUN [options of Snakemake]"
+    parser.add_argument("run", help="the run's name or folder")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Promote a run and say what is published; the exit status is Snakemake's.
+
+    Raises:
+        InputError: there is no such run, or it was not staged.
+    """
+    name = named(options.run)
+    folder = Path(RUNS, name)
+    if is_here(options.others):
+        from localcal.release.complete import refuse_unknown
+
+        refuse_unknown(folder)
+        receipt = folder / "release" / "staged.json"
+        if not receipt.exists():
+            words = f"{receipt}: no such file; run `localcal stage {name}` first"
+            raise InputError(words)
+    status = made(name, "release/hook.json", ["promote_run", "run_hook"], options.others)
+    receipt = folder / "release" / "promoted.json"
+    if receipt.exists():
+        found = read_json(receipt, ("version", "repo_id", "commit"))
+        sys.stdout.write(
+            f"{found['repo_id']}: {found['version']} is run {name} (commit {found['commit']})\n"
+        )
+    return status

@@ -1,0 +1,77 @@
+"""`localcal stage RUN`: put a run where its release can be made of it."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from localcal.run.launch import (
+    CONFIG_OPTIONS,
+    RUNS,
+    check_run_id,
+    snakemake,
+    values_of,
+    with_values,
+)
+
+NAME = "stage"
+ABOUT = (
+    "put a complete run into the Hugging Face repository of the config, below staging/, where "
+    "`localcal promote` can make it the release; options that are not listed here are Snakemake's"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take the run; the rest is Snakemake's."""
+    parser.usage = f"{parser.prog} RUN [options of Snakemake]"
+    parser.add_argument("run", help="the run's name or folder")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Stage a run; the exit status is Snakemake's.
+
+    Raises:
+        InputError: there is no such run, or it is not complete.
+    """
+    name = named(options.run)
+    if is_here(options.others):
+        from localcal.release.complete import refuse_incomplete, refuse_unknown
+
+        refuse_unknown(Path(RUNS, name))
+        refuse_incomplete(Path(RUNS, name))
+    # Also where it was staged before: as another version, or into a repository that lost it.
+    rules = ["stage_run"]
+    return made(name, "release/staged.json", rules, ["--forcerun", *rules, *options.others])
+
+
+def named(text: str) -> str:
+    """Return the name of a run that is given by it, or by its folder.
+
+    Raises:
+        InputError: nothing can be called that.
+    """
+    path = Path(text)
+    return check_run_id(path.name if path.parent.name == RUNS else text)
+
+
+def is_here(arguments: Sequence[str]) -> bool:
+    """Say whether the run's files are on this machine, and not in a storage of Snakemake's."""
+    elsewhere = values_of(arguments, ["--profile", "--default-storage-provider"])
+    return not elsewhere and "SNAKEMAKE_PROFILE" not in os.environ
+
+
+def made(name: str, file: str, rules: Sequence[str], arguments: Sequence[str]) -> int:
+    """Have Snakemake make a file of a run, by some rules and no others.
+
+    Args:
+        name: the run's.
+        file: its path below the run's folder.
+        rules: those that may be used; a run that is to be released is left as it is.
+        arguments: Snakemake's.
+
+    Returns:
+        Snakemake's exit status.
+    """
+    asked = [f"{RUNS}/{name}/{file}", "--allowed-rules", *rules]
+    given = with_values(arguments, CONFIG_OPTIONS, [f"run_id={name}"])
+    return snakemake([*asked, "--cores", "1", *given])
