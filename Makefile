@@ -9,6 +9,9 @@
 # are Snakemake's. VENV=folder puts the environment elsewhere than into .venv.
 
 VENV ?= .venv
+# Images of containers often set it, and then every process compiles everything it imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
 INSTALLED := $(VENV)/installed
 # uv where there is one: seconds instead of a minute.
 ifneq ($(shell command -v uv),)
@@ -44,7 +47,7 @@ test: $(INSTALLED)
 	$(VENV)/bin/snakemake --lint
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/python -m pytest -m "not network and not modal and not modal_live and not slurm and not l0 and not fuzz and not slow" \
-		--numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+		--numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 # Of Python the first that is new enough; python3 is pyenv's choice where pyenv is at work. Bytecode
 # is made of the model's thousands of files at once, by all cores; of the rest when it is imported.

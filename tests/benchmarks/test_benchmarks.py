@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,14 @@ IN_A_ROW = ("assign_geography", "freeze_values", "plan_chunks", "assemble_matrix
 ONCE = (*IN_A_ROW, "freeze_run", "copy_take_up", "copy_tables", "build_database", "resolve_targets")
 ONCE += ("build_population", "follow_values", "summarize_validation")
 PEAKS = ("peak_rss_over_start_mb", "peak_private_over_start_mb")
+
+
+def has_r_survey() -> bool:
+    """Whether R can calibrate here."""
+    if shutil.which("Rscript") is None:
+        return False
+    needed = ["Rscript", "-e", "stopifnot(requireNamespace('survey'), requireNamespace('MASS'))"]
+    return subprocess.run(needed, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture
@@ -65,6 +74,15 @@ def test_mixed(figures):
     found = figures("mixed", "--ratios", "1e4", "--seeds", "1")
     assert found["ratio_10000_firm"] < 1.01 < found["ratio_10000_plain"]
     assert found["ratio_10000_newton"] < 1.0001
+
+
+@pytest.mark.skipif(not has_r_survey(), reason="needs Rscript with the package survey")
+def test_r_survey(figures):
+    found = figures("r_survey", "--households", "300", "--moved", "0.05")
+    ways = [name.removesuffix("_weights") for name in found if name.endswith("_weights")]
+    assert len(ways) == 10
+    assert max(found[f"{way}_weights"] for way in ways) <= 1e-6
+    assert min(found[f"{way}_lowest"] for way in ways) < 0.8
 
 
 def test_assembly(figures):

@@ -1,5 +1,6 @@
 """A copy of the checkout to run Snakemake in, and a small run of the stand-in engine."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from localcal.geography.geography import write_geography
 from localcal.population.dataset import write_population
 from tests.database_factory import NATION, district, state, write_database
 from tests.households import random_places, random_population
+from tests.workflow.forks import call
 
 REPOSITORY = Path(__file__).parents[2]
 NOT_SOURCES = (
@@ -26,8 +28,11 @@ NOT_SOURCES = (
     "artifacts",
     "build",
     ".snakemake",
-    "__pycache__",
-    "*cache",
+    ".hypothesis",
+    # What another process has not finished compiling, and nothing else of `__pycache__`.
+    "*.pyc.*",
+    "*.nbc.*",
+    ".*cache",
     "*.egg-info",
 )
 
@@ -92,16 +97,7 @@ class Checkout:
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run Snakemake to its end; what it writes to both streams is in `stdout`."""
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        return call(list(arguments), self.folder, self.environment)
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start Snakemake and return at once."""
@@ -163,11 +159,32 @@ def checkout(tmp_path) -> Checkout:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Checkout:
     """A checkout with a finished small run; take a copy before changing anything."""
-    checkout = copy_sources(tmp_path_factory.mktemp("finished") / "checkout")
-    give_inputs(checkout.folder)
-    result = checkout.snakemake("--cores", "2", "--configfile", "small.yaml")
+    here = tmp_path_factory.getbasetemp()
+    # Made once for all workers of pytest-xdist.
+    shared = here.parent if "PYTEST_XDIST_WORKER" in os.environ else here
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "finished").exists():
+            make_finished(shared / "made").rename(shared / "finished")
+    return Checkout(shared / "finished").copy(here / "finished_run")
+
+
+def make_finished(folder: Path) -> Path:
+    """Make a small run, in processes of its own like a user's."""
+    checkout = copy_sources(folder)
+    give_inputs(folder)
+    result = subprocess.run(
+        checkout.command("--cores", "2", "--configfile", "small.yaml"),
+        cwd=folder,
+        env=checkout.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert result.returncode == 0, result.stdout
-    return checkout
+    return folder
 
 
 def give_inputs(folder: Path) -> None:

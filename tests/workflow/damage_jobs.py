@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from localcal.areas.replicates import AreaReplicateInputs, write_area_replicates
 from localcal.areas.write import AreaInputs, write_area
 from localcal.clones.follow import follow_from_files
 from localcal.clones.freeze import FreezeInputs, freeze_from_files
@@ -45,6 +46,11 @@ from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files
 from localcal.weights.l0 import run as l0
 from localcal.weights.l0.prepare import prepare_l0
 from localcal.weights.settings import Settings
+from localcal.weights.standard_errors import (
+    ReplicateInputs,
+    ReplicateOutputs,
+    replicate_from_files,
+)
 from tests.standin_engine import StandIn
 from tests.workflow.conftest import REPOSITORY, SMALL_CONFIG
 
@@ -67,6 +73,13 @@ FILES = {
     "problem": "weights/local/l0_problem.h5",
     "l0": "weights/local/l0_weights.h5",
     "checkpoint": "weights/local/checkpoint.npz",
+    "fit": "weights/local/fit.json",
+    "diagnostics": "weights/local/diagnostics.csv",
+    "fitted_areas": "weights/local/areas.csv",
+    "trace": "weights/local/trace.h5",
+    "weights": "weights/local/weights.npy",
+    "errors": "weights/local/standard_errors.csv",
+    "replicates": "weights/local/replicates.h5",
 }
 CONFIG = configuration.check_config(SMALL_CONFIG, [("small.yaml", SMALL_CONFIG)])
 SEED = CONFIG["seed"]
@@ -272,6 +285,34 @@ def _fits() -> Iterator[Job]:
     yield Job("fit_l0", _reads("problem"), _run_l0)
 
 
+OF_FIT = ("trace", "diagnostics", "fit")
+REPLICATES = 2
+
+
+def _replicate(run: Path, new: Path) -> None:
+    folder = new / "weights/local"
+    settings = provenance.science(CONFIG)["weights"]["local"] | {"replicates": REPLICATES}
+    replicate_from_files(
+        ReplicateInputs(**_at(run, *FIT_INPUTS, *OF_FIT), areas=run / FILES["fitted_areas"]),
+        ReplicateOutputs(
+            errors=folder / "standard_errors.csv",
+            diagnostics=folder / "diagnostics_with_errors.csv",
+            areas=folder / "areas_with_errors.csv",
+            replicates=folder / "replicates.h5",
+        ),
+        Settings.from_config(settings),
+        SEED,
+    )
+
+
+AREA_REPLICATE_INPUTS = ("population", "geography", "weights", "replicates")
+
+
+def _replicate_area(run: Path, new: Path) -> None:
+    inputs = AreaReplicateInputs(**_at(run, *AREA_REPLICATE_INPUTS))
+    write_area_replicates(BY_NAME["NYC"], inputs, new / "areas/cities/NYC_replicates.h5")
+
+
 def _estimates() -> Iterator[Job]:
     for scope in ("local", "national"):
         weights = f"weights/{scope}/weights.npy"
@@ -364,6 +405,7 @@ def _report(run: Path, new: Path) -> None:
             validation=run / FILES["validation"],
             states=run / FILES["states"],
             matrix=run / FILES["matrix_summary"],
+            errors=[run / FILES["errors"]],
         ),
         outputs=ReportOutputs(**{name: new / "page" / name for name in names}),
     )
@@ -384,12 +426,14 @@ JOBS = [
     Job("build_chunk", _reads("plan", *MATRIX_INPUTS), _build_chunk),
     Job("assemble_matrix", (*_reads("plan", "targets"), *CHUNKS), _assemble),
     *_fits(),
+    Job("fit_replicates", _reads(*FIT_INPUTS, *OF_FIT, "fitted_areas"), _replicate),
+    Job("write_area_replicates NYC", _reads(*AREA_REPLICATE_INPUTS), _replicate_area),
     *_estimates(),
     *_areas(),
     Job("summarize_validation", (*TABLES, *COMPARED, FILES["targets"]), _summarize),
     Job(
         "write_report",
-        (*_SHOWN, *TABLES, *_reads("validation", "states", "matrix_summary")),
+        (*_SHOWN, *TABLES, *_reads("validation", "states", "matrix_summary", "errors")),
         _report,
     ),
 ]
@@ -454,6 +498,8 @@ def make_more(run: Path) -> None:
         path=run / FILES["problem"],
     )
     _run_l0(run, run)
+    _replicate(run, run)
+    _replicate_area(run, run)
     with pytest.MonkeyPatch.context() as meanwhile:
         meanwhile.setattr(fits, "Checkpoint", _Careful)
         _fit("local", run, run / "copy")

@@ -11,9 +11,12 @@ rule fit_replicates:
         geography="runs/{run_id}/population/geography.h5",
         trace="runs/{run_id}/weights/{scope}/trace.h5",
         diagnostics="runs/{run_id}/weights/{scope}/diagnostics.csv",
+        areas="runs/{run_id}/weights/{scope}/areas.csv",
         fit="runs/{run_id}/weights/{scope}/fit.json",
     output:
         errors="runs/{run_id}/weights/{scope}/standard_errors.csv",
+        diagnostics="runs/{run_id}/weights/{scope}/diagnostics_with_errors.csv",
+        areas="runs/{run_id}/weights/{scope}/areas_with_errors.csv",
         replicates="runs/{run_id}/weights/{scope}/replicates.h5",
     log:
         "runs/{run_id}/logs/fit_replicates/{scope}.log",

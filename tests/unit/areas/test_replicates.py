@@ -23,7 +23,7 @@ def inputs(run, tmp_path):
     made = [(weights[kept] * (number + 2), 3, 0.001) for number in range(2)]
     path = tmp_path / "replicates.h5"
     about = record({name: run[name] for name in ("population", "geography")})
-    about |= {"method": "bootstrap", "variance_factor": 0.5}
+    about |= {"method": "bootstrap", "variance_factor": 0.5, "n_columns": len(weights)}
     write_replicates(kept, made, 2, about, path)
     return AreaReplicateInputs(run["population"], run["geography"], run["weights"], path)
 
@@ -54,6 +54,9 @@ def test_an_area_of_nobody_and_replicates_of_another_run_are_refused(inputs, tmp
     weights[np.flatnonzero(weights == 0)[:30]] = 1.0
     np.save(other, weights)
     with pytest.raises(InputError, match="of a fit that keeps other columns"):
+        write_area_replicates(ALABAMA, replace(inputs, weights=other), tmp_path / "out.h5")
+    np.save(other, weights[:-1])
+    with pytest.raises(InputError, match="weights.npy: has 239 weights, its fit in .* 240 columns"):
         write_area_replicates(ALABAMA, replace(inputs, weights=other), tmp_path / "out.h5")
     with h5py.File(inputs.replicates, "a") as file:
         file.attrs["geography"] = "0" * 64

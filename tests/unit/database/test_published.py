@@ -94,6 +94,22 @@ def test_residents_agree_between_nation_states_and_districts():
     }
 
 
+def test_the_margins_of_the_census_are_given_where_it_publishes_any():
+    figures = {
+        (row["geo_level"], row["code"], row["constraints"]): row["tolerance"]
+        for row in rows("published/census_age.csv") + rows("published/census_households.csv")
+    }
+    # Alaska, Delaware, DC, the Dakotas, Vermont and Wyoming have one district each.
+    without = {code for (level, code, _), text in figures.items() if not text}
+    assert without == {"201", "1001", "1101", "3801", "4601", "5001", "5601"}
+    # 8,065 of 760,389 residents of AL-1; of Alabama's bands below 20 3,966, 8,424, 8,785 and 6,567.
+    assert float(figures["district", "101", ""]) == pytest.approx(100 * 8065 / 760389, rel=1e-3)
+    margin = (3966**2 + 8424**2 + 8785**2 + 6567**2) ** 0.5
+    found = float(figures["state", "1", "age>-1;age<20"])
+    assert found == pytest.approx(100 * margin / (285758 + 312813 + 328997 + 358378), rel=1e-3)
+    assert all(0 < float(text) < 5 for text in figures.values() if text)
+
+
 def test_the_age_bands_of_the_states_are_sums_of_the_nations():
     nation: dict[tuple[int, int], int] = {}
     states: dict[tuple[int, int], int] = defaultdict(int)

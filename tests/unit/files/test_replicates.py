@@ -6,7 +6,7 @@ import pytest
 
 from localcal.errors import InputError
 from localcal.files import replicates as replicate_file
-from localcal.files.replicates import read_replicates, write_replicates
+from localcal.files.replicates import read_about, read_replicates, write_replicates
 
 COLUMNS = np.array([7, 2, 9, 4])
 
@@ -18,7 +18,8 @@ def test_replicates_come_back_for_any_of_the_columns(tmp_path, monkeypatch, chun
     made = ((row, 10 + number, 0.1 * number) for number, row in enumerate(weights))
     path = tmp_path / "replicates.h5"
     write_replicates(COLUMNS, made, 3, {"method": "jackknife"}, path)
-    found, attributes = read_replicates(path, np.array([9, 7]))
+    found = read_replicates(path, np.array([9, 7]))
+    attributes = read_about(path, ["method"])
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, weights[:, [2, 0]])
     assert attributes == {"method": "jackknife"}
@@ -45,3 +46,10 @@ def test_a_file_appears_only_when_all_replicates_are_in_it(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_replicates(COLUMNS, made(), 2, {}, path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_does_not_say_how_it_was_made_is_refused(tmp_path):
+    path = tmp_path / "replicates.h5"
+    write_replicates(COLUMNS, [(np.ones(4, np.float32), 1, 0.0)], 1, {"method": "x"}, path)
+    with pytest.raises(InputError, match="replicates.h5: lacks the attribute factor; remove it"):
+        read_about(path, ["method", "factor"])

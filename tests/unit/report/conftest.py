@@ -35,6 +35,7 @@ def simulated():
         {
             "level": ["state", "state", "city"],
             "area": ["CA", "CA", "NYC"],
+            "name": ["state_6/agi", "state_6/snap", "national/snap"],
             "target_value": [10.0, 20.0, np.nan],
             "simulated": [11.0, 15.0, 3.0],
             "rel_error": [0.1, -0.25, np.nan],

@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from localcal.errors import InputError
 from localcal.files.atomic import write_json
 from localcal.files.origins import record
 from localcal.report.page import ReportInputs, ReportOutputs, write_report
@@ -56,6 +58,7 @@ def test_pictures_tables_and_page_are_written_and_come_out_the_same_twice(tmp_pa
     page = first["index"].read_text()
     assert page.count("data:image/png;base64,") == 5
     assert "How the penalty was chosen" in page
+    assert "<th>distance</th>" in page and "least squares" in page
     assert "CA-12" in page and "state_6/snap" in page
     assert "1 totals beyond what is possible" in page
     for line in fit.report["findings"]:
@@ -66,9 +69,22 @@ def test_pictures_tables_and_page_are_written_and_come_out_the_same_twice(tmp_pa
 def test_margins_are_shown_where_there_are_replicates(tmp_path, fit, simulated):
     path = tmp_path / "local" / "standard_errors.csv"
     path.parent.mkdir()
-    path.write_text(
-        "kind,name,geo_level,geographic_id,variable,estimate,standard_error,margin_90\n"
-        "target,a,state,6,snap,100.0,10.0,16.45\ntarget,b,state,36,snap,0.0,0.0,0.0\n"
-    )
-    page = write(tmp_path / "report", fit, simulated, [path])["index"].read_text()
-    assert "How sure" in page and "0.1645" in page
+    targets = fit.targets[["name", "geo_level", "variable"]].assign(kind="target")
+    errors = targets.assign(estimate=100.0, margin_90=12.25)
+    errors.to_csv(path, index=False)
+    simulated["name"] = [*errors["name"][:2], errors["name"][0]]
+    outputs = write(tmp_path / "report", fit, simulated, [path])
+    page = outputs["index"].read_text()
+    assert "How sure" in page and "0.1225" in page
+    totals, worst, areas = (pd.read_csv(outputs[name]) for name in ("totals", "worst", "areas"))
+    assert (totals["local_margin_90"] == 12.25).all() and "±" in page
+    # The other fit has no replicates.
+    assert "national_margin_90" not in totals
+    assert set(worst.loc[worst["scope"] == "local", "margin_90"]) == {12.25}
+    assert worst.loc[worst["scope"] == "national", "margin_90"].isna().all()
+    # Half way between 12.25 / 11 and 12.25 / 15; the city has no targets.
+    assert areas["median_margin_90"].tolist()[0] == pytest.approx(12.25 * (1 / 11 + 1 / 15) / 2)
+    assert areas["median_margin_90"].isna().tolist() == [False, True]
+    errors[1:].to_csv(path, index=False)
+    with pytest.raises(InputError, match="standard_errors.csv: its targets are not those"):
+        write(tmp_path / "other", fit, simulated, [path])

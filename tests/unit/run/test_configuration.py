@@ -91,6 +91,7 @@ def test_the_default_is_allowed():
         ("weights.local.prior", "runs/demo/weights/local/trace.h5", "would be overwritten; name"),
         ("weights.local.method", "l1", 'method: "l1" is not allowed; allowed: "descent", "newton"'),
         ("weights.local.l0.epochs", 0, "weights.local.l0.epochs: 0 is not allowed"),
+        ("weights.local.distance", "entropy", 'allowed: "least_squares", "raking", "logit"'),
         ("areas.states", ["CA", "CA"], "allowed: all, or a list of areas, each once"),
         ("targets.include", [{}], "targets.include.0: {} is not allowed; allowed: variable"),
         (

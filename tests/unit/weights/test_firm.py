@@ -9,6 +9,7 @@ import scipy.sparse
 
 from localcal.errors import InputError
 from localcal.weights.descent import Shuffler, certify, descend
+from localcal.weights.distance import distance_named
 from localcal.weights.firm import EXACT_WITHIN, HELD_WITHIN, firmed
 from localcal.weights.newton import solve_newton
 from localcal.weights.problem import Problem, Records, build_problem
@@ -96,6 +97,21 @@ def test_newton_solves_rows_of_mixed_sign_and_is_never_worse_than_its_start(rati
     assert found.objective <= start
     assert certify(problem, weights, MU).objective == found.objective
     assert found.within_tolerance or found.line_search_failed or found.sweeps == 100
+
+
+@pytest.mark.parametrize("name", ["raking", "logit"])
+def test_rows_of_mixed_sign_are_solved_with_other_distances_too(name):
+    problem = mixed_problem(0, 1e4)[0]
+    problem = dataclasses.replace(problem, distance=distance_named(name, (0.1, 10.0)))
+    swept, stepped = problem.base.copy(), problem.base.copy()
+    by_descent = descend(firmed(copied(problem), MU), swept, MU, 400, Shuffler(0), 2e-4)
+    by_newton = solve_newton(firmed(copied(problem), MU), stepped, MU, 1e-6)
+    assert by_descent.within_tolerance and by_newton.within_tolerance
+    np.testing.assert_allclose(swept, stepped, rtol=2e-3)
+    # Less than the tolerance apart, and no further than the certificate says.
+    apart = by_descent.objective - by_newton.objective
+    assert -1e-9 <= apart <= by_descent.gap + 1e-12
+    assert certify(problem, stepped, MU).objective == pytest.approx(by_newton.objective, rel=1e-6)
 
 
 def exact_problem(seed: int, rows: int) -> tuple[Problem, np.ndarray]:

@@ -1,9 +1,12 @@
 """What targets cost, against fits that really do without them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from localcal.weights import report
 from localcal.weights.descent import Shuffler, descend
 from localcal.weights.fit import fit_weights
 from localcal.weights.pose import pose_problem
@@ -109,3 +112,23 @@ def test_other_fits_have_prices_too(change):
     exact = result.diagnostics["rel_error"].abs() < 1e-6 if "groups" in change else False
     single = result.diagnostics["rho"].notna() & ~pd.Series(exact, index=result.diagnostics.index)
     assert (result.diagnostics["cost_objective"].notna() == single).all()
+
+
+@pytest.mark.parametrize("change", [{"huber": 0.001}, {"records": 150}, {"thin": "merge"}])
+def test_prices_are_those_of_the_last_problem_that_was_solved(change, monkeypatch):
+    seen, solved = [], report.solved
+    monkeypatch.setattr(report, "solved", lambda *given: seen.append(solved(*given)) or seen[0])
+    targets = make_case(2).targets
+    targets.loc[0, "value"] *= 1.5
+    result = replace(make_case(2), targets=targets).fit(
+        tolerance=1e-7, max_sweeps=3_000, harmonize=False, **change
+    )
+    assert result.report["huber"]["softened"] > 0
+    (found,) = seen
+    # At the optimum nothing of it can move: where the bounds leave a weight free, the penalty pulls
+    # it back as much as the targets pull it away.
+    problem, free = found.problem, found.is_free
+    residual = problem.residual(found.weights)
+    pulled = problem.base + found.spread * problem.slopes(residual)
+    assert free.mean() > 0.5
+    np.testing.assert_allclose(found.weights[free], pulled[free], rtol=1e-4)

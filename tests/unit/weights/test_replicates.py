@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from localcal.errors import InputError
+from localcal.weights import replicates
 from localcal.weights.columns import Columns
 from localcal.weights.descent import certify
 from localcal.weights.fit import fit_weights
@@ -95,7 +96,16 @@ def test_errors_are_those_of_a_bootstrap_by_brute_force(by_brute_force, method, 
 
 
 @pytest.mark.parametrize("method", ["bootstrap", "jackknife"])
-@pytest.mark.parametrize("change", [{}, {"records": 200}, {"thin": "merge", "records": 400}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"records": 200},
+        {"thin": "merge", "records": 400},
+        {"distance": "raking"},
+        {"distance": "logit", "records": 200},
+    ],
+)
 def test_every_replicate_is_the_optimum_of_its_own_base_weights(method, change):
     case = make_case(2)
     replication, result = replication_of(
@@ -135,6 +145,28 @@ def test_targets_softened_by_the_fit_are_as_soft_in_its_replicates():
     assert result.report["huber"]["softened"] > 0
     weights = replication.problem.base * replication.factor
     assert certify(replication.problem, weights, replication.penalty).rms_gap <= 2e-6
+
+
+def test_a_replicate_softens_nothing_more(monkeypatch):
+    case = make_case(2)
+    targets = case.targets.copy()
+    targets.loc[0, "value"] *= 1.9
+    replication, result = replication_of(
+        replace(case, targets=targets), replicates=2, harmonize=False, tolerance=1e-6,
+        max_sweeps=3000,
+    )  # fmt: skip
+    assert result.report["huber"]["softened"] > 0
+    solve, gaps = replicates.solve, []
+
+    def watched(problem, settings, penalty, *more):
+        whole = replace(problem, data=problem.data.copy())
+        found = solve(problem, settings, penalty, *more)
+        gaps.append(certify(whole, found.weights, whole.pull(penalty)).rms_gap)
+        return found
+
+    monkeypatch.setattr(replicates, "solve", watched)
+    assert len(list(replicate_weights(replication))) == len(gaps) == 2
+    assert max(gaps) <= 2e-6
 
 
 EXACT = {"geo_level": "state", "variable": "person_count", "exact": True}

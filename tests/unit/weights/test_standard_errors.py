@@ -11,8 +11,13 @@ import scipy.stats
 
 from localcal.errors import InputError
 from localcal.files.atomic import sha256_file
-from localcal.files.replicates import read_replicates
-from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files
+from localcal.files.replicates import read_about, read_replicates
+from localcal.targets.table import read_targets
+from localcal.weights import solver
+from localcal.weights.columns import Columns
+from localcal.weights.fit import FitInputs, FitOutputs, fit_from_files, fit_weights
+from localcal.weights.pose import open_matrix
+from localcal.weights.replicates import FullFit, pose_replication, replicate_weights
 from localcal.weights.settings import Settings
 from localcal.weights.standard_errors import (
     MARGIN_90,
@@ -27,6 +32,12 @@ SETTINGS = Settings(
 )
 
 
+def outputs_in(folder: Path) -> ReplicateOutputs:
+    folder.mkdir()
+    names = ("standard_errors.csv", "diagnostics.csv", "areas.csv", "replicates.h5")
+    return ReplicateOutputs(*(folder / name for name in names))
+
+
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     """The files of a small run's fit, and of its replicates."""
@@ -39,8 +50,8 @@ def fitted(tmp_path_factory):
     outputs = {name: folder / file for name, file in names.items()}
     inputs = {name: run[name] for name in ("matrix", "targets", "geography")}
     fit_from_files(FitInputs(**inputs), FitOutputs(**outputs), SETTINGS, 0, {})
-    inputs |= {name: outputs[name] for name in ("trace", "diagnostics", "fit")}
-    made = ReplicateOutputs(folder / "standard_errors.csv", folder / "replicates.h5")
+    inputs |= {name: outputs[name] for name in ("trace", "diagnostics", "areas", "fit")}
+    made = outputs_in(folder / "replicates")
     replicate_from_files(ReplicateInputs(**inputs), made, SETTINGS, 0)
     return run, inputs, outputs, made
 
@@ -57,7 +68,8 @@ def test_the_table_follows_from_the_replicates_in_the_file(fitted):
         assert file.attrs["n_columns"] == len(weights)
         assert file.attrs["trace"] == sha256_file(inputs["trace"])
         assert len(file["sweeps"]) == 4 and (file["rms_gap"][:] <= SETTINGS.tolerance).all()
-    replicates, attributes = read_replicates(made.replicates, kept)
+    replicates = read_replicates(made.replicates, kept)
+    attributes = read_about(made.replicates, ["variance_factor"])
     table = pd.read_csv(made.errors)
     assert tuple(table.columns) == TABLE
     nation = table[(table["kind"] == "households") & (table["geo_level"] == "nation")].iloc[0]
@@ -81,22 +93,88 @@ def test_the_table_follows_from_the_replicates_in_the_file(fitted):
 
 def test_the_same_files_again_give_the_same_bytes(fitted, tmp_path):
     _, inputs, _, made = fitted
-    again = ReplicateOutputs(tmp_path / "standard_errors.csv", tmp_path / "replicates.h5")
+    again = outputs_in(tmp_path / "again")
     replicate_from_files(ReplicateInputs(**inputs), again, SETTINGS, 0)
-    for name in ("errors", "replicates"):
-        assert getattr(again, name).read_bytes() == getattr(made, name).read_bytes()
+    for name, path in vars(again).items():
+        assert path.read_bytes() == getattr(made, name).read_bytes(), name
 
 
-def test_files_of_another_fit_are_refused(fitted, tmp_path):
+@pytest.mark.parametrize(("name", "kind"), [("diagnostics", "target"), ("areas", "households")])
+def test_the_fits_tables_come_again_with_the_errors(fitted, name, kind):
+    _, _, outputs, made = fitted
+    prefix = "households_" if name == "areas" else ""
+    lines = outputs[name].read_text().splitlines()
+    longer = getattr(made, name).read_text().splitlines()
+    # Nothing else is written in another way.
+    assert [line.rsplit(",", 3)[0] for line in longer] == lines
+    errors = pd.read_csv(made.errors)
+    errors = errors[errors["kind"] == kind]
+    table = pd.read_csv(getattr(made, name))
+    for column in ("standard_error", "margin_90", "relative_error"):
+        np.testing.assert_array_equal(table[prefix + column], errors[column])
+    estimate = table["final_estimate" if name == "diagnostics" else "sum_of_weights"]
+    margin = 1.645 * (table[f"{prefix}relative_error"] * estimate).fillna(0.0)
+    np.testing.assert_allclose(table[f"{prefix}margin_90"], margin)
+
+
+@pytest.mark.parametrize("name", ["diagnostics", "areas"])
+def test_files_of_another_fit_are_refused(fitted, tmp_path, name):
     _, inputs, _, _ = fitted
-    outputs = ReplicateOutputs(tmp_path / "errors.csv", tmp_path / "replicates.h5")
-    other = tmp_path / "diagnostics.csv"
-    other.write_text(Path(inputs["diagnostics"]).read_text() + "\n")
-    with pytest.raises(InputError, match="diagnostics"):
-        replicate_from_files(
-            ReplicateInputs(**inputs | {"diagnostics": other}), outputs, SETTINGS, 0
-        )
-    assert not any(tmp_path.glob("*.h5"))
+    other = tmp_path / f"{name}.csv"
+    other.write_text(Path(inputs[name]).read_text() + "\n")
+    outputs = outputs_in(tmp_path / "replicates")
+    with pytest.raises(InputError, match=name):
+        replicate_from_files(ReplicateInputs(**inputs | {name: other}), outputs, SETTINGS, 0)
+    assert not any((tmp_path / "replicates").iterdir())
+
+
+def test_files_tell_which_records_were_drawn_and_which_targets_softened(fitted, tmp_path):
+    run, inputs, _, _ = fitted
+    settings = SETTINGS.model_copy(
+        update={"records": 150, "huber": 1e-3, "replicates": 2, "penalty": 0.01}
+    )
+    names = {"fit": "fit.json", "diagnostics": "diagnostics.csv", "areas": "areas.csv"}
+    names |= {"trace": "trace.h5", "weights": "weights.npy"}
+    outputs = {name: tmp_path / file for name, file in names.items()}
+    fit_from_files(
+        FitInputs(**{name: run[name] for name in ("matrix", "targets", "geography")}),
+        FitOutputs(**outputs), settings, 0, {},
+    )  # fmt: skip
+    made = outputs_in(tmp_path / "replicates")
+    of_fit = {name: outputs[name] for name in ("trace", "diagnostics", "areas", "fit")}
+    replicate_from_files(ReplicateInputs(**inputs | of_fit), made, settings, 0)
+
+    matrix, places = open_matrix(*(run[name] for name in ("matrix", "targets", "geography")))
+    given = {"matrix": matrix, "targets": read_targets(run["targets"])}
+    given |= {"columns": Columns.at(places), "settings": settings, "seed": 0}
+    result = fit_weights(**given)
+    assert result.report["selection"] and result.report["huber"]["softened"]
+    full = FullFit(
+        trace=result.trace,
+        huber_weight=result.diagnostics["huber_weight"].dropna().to_numpy(),
+        penalty=result.report["mu"],
+        is_selected=True,
+    )
+    replication = pose_replication(**given, full=full)
+    order = np.argsort(replication.columns)
+    found = read_replicates(made.replicates, replication.columns[order])
+    for row, replicate in zip(found, replicate_weights(replication), strict=True):
+        np.testing.assert_array_equal(row, replicate.weights[order])
+
+
+def test_replicates_that_end_by_the_cap_are_counted(fitted, tmp_path, monkeypatch, caplog):
+    _, inputs, _, _ = fitted
+    monkeypatch.setattr(solver, "FINISHED_BY_NEWTON", 0)
+    settings = SETTINGS.model_copy(update={"max_sweeps": 1, "tolerance": 1e-9})
+    made = outputs_in(tmp_path / "replicates")
+    with caplog.at_level("WARNING"):
+        replicate_from_files(ReplicateInputs(**inputs), made, settings, 0)
+    with h5py.File(made.replicates) as file:
+        largest = max(file["rms_gap"][:])
+        assert file["sweeps"][:].tolist() == [1, 1, 1, 1]
+    (line,) = [record.getMessage() for record in caplog.records if "cap" in record.getMessage()]
+    assert line.startswith("4 of 4 replicates ended by the cap on sweeps")
+    assert f"up to {largest:.2g}, above the tolerance of 1e-09" in line
 
 
 def test_fit_json_says_nothing_of_replicates(fitted):

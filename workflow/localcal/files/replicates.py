@@ -1,7 +1,8 @@
 """The file of replicate weights, written one replicate at a time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,8 +50,21 @@ def write_replicates(
         file["sweeps"], file["rms_gap"] = np.array(sweeps, dtype=np.int64), np.array(gaps)
 
 
-def read_replicates(path: Path, columns: np.ndarray) -> tuple[np.ndarray, dict[str, object]]:
-    """Return the replicate weights of some columns, float32 (K, n), and the file's attributes.
+def read_about(path: Path, needed: Collection[str]) -> dict[str, Any]:
+    """Return what a file of replicates says of itself.
+
+    Raises:
+        InputError: the file is damaged or lacks one of the `needed`.
+    """
+    with open_h5(path) as file:
+        about = dict(file.attrs)
+    if lacking := sorted(set(needed) - about.keys()):
+        raise InputError(f"{path}: lacks the attribute {lacking[0]}; {REMAKE}")
+    return about
+
+
+def read_replicates(path: Path, columns: np.ndarray) -> np.ndarray:
+    """Return the replicate weights of some columns, float32 (K, n).
 
     Args:
         path: a replicates.h5.
@@ -60,9 +74,9 @@ def read_replicates(path: Path, columns: np.ndarray) -> tuple[np.ndarray, dict[s
         InputError: the file is damaged, or of a fit that keeps other columns.
     """
     with open_h5(path) as file:
-        kept, attributes = file["columns"][:], dict(file.attrs)
+        kept = file["columns"][:]
         place = np.searchsorted(kept, columns)
         if (place >= len(kept)).any() or (kept[np.minimum(place, len(kept) - 1)] != columns).any():
             raise InputError(f"{path}: of a fit that keeps other columns; {REMAKE}")
         rows = [file["weights"][number][place] for number in range(file["weights"].shape[0])]
-    return np.stack(rows), attributes
+    return np.stack(rows)

@@ -13,6 +13,7 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 
+from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import atomic_path
 from localcal.files.documents import read_json
 from localcal.files.origins import refuse_other_files
@@ -41,8 +42,8 @@ from localcal.report.totals import national_totals, totals_in_words
 
 # Columns of the areas' tables.
 BESIDE = ("area", "name", "target_value", "national_file", "state_file", "rel_difference")
-ERRORS = ("kind", "geo_level", "variable", "estimate", "margin_90")
-SHOWN = ("level", "area", "target_value", "simulated", "rel_error", "sane")
+ERRORS = ("kind", "name", "geo_level", "variable", "estimate", "margin_90")
+SHOWN = ("level", "area", "name", "target_value", "simulated", "rel_error", "sane")
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
     summed_up["states"] = inputs.states
     refuse_other_files(inputs.validation, validation["digests"], summed_up)
     simulated = pd.concat(
-        [read_table(path, SHOWN, ["level", "area"]) for path in inputs.validations],
+        [read_table(path, SHOWN, ["level", "area", "name"]) for path in inputs.validations],
         ignore_index=True,
     )
     pictures = {
@@ -109,18 +110,21 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
         "simulated": draw_simulated(simulated),
     }
     images = {name: png(figure) for name, figure in pictures.items()}
+    errors = _read_errors(fits, inputs.errors)
+    margins = {
+        scope: table[table["kind"] == "target"].set_index("name")["margin_90"]
+        for scope, table in errors.items()
+    }
     tables = {
         "families": families(fits),
-        "worst": worst_targets(fits),
-        "totals": national_totals(fits),
-        "areas": errors_by_area(simulated),
+        "worst": worst_targets(fits, margins),
+        "totals": national_totals(fits, margins),
+        "areas": errors_by_area(simulated, margins),
     }
     dearest = dearest_targets(fits)
-    errors = [
-        read_table(path, ERRORS, ERRORS[:3]).assign(scope=path.parent.name)
-        for path in inputs.errors
-    ]
-    sure = sampling_errors(pd.concat(errors, ignore_index=True)) if errors else pd.DataFrame()
+    sure = pd.DataFrame()
+    if errors:
+        sure = sampling_errors(pd.concat(errors.values(), ignore_index=True))
     states = fits_of_states(read_table(inputs.states, BESIDE, ["area", "name"]))
     page = _page(
         fits,
@@ -137,6 +141,19 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
             table.to_csv(part, index=False)
     with atomic_path(outputs.index) as part:
         part.write_text(page)
+
+
+def _read_errors(fits: Sequence[Fit], paths: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """Return rows of ERRORS with `scope`, by scope."""
+    targets = {fit.scope: fit.targets["name"].tolist() for fit in fits}
+    found = {}
+    for path in paths:
+        scope = path.parent.name
+        table = read_table(path, ERRORS, ERRORS[:4]).assign(scope=scope)
+        if table.loc[table["kind"] == "target", "name"].tolist() != targets[scope]:
+            raise InputError(f"{path}: its targets are not those of the fit; {REMAKE}")
+        found[scope] = table
+    return found
 
 
 def _page(
@@ -231,6 +248,8 @@ def _fit_row(fit: Fit) -> dict[str, object]:
     row: dict[str, object] = {"scope": fit.scope, "targets": report["n_targets"]}
     row |= report["targets_by_verdict"]
     row |= {key: report[key] for key in ("sweeps", "stopped_by", "rms_gap", "loss")}
+    if report["settings"]["method"] != "given":
+        row["distance"] = report["settings"]["distance"].replace("_", " ")
     row |= {"records": quality["records"], "records per target": report["records_per_target"]}
     keys = ("design_effect_base", "design_effect", "effective_size_households")
     row |= {key.replace("_", " "): quality[key] for key in keys}

@@ -1,7 +1,8 @@
 """The report's tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from localcal.report.figures import ROLE_COLOURS
@@ -44,14 +45,21 @@ def penalties(fits: Sequence[Fit]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def worst_targets(fits: Sequence[Fit]) -> pd.DataFrame:
-    """Return the fitted targets of each scope that are missed most, worst first."""
+def worst_targets(
+    fits: Sequence[Fit], margins: Mapping[str, pd.Series] | None = None
+) -> pd.DataFrame:
+    """Return the fitted targets of each scope that are missed most, worst first.
+
+    `margins` are 90 % margins by scope and the target's name, where there are replicates: a last
+    column then.
+    """
     tables = [pd.DataFrame(fit.report["worst"]).assign(scope=fit.scope) for fit in fits]
     table = pd.concat(tables, ignore_index=True)
     first = ["scope", "name", "verdict", "harmonized_value"]
     estimates = ["base_estimate", "dense_estimate", "final_estimate", "rel_error"]
     sizes = ["columns", "effective_n", "largest_share", "effective_households"]
-    return table[[*first, *estimates, *sizes, "published_value", "target_value", "error_uprated"]]
+    table = table[[*first, *estimates, *sizes, "published_value", "target_value", "error_uprated"]]
+    return _with_margins(table, margins)
 
 
 def dearest_targets(fits: Sequence[Fit]) -> pd.DataFrame:
@@ -86,8 +94,36 @@ def sampling_errors(errors: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def errors_by_area(simulated: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per area: targets, and median, 90th percentile and largest error."""
+def _with_margins(table: pd.DataFrame, margins: Mapping[str, pd.Series] | None) -> pd.DataFrame:
+    """Add `margin_90` to rows with `scope` and `name`, empty where a scope has no replicates."""
+    if not margins:
+        return table
+    found = pd.concat(margins, names=["scope", "name"]).rename("margin_90")
+    return table.join(found, on=["scope", "name"])
+
+
+def errors_by_area(
+    simulated: pd.DataFrame, margins: Mapping[str, pd.Series] | None = None
+) -> pd.DataFrame:
+    """Return one row per area: targets, and median, 90th percentile and largest error.
+
+    With `margins`, as in `worst_targets`, also `median_margin_90` of its targets, relative to what
+    they come to. A city has no targets of its own, so none.
+    """
+    table = _errors_by_area(simulated)
+    if not margins:
+        return table
+    own = simulated[simulated["level"] != "city"]
+    scope = np.where(own["level"] == "nation", "national", "local")
+    own = _with_margins(own.assign(scope=scope), margins)
+    # What is zero has no relative margin.
+    size = own["simulated"].abs().where(own["simulated"] != 0.0)
+    relative = own.assign(median_margin_90=own["margin_90"] / size)
+    found = relative.groupby(["level", "area"])["median_margin_90"].median()
+    return table.join(found, on=["level", "area"])
+
+
+def _errors_by_area(simulated: pd.DataFrame) -> pd.DataFrame:
     size = simulated["rel_error"].abs()
     grouped = simulated.assign(size=size, insane=~simulated["sane"]).groupby(
         ["level", "area"], sort=False

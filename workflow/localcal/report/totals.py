@@ -1,7 +1,7 @@
 """The nation's totals: what was published, and what the households come to before and after."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from localcal.errors import InputError
 from localcal.report.fits import Fit
 from localcal.report.words import (
     COUNTED,
+    NO_BREAK,
     figure_in_words,
     is_money,
     share_in_words,
@@ -21,14 +22,22 @@ from localcal.report.words import (
 COMPARED = "compared"
 
 
-def national_totals(fits: Sequence[Fit]) -> pd.DataFrame:
+def national_totals(
+    fits: Sequence[Fit], margins: Mapping[str, pd.Series] | None = None
+) -> pd.DataFrame:
     """Return the nation's targets with each fit's estimates before and after.
+
+    Args:
+        fits: one per scope.
+        margins: 90 % margins of the estimates after, by scope, where a fit has replicates; by the
+            target's name.
 
     Returns:
         One row per target of the nation, people first, then other counts, then amounts:
         target, name, variable, published (in the run's year), source, and per scope
         `{scope}_verdict`, `{scope}_before`, `{scope}_after` (dollars or units) and their relative
-        differences from what was published, `{scope}_before_error` and `{scope}_after_error`.
+        differences from what was published, `{scope}_before_error` and `{scope}_after_error`; and
+        `{scope}_margin_90` where there are margins.
     """
     found: pd.DataFrame | None = None
     for fit in fits:
@@ -41,6 +50,8 @@ def national_totals(fits: Sequence[Fit]) -> pd.DataFrame:
             "before_error": nation["base_estimate"] / value - 1,
             "after_error": nation["final_estimate"] / value - 1,
         }
+        if margins and fit.scope in margins:
+            of_scope["margin_90"] = margins[fit.scope].reindex(nation.index)
         if found is None:
             labels = nation[["variable", "source", "constraints"]]
             found = labels.assign(published=value)
@@ -84,6 +95,9 @@ def totals_in_words(totals: pd.DataFrame, scopes: Sequence[str]) -> pd.DataFrame
     shown |= {"off by": [share_in_words(x) for x in totals[f"{scopes[0]}_before_error"]]}
     for scope in scopes:
         shown |= {f"{scope} fit": figures(f"{scope}_after")}
+        if f"{scope}_margin_90" in totals:
+            margins = [f"±{NO_BREAK}{text}" for text in figures(f"{scope}_margin_90")]
+            shown |= {f"{scope}: 90 % margin": margins}
         shown |= {f"{scope}: off by": [share_in_words(x) for x in totals[f"{scope}_after_error"]]}
         shown |= {f"{scope}: verdict": totals[f"{scope}_verdict"].str.replace("_", " ")}
     return pd.DataFrame(shown | {"source": totals["source"]})

@@ -46,6 +46,7 @@ class CodeDigest:
         self._sources: dict[Path, _Source] = {}
         self._digests: dict[str, str] = {}
         self._reach: dict[str, list[tuple[str, Path | None]]] = {}
+        self._versions: dict[str, str] = {}
         self._resolutions: dict[_Import, list[tuple[str, Path]]] = {}
 
     def __call__(self, rule: str) -> str:
@@ -105,7 +106,9 @@ class CodeDigest:
             if path is None
             for distribution in _distributions(name)
         }
-        return {name: version(name) for name in names}
+        for name in names - self._versions.keys():
+            self._versions[name] = version(name)
+        return {name: self._versions[name] for name in names}
 
     def _reached(self, rule: str) -> list[tuple[str, Path | None]]:
         """Return name and file of every import; the file is None where others provide it."""
@@ -158,8 +161,9 @@ class _Source:
             raise InputError(f"{path}: line {error.lineno}: {error.msg}") from error
         self.sha256 = hashlib.sha256("\n".join(_meaning(content, tree)).encode()).hexdigest()
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        self.imports = list(dict.fromkeys(_imports(tree, package)))
-        self.run_elsewhere = sorted(_named_beside(tree))
+        names = any(name.encode() in content for name in NAMING_CALLS)
+        self.imports = list(dict.fromkeys(_imports(tree, package, names)))
+        self.run_elsewhere = sorted(_named_beside(tree)) if b"with_name" in content else []
         self.loads_engine = ENGINE_LOADER.encode() in content
 
 
@@ -188,13 +192,30 @@ def _meaning(content: bytes, tree: ast.AST) -> Iterator[str]:
 
 def _docstrings(tree: ast.AST) -> Iterator[ast.Expr]:
     """Yield every text that stands alone as a statement, those below attributes among them."""
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if (
             isinstance(node, ast.Expr)
             and isinstance(node.value, ast.Constant)
             and isinstance(node.value.value, str)
         ):
             yield node
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield every statement of a file; most of its nodes are expressions, which have none."""
+    waiting = _blocks(tree)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += _blocks(node)
+
+
+def _blocks(node: ast.AST) -> list[ast.AST]:
+    """Return the statements of a node's blocks, with handlers and cases as nodes between."""
+    fields = ("body", "handlers", "cases", "orelse", "finalbody")
+    # The body of a conditional expression or of a lambda is an expression.
+    found = [getattr(node, field, ()) for field in fields]
+    return [child for below in found if isinstance(below, list) for child in below]
 
 
 class _Import(NamedTuple):
@@ -204,12 +225,13 @@ class _Import(NamedTuple):
     certain: bool
 
 
-def _imports(tree: ast.AST, package: str) -> Iterator[_Import]:
+def _imports(tree: ast.AST, package: str, names: bool) -> Iterator[_Import]:
     """Yield what a file imports anywhere in it, also as a name given to one of NAMING_CALLS.
 
-    Imports for type checkers do not happen and are left out.
+    Imports for type checkers do not happen and are left out. Expressions are looked at only where
+    `names` says that the file has one of those calls.
     """
-    for node in _executed(tree):
+    for node in _executed(tree, names):
         if isinstance(node, ast.Import):
             yield from (_Import(alias.name, certain=True) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -238,16 +260,18 @@ def _named_beside(tree: ast.AST) -> set[str]:
     }
 
 
-def _executed(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield every node but those under `if TYPE_CHECKING:`."""
+def _executed(tree: ast.AST, expressions: bool) -> Iterator[ast.AST]:
+    """Yield every statement, or every node, but those under `if TYPE_CHECKING:`."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
         yield node
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             waiting += node.orelse
-        else:
+        elif expressions:
             waiting += ast.iter_child_nodes(node)
+        else:
+            waiting += _blocks(node)
 
 
 def _called(node: ast.Call) -> str:

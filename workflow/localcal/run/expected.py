@@ -90,7 +90,12 @@ PER_L0_FIT = {
     "fit_l0": ("weights/{}/l0_weights.h5",),
 }
 PER_REPLICATED_FIT = {
-    "fit_replicates": ("weights/{}/standard_errors.csv", "weights/{}/replicates.h5")
+    "fit_replicates": (
+        "weights/{}/standard_errors.csv",
+        "weights/{}/diagnostics_with_errors.csv",
+        "weights/{}/areas_with_errors.csv",
+        "weights/{}/replicates.h5",
+    )
 }
 # By folder of the level and area.
 PER_AREA = {"write_area": ("areas/{}.h5",), "validate_area": ("validation/{}.csv",)}

@@ -94,6 +94,23 @@ def _around_one(bounds: tuple[float, ...]) -> tuple[float, ...]:
     return bounds
 
 
+def _within_bounds(distance: str, info: ValidationInfo) -> str:
+    if distance == "least_squares":
+        return distance
+    if info.data.get("method") == "given":
+        raise complaint(
+            f"{distance} is not allowed with method: given, which fits nothing; allowed: "
+            "least_squares"
+        )
+    low, high = info.data.get("bounds", (0.0, 2.0))
+    if distance == "logit" and not low < 1 < high:
+        raise complaint(
+            f"logit is not allowed with bounds: [{low}, {high}], since no weight reaches them and "
+            "all begin at 1; allowed: the first below 1 and the second above"
+        )
+    return distance
+
+
 def _not_one(replicates: int) -> int:
     if replicates == 1:
         raise not_allowed()
@@ -127,6 +144,7 @@ Replicates = Annotated[
 Penalty = Annotated[
     Literal["auto"] | Positive, WrapValidator(as_one), allowing("auto, or a number above 0")
 ]
+Distance = Annotated[Literal["least_squares", "raking", "logit"], AfterValidator(_within_bounds)]
 Share = Annotated[float, FINITE, Field(ge=0, lt=1), AS_WRITTEN]
 Bounds = Annotated[
     tuple[Positive, ...],
@@ -159,11 +177,16 @@ class FitSection(Section):
     """Columns that keep a weight, exactly; `all` for all of them."""
     bounds: Bounds = (0.1, 10.0)
     """Smallest and largest weight as factors on the scaled design weight."""
+    distance: Distance = "least_squares"
+    """How far a weight is from its base, by their ratio g: (g - 1)^2 / 2, g log g - g + 1, or the
+    logit distance, whose weights stay between the `bounds` by themselves; the others are cut there.
+    With `exact: true` for all targets they are the linear, raking and logit calibration of R's
+    survey and of ReGenesees."""
     penalty: Penalty = "auto"
     """Strength of the pull towards the design weights: one unit of the mean squared relative change
-    of the weights counts as much as this mean squared relative error of the targets, however many
-    there are. `auto` chooses it by how well targets that are left out are estimated; of fewer than
-    five it is 0.01."""
+    of the weights (of twice their mean distance, with another `distance`) counts as much as this
+    mean squared relative error of the targets, however many there are. `auto` chooses it by how
+    well targets that are left out are estimated; of fewer than five it is 0.01."""
     hold_out: Share = 0.0
     """Share of the targets, drawn by the seed, that is not fitted and whose errors are reported."""
     group_weight: Literal["sqrt", "equal", "group"] = "sqrt"
@@ -191,7 +214,8 @@ class FitSection(Section):
     prior: GivenFile = None
     """The `trace.h5` of another fit of the same columns to begin from."""
     max_sweeps: Count = 400
-    """Sweeps at the final penalty, at most."""
+    """Sweeps at the final penalty, at most; a fit of up to 1,000 targets that is not within the
+    tolerance by then is finished by Newton's method."""
     tolerance: Positive = 0.0025
     """The rms gap at which the fit ends."""
     replicates: Replicates = 0

@@ -3,22 +3,25 @@
 For n records and m targets, with A = diag(sqrt(rho) / s) X, b = sqrt(rho) t / s, scales s (|t|, or
 a floor where t = 0) and N = sum(base), the weights minimise
 
-    P(w) = 1/2 |b - A w|^2 + mu / (2 N) * sum_i (w_i - base_i)^2 / base_i,   lower <= w <= upper.
+    P(w) = 1/2 |b - A w|^2 + mu / N * sum_i base_i G(w_i / base_i),   lower <= w <= upper,
+
+where base G(w / base) is (w - base)^2 / (2 base), or another distance of
+`localcal.weights.distance`.
 
 mu, called `penalty` here, is the setting of that name times m, so that P / m is half of
 
-    mean over targets of rho (relative error)^2 + setting * mean over households of (w / base - 1)^2
+    mean over targets of rho (relative error)^2 + setting * mean over households of 2 G(w / base)
 
 however many targets there are.
 
-One coordinate at a time has a closed solution. With the residual r = b - A w itself as the dual
+One coordinate at a time is solved: in closed form for least squares, by a few steps of Newton for
+other distances. With the residual r = b - A w itself as the dual
 point, the duality gap is a sum of one term per record, none of them negative:
 
-    P - D = sum_i max_x g_i(x) - g_i(w_i),   g_i(x) = x a_i'r - mu / (2 N base_i) (x - base_i)^2.
+    P - D = sum_i max_x g_i(x) - g_i(w_i),   g_i(x) = x a_i'r - mu / N base_i G(x / base_i).
 
 Sums run in one fixed order on one thread, without fastmath, and the shuffle is integer
-arithmetic only: the same inputs give the same bytes on any machine. The kernels are compiled
-anew in every process (a few seconds): a disk cache would have to be trusted to notice edits.
+arithmetic only: the same inputs give the same bytes on any machine.
 """
 
 import dataclasses
@@ -26,10 +29,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from localcal.jobs.progress import Progress
+from localcal.weights.compiled import compiled
+from localcal.weights.distance import (
+    LEAST_SQUARES,
+    best_weight,
+    distance_at,
+    factor_at,
+    plain_weight,
+)
 from localcal.weights.firm import Firm
 from localcal.weights.problem import Problem
 
@@ -53,7 +63,7 @@ class Shuffler:
         _shuffle_segments(order, starts, self.state)
 
 
-@numba.njit
+@compiled
 def _shuffle_segments(order, starts, state):
     # splitmix64 and Fisher-Yates; every operand is uint64, or numba would turn to floats.
     word = state[0]
@@ -138,34 +148,43 @@ def certify(
         give = np.where(problem.give > 0.0, problem.give, np.inf)
         cost = cost / give
         apart = 0.5 * float(np.sum((residual - problem.give * point) ** 2 / give))
-    ridge_term, gap = _ridge_and_gap(
-        problem.indptr, problem.indices, problem.data, problem.base, problem.lower,
-        problem.upper, penalty / float(np.sum(problem.base)), weights, point,
+    pull_term, gap = _pull_and_gap(
+        problem.distance, problem.indptr, problem.indices, problem.data, problem.base,
+        problem.lower, problem.upper, penalty / float(np.sum(problem.base)), weights, point,
     )  # fmt: skip
     gap += apart
-    objective = 0.5 * float(np.sum(cost)) + ridge_term
+    objective = 0.5 * float(np.sum(cost)) + pull_term
     # Rounding may leave the gap a hair below zero.
     rms_gap = float(np.sqrt(2.0 * max(gap, 0.0) / len(problem.goal)))
     return Certificate(penalty, sweeps, objective, gap, rms_gap, within_tolerance=False)
 
 
-@numba.njit
-def _ridge_and_gap(  # noqa: PLR0913 - a compiled kernel takes arrays
-    indptr, indices, data, base, lower, upper, ridge, weights, residual
+@compiled
+def _pull_and_gap(  # noqa: PLR0913 - a compiled kernel takes arrays
+    distance, indptr, indices, data, base, lower, upper, ridge, weights, residual
 ):
-    ridge_term = 0.0
+    pull_term = 0.0
     gap = 0.0
     for i in range(len(weights)):
         slope = 0.0
         for k in range(indptr[i], indptr[i + 1]):
             slope += data[k] * residual[indices[k]]
+        if distance.kind != LEAST_SQUARES:
+            u, factor = slope / ridge, weights[i] / base[i]
+            best, _ = factor_at(distance, u)
+            best = min(max(best, lower[i] / base[i]), upper[i] / base[i])
+            cost = distance_at(distance, factor)
+            pull_term += ridge * base[i] * cost
+            more = cost - distance_at(distance, best)
+            gap += ridge * base[i] * ((best - factor) * u + more)
+            continue
         pull = ridge / base[i]
         away = weights[i] - base[i]
         best = min(max(base[i] + slope / pull, lower[i]), upper[i])
-        ridge_term += 0.5 * pull * away * away
+        pull_term += 0.5 * pull * away * away
         middle = 0.5 * (best - base[i] + away)
         gap += (best - weights[i]) * (slope - pull * middle)
-    return ridge_term, gap
+    return pull_term, gap
 
 
 def descend(
@@ -241,32 +260,38 @@ def _sweep(
     weights: np.ndarray,
     residual: np.ndarray,
 ) -> None:
+    # Unsigned, or every access would look whether it counts from the end.
+    indptr, indices = problem.indptr.view(np.uint64), problem.indices.view(np.uint32)
     _sweep_records(
-        order, starts, problem.indptr, problem.indices, problem.data, problem.squared_norm,
+        problem.distance, order, starts, indptr, indices, problem.data, problem.squared_norm,
         problem.base, problem.lower, problem.upper, penalty / float(np.sum(problem.base)), weights,
         residual,
     )  # fmt: skip
 
 
-@numba.njit
+@compiled
 def _sweep_records(  # noqa: PLR0913 - a compiled kernel takes arrays
-    order, starts, indptr, indices, data, squared_norm, base, lower, upper, ridge, weights, residual
-):
+    distance, order, starts, indptr, indices, data, squared_norm, base, lower, upper, ridge,
+    weights, residual,
+):  # fmt: skip
     touched = 0.0
     for segment in range(len(starts) - 1):
         first, last = starts[segment], starts[segment + 1]
         # A look at every cache line, in storage order, before the records are visited at random:
         # memory streams faster than it answers one by one. Measured: less than half the time.
-        for k in range(indptr[first], indptr[last], 16):
+        for k in range(indptr[first], indptr[last], np.uint64(16)):
             touched += indices[k] + data[k]
         for i in order[first:last]:
             slope = 0.0
             for k in range(indptr[i], indptr[i + 1]):
                 slope += data[k] * residual[indices[k]]
-            pull = ridge / base[i]
             old = weights[i]
-            new = old + (slope - pull * (old - base[i])) / (squared_norm[i] + pull)
-            new = min(max(new, lower[i]), upper[i])
+            if distance.kind == LEAST_SQUARES:
+                new = plain_weight(old, slope, squared_norm[i], ridge, base[i], lower[i], upper[i])
+            else:
+                new = best_weight(
+                    distance, old, slope, squared_norm[i], ridge, base[i], lower[i], upper[i]
+                )
             step = new - old
             if step != 0.0:
                 weights[i] = new

@@ -22,6 +22,9 @@ from localcal.weights.verdicts import (
 
 # How a fit ended that was none.
 GIVEN = "given"
+# Where a weaker pull would bring the mean error of the fitted targets down by this much, it is told
+# what that would cost.
+WORTH_TELLING = 0.02
 # Areas named in findings; the others are in the table.
 NAMED_AREAS = 5
 
@@ -39,6 +42,7 @@ def findings(report: dict) -> list[str]:
         lines.append(
             f"too few targets to choose a penalty by, {report['penalty']['value']:g} was taken"
         )
+    lines += _price_of_meeting(report["penalty"])
     if report["stopped_by"] == GIVEN:
         lines.append("the weights were given, nothing was fitted")
     if report["stopped_by"] == "line_search":
@@ -85,6 +89,26 @@ def findings(report: dict) -> list[str]:
     ]
     lines += [_suspect_line(row) for row in report["harmonization"]["suspects"]]
     return lines + _moved_lines(report["harmonization"]["moved"])
+
+
+def _price_of_meeting(penalty: dict) -> list[str]:
+    """Tell who wants targets met what a chosen penalty leaves undone, and what that would cost."""
+    by_value = {step["penalty"]: step for step in penalty["path"]}
+    chosen = by_value.get(penalty["value"])
+    if chosen is None:
+        return []
+    closest = min(by_value.values(), key=lambda step: step["error_fitted"])
+    if chosen["error_fitted"] - closest["error_fitted"] < WORTH_TELLING:
+        return []
+    near, chosen_at = closest["penalty"], chosen["penalty"]
+    return [
+        f"penalty {chosen_at:g} was chosen, for weaker ones bring those left out no closer "
+        f"(mean error {chosen['error_held_out']:.1%}; {closest['error_held_out']:.1%} with "
+        f"{near:g}). With penalty: {near:g} the mean error of the fitted ones would be about "
+        f"{closest['error_fitted']:.1%} instead of {chosen['error_fitted']:.1%}, and the design "
+        f"effect {closest['design_effect']:.2f} instead of {chosen['design_effect']:.2f}; set it "
+        "if targets are to be met whatever it takes, or exact for some; more households do both"
+    ]
 
 
 def _suspect_line(row: dict) -> str:

@@ -25,11 +25,11 @@ own 32-bit entries, since they are only scaled by powers of two.
 
 from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
 import scipy.linalg
 
 from localcal.errors import InputError
+from localcal.weights.compiled import compiled
 from localcal.weights.problem import Problem
 
 # Where gains and losses that cancel come to more than so many times the value, a row is firm.
@@ -88,7 +88,7 @@ def firmed(problem: Problem, mu: float) -> Problem:
     return replace(problem.rescaled(factor), give=np.where(plain, 1.0, give))
 
 
-@numba.njit
+@compiled
 def _row_sums(indptr, indices, data, base, n_rows):
     gains, losses, squares = np.zeros(n_rows), np.zeros(n_rows), np.zeros(n_rows)
     for i in range(len(base)):

@@ -2,13 +2,14 @@
 
 The objective is that of `localcal.weights.descent`. For a dual point r (m,) the best weights are
 
-    w_i(r) = clip(base_i + base_i N / mu * a_i'r, lower_i, upper_i),
+    w_i(r) = clip(base_i F(N / mu * a_i'r), lower_i, upper_i),
 
-and the dual is maximal where F(r) = b - G r - A w(r) = 0, G diagonal with 1 for most targets and
-less for firm rows (`localcal.weights.firm`): piecewise linear, with the derivative -(G + A S A'),
-S diagonal with base_i N / mu for the records strictly inside their bounds and 0 for the others
-(semismooth Newton, Qi & Sun 1993). The matrix G + A S A' is m x m and dense, hence few targets; a
-step is halved until the dual grows (Armijo).
+with F(u) = 1 + u, or that of another distance (`localcal.weights.distance`), and the dual is
+maximal where b - G r - A w(r) = 0, G diagonal with 1 for most targets and less for firm rows
+(`localcal.weights.firm`). The derivative is -(G + A S A'), S diagonal with base_i F' N / mu for the
+records strictly inside their bounds and 0 for the others (semismooth Newton, Qi & Sun 1993; where
+all rows must hold, the iteration of Deville & Särndal 1992). The matrix G + A S A' is m x m and
+dense, hence few targets; a step is halved until the dual grows (Armijo).
 """
 
 import logging
@@ -19,6 +20,7 @@ import scipy.linalg
 
 from localcal.errors import InputError
 from localcal.weights.descent import Certificate, certify
+from localcal.weights.distance import LEAST_SQUARES, best_weights, distances, movements
 from localcal.weights.firm import EASE, EASIER, HELD_WITHIN, MOST_EASE, Firm
 from localcal.weights.problem import Problem
 
@@ -64,6 +66,11 @@ def solve_newton(
     firm = Firm(problem, dual)
     point = np.where(firm.rows, dual, problem.residual(weights))
     value, is_stuck = _dual(problem, spread, point), False
+    if problem.distance.kind != LEAST_SQUARES:
+        # A residual far from the optimum's would be an enormous exponent.
+        nothing = np.where(firm.rows, dual, 0.0)
+        if (other := _dual(problem, spread, nothing)) > value:
+            point, value = nothing, other
     # Firm rows have little of their own on the diagonal.
     size = float(np.mean(np.diag(problem.products(spread)))) if firm else 0.0
     ease = EASE
@@ -76,8 +83,7 @@ def solve_newton(
         missed = np.abs(slope / problem.root).max(initial=0.0, where=problem.give == 0.0)
         if certificate.rms_gap <= 1e-3 * tolerance and missed <= HELD_WITHIN:
             break
-        free = (weights > problem.lower) & (weights < problem.upper)
-        normal = problem.products(np.where(free, spread, 0.0))
+        normal = problem.products(_spread_at(problem, spread, weights))
         diagonal = np.diag_indices_from(normal)
         normal[diagonal] += problem.give + ease * size
         factor = scipy.linalg.cho_factor(normal, overwrite_a=True)
@@ -111,14 +117,28 @@ def solve_newton(
 
 
 def _best_weights(problem: Problem, spread: np.ndarray, dual: np.ndarray) -> np.ndarray:
-    return np.clip(problem.base + spread * problem.slopes(dual), problem.lower, problem.upper)
+    slopes = problem.slopes(dual)
+    if problem.distance.kind != LEAST_SQUARES:
+        return best_weights(problem, slopes * (spread / problem.base))
+    return np.clip(problem.base + spread * slopes, problem.lower, problem.upper)
+
+
+def _spread_at(problem: Problem, spread: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the diagonal of S, float64 (n,)."""
+    if problem.distance.kind != LEAST_SQUARES:
+        return movements(problem, weights) * (spread / problem.base)
+    free = (weights > problem.lower) & (weights < problem.upper)
+    return np.where(free, spread, 0.0)
 
 
 def _dual(problem: Problem, spread: np.ndarray, dual: np.ndarray) -> float:
-    """Return D(r) = b'r - r'G r / 2 - sum_i max_x (x a_i'r - (x - base_i)^2 / (2 spread_i))."""
+    """Return D(r) = b'r - r'G r / 2 - sum_i max_x (x a_i'r - mu / N base_i G(x / base_i))."""
     best = _best_weights(problem, spread, dual)
     away = best - problem.base
-    gain = best * problem.slopes(dual) - 0.5 * away * away / spread
+    own = 0.5 * away * away / spread
+    if problem.distance.kind != LEAST_SQUARES:
+        own = distances(problem, best) * (problem.base / spread)
+    gain = best * problem.slopes(dual) - own
     return float(
         np.sum(problem.goal * dual) - 0.5 * np.sum(problem.give * dual * dual) - np.sum(gain)
     )

@@ -25,12 +25,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import numba
 import numpy as np
 
 from localcal.jobs.progress import Progress
+from localcal.weights.compiled import compiled
 from localcal.weights.descent import Shuffler, segment_starts
 from localcal.weights.diagnostics import effective_size
+from localcal.weights.distance import LEAST_SQUARES, best_weight, plain_weight
 from localcal.weights.folds import deal
 from localcal.weights.problem import Problem
 from localcal.weights.settings import Settings
@@ -174,9 +175,9 @@ class _Lanes:
         for _ in range(SWEEPS):
             self.shuffler.shuffle(self.order, self.starts)
             _sweep_lanes(
-                self.order, self.starts, problem.indptr, problem.indices, problem.data,
-                problem.squared_norm, problem.base, problem.lower, problem.upper, ridge,
-                self.live, self.limit, self.weights, residual,
+                problem.distance, self.order, self.starts, problem.indptr, problem.indices,
+                problem.data, problem.squared_norm, problem.base, problem.lower, problem.upper,
+                ridge, self.live, self.limit, self.weights, residual,
             )  # fmt: skip
 
     def look(self) -> _Found:
@@ -198,7 +199,7 @@ class _Lanes:
         return residual
 
 
-@numba.njit
+@compiled
 def _subtract_products(indptr, indices, data, weights, residual):
     for i in range(len(weights)):
         for k in range(indptr[i], indptr[i + 1]):
@@ -207,10 +208,10 @@ def _subtract_products(indptr, indices, data, weights, residual):
                 residual[row, lane] -= entry * weights[i, lane]
 
 
-@numba.njit
+@compiled
 def _sweep_lanes(  # noqa: PLR0913 - a compiled kernel takes arrays
-    order, starts, indptr, indices, data, squared_norm, base, lower, upper, ridge, live, limit,
-    weights, residual,
+    distance, order, starts, indptr, indices, data, squared_norm, base, lower, upper, ridge, live,
+    limit, weights, residual,
 ):  # fmt: skip
     touched = 0.0
     step = np.zeros(LANES)
@@ -228,10 +229,16 @@ def _sweep_lanes(  # noqa: PLR0913 - a compiled kernel takes arrays
                 for lane in range(LANES):
                     step[lane] += entry * min(max(residual[row, lane], -most), most)
             for lane in range(LANES):
-                pull = ridge[lane] / base[i]
                 old = weights[i, lane]
-                new = old + (step[lane] - pull * (old - base[i])) / (squared_norm[i] + pull)
-                new = min(max(new, lower[i]), upper[i])
+                if distance.kind == LEAST_SQUARES:
+                    new = plain_weight(
+                        old, step[lane], squared_norm[i], ridge[lane], base[i], lower[i], upper[i]
+                    )
+                else:
+                    new = best_weight(
+                        distance, old, step[lane], squared_norm[i], ridge[lane], base[i],
+                        lower[i], upper[i],
+                    )  # fmt: skip
                 step[lane] = new - old
                 weights[i, lane] = new
             for k in range(indptr[i], indptr[i + 1]):

@@ -9,7 +9,7 @@ takes in the family's target with the fewest columns there, until it is not.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from localcal.files.csr import CsrLike
 from localcal.weights import verdicts
 from localcal.weights.columns import Columns
 from localcal.weights.culprits import Evidence
+from localcal.weights.distance import distance_named
 from localcal.weights.folds import HOLD_OUT, identities, uniform
 from localcal.weights.harmonize import Harmonized, harmonize
 from localcal.weights.problem import Problem, Records, build_problem
@@ -152,7 +153,7 @@ def make_problem(
     # Entries that must add up exactly keep all the bits they have in the matrix.
     whole = np.exp2(np.round(np.log2(root / equations.scale)))
     root = np.where(equations.exact, whole * equations.scale, root)
-    return build_problem(
+    problem = build_problem(
         matrix,
         equations.slot,
         scale=np.where(equations.exact, whole, root / equations.scale),
@@ -166,6 +167,7 @@ def make_problem(
         bounds=settings.bounds,
         exact=equations.exact,
     )
+    return replace(problem, distance=distance_named(settings.distance, settings.bounds))
 
 
 def _drawn(targets: pd.DataFrame, rules: GroupRules, settings: Settings, seed: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 With the objective P of `localcal.weights.descent`, its residual r and its penalty mu, and the
 dispersion of the weights
 
-    V = sum_i (w_i - base_i)^2 / (N base_i),
+    V = 2 / N sum_i base_i G(w_i / base_i),   for least squares sum_i (w_i - base_i)^2 / (N base_i),
 
 by about which a design effect is larger than that of the base weights, the rest of the optimal P
 rises by |rho * huber_weight * error| per unit by which one target is met better (envelope theorem);
@@ -11,15 +11,25 @@ were it all for the weights and none for the other targets, V would rise by 2 / 
 
 Without target j, and as long as the same weights are at their bounds, the residual becomes
 r - K^-1 e_j r_j / (K^-1)_jj with K = I + A S A' as in `localcal.weights.newton`; P falls by
-r_j^2 / (2 (K^-1)_jj). Rows that must hold have 0 in place of the 1. K^-1 e_j comes from conjugate
-gradients; cut off early, they say too much.
+r_j^2 / (2 (K^-1)_jj). With another distance than least squares, whose S changes with the weights,
+that is so to first order. Rows that must hold have 0 in place of the 1. K^-1 e_j comes from
+conjugate gradients; cut off early, they say too much.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from localcal.files.csr import CsrLike, row_ranges
+from localcal.weights.distance import (
+    LEAST_SQUARES,
+    PLAIN,
+    Distance,
+    best_weights,
+    distances,
+    movements,
+    pulls_of,
+)
 from localcal.weights.preparation import Equations
 from localcal.weights.problem import Problem, Records, build_problem
 from localcal.weights.rows import BLOCK_NONZEROS
@@ -50,8 +60,20 @@ class Solved:
     @property
     def spread(self) -> np.ndarray:
         """The diagonal of S, float64 (n,)."""
-        free = self.problem.base * (float(np.sum(self.problem.base)) / self.penalty)
+        factor = float(np.sum(self.problem.base)) / self.penalty
+        free = self.problem.base * factor
+        if self.problem.distance.kind != LEAST_SQUARES:
+            free = movements(self.problem, self.weights) * factor
         return np.where(self.is_free, free, 0.0)
+
+    def moved(self, change: np.ndarray) -> np.ndarray:
+        """Return the weights after a change of the residual (float64 (p,)), float64 (n,)."""
+        problem, slopes = self.problem, self.problem.slopes(change)
+        if problem.distance.kind == LEAST_SQUARES:
+            return self.weights + self.spread * slopes
+        factor = float(np.sum(problem.base)) / self.penalty
+        found = best_weights(problem, pulls_of(problem, self.weights) + factor * slopes)
+        return np.where(self.is_free, found, self.weights)
 
 
 def solved(
@@ -62,6 +84,7 @@ def solved(
     is_selected: bool,
     bounds: tuple[float, ...],
     penalty: float,
+    distance: Distance = PLAIN,
 ) -> Solved:
     """Return the last problem of a fit and its weights, from what the fit says of itself.
 
@@ -73,25 +96,27 @@ def solved(
         is_selected: whether records were drawn.
         bounds: smallest and largest factor on the base.
         penalty: mu of the objective.
+        distance: that of the objective.
     """
     kept = np.flatnonzero(trace.factor > 0)
     root = np.sqrt(equations.rho * huber_weight)
     low, high = bounds
     factor = trace.factor[kept]
+    base = kept_base(trace, is_selected)[kept]
+    scaled = (trace.base / trace.probability)[kept]
     problem = build_problem(
         matrix,
         equations.slot,
         scale=root / equations.scale,
         goal=root * equations.value / equations.scale,
         root=root,
-        records=Records(
-            kept, kept_base(trace, is_selected)[kept], np.zeros(len(kept), dtype=np.int32)
-        ),
+        records=Records(kept, base, np.zeros(len(kept), dtype=np.int32)),
         bounds=bounds,
         exact=equations.exact,
     )
+    problem = problem.with_base(base, low * scaled, high * scaled)
     return Solved(
-        problem,
+        replace(problem, distance=distance),
         (trace.base / trace.probability * trace.factor)[kept],
         (factor > low * (1 + AT_BOUND)) & (factor < high * (1 - AT_BOUND)),
         penalty,
@@ -110,6 +135,8 @@ def kept_base(trace: Trace, is_selected: bool) -> np.ndarray:
 
 def dispersion(problem: Problem, weights: np.ndarray) -> float:
     """Return V."""
+    if problem.distance.kind != LEAST_SQUARES:
+        return 2.0 * float(np.sum(distances(problem, weights))) / float(np.sum(problem.base))
     away = weights - problem.base
     return float(np.sum(away * away / problem.base)) / float(np.sum(problem.base))
 
@@ -144,7 +171,7 @@ def without(found: Solved, slots: np.ndarray) -> list[dict]:
     for slot in slots:
         inverse, left = _solve(problem, spread, int(slot), diagonal, steps)
         change = -inverse * (residual[slot] / inverse[slot])
-        weights = found.weights + spread * problem.slopes(change)
+        weights = found.moved(change)
         rows.append(
             {
                 "objective_gained": float(residual[slot] ** 2 / (2.0 * inverse[slot])),

@@ -1,17 +1,26 @@
 """One calibration problem: the fitted rows of the matrix, scaled, record by record.
 
 For n records and m targets, A = diag(sqrt(rho) / s) X and b = sqrt(rho) t / s, with scales s (|t|,
-or a floor where t = 0); `localcal.weights.descent` has the objective.
+or a floor where t = 0); `localcal.weights.descent` has the objective, and
+`localcal.weights.distance` the ways to say how far weights are from their base.
 """
 
 import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from localcal.files.csr import CsrLike
+from localcal.weights.compiled import compiled
+from localcal.weights.distance import (
+    LEAST_SQUARES,
+    PLAIN,
+    Distance,
+    best_weight,
+    distance_at,
+    distances,
+)
 from localcal.weights.rows import row_blocks
 
 
@@ -43,6 +52,8 @@ class Problem:
     """float64 (m,): an equation with the residual r costs r^2 / (2 give): 1 for most, less for rows
     that the descent sees softer than they are, 0 for those that must hold; see
     `localcal.weights.firm`."""
+    distance: Distance = PLAIN
+    """How far weights are from their base; see `localcal.weights.distance`."""
 
     @property
     def norm(self) -> np.ndarray:
@@ -72,6 +83,7 @@ class Problem:
             upper=self.upper[records],
             district=self.district[records],
             give=self.give,
+            distance=self.distance,
         )
 
     def only(self, equations: np.ndarray) -> "Problem":
@@ -130,13 +142,12 @@ class Problem:
 
     def removal_loss(self, weights: np.ndarray, residual: np.ndarray, penalty: float) -> np.ndarray:
         """Return by how much P would rise without each record alone, float64 (n,)."""
-        pull = self._ridge(weights, penalty) / self.base
+        ridge = self._ridge(weights, penalty)
         away = weights - self.base
-        return (
-            weights * self.slopes(residual)
-            + 0.5 * self.squared_norm * weights * weights
-            - 0.5 * pull * away * away
-        )
+        own = 0.5 * (ridge / self.base) * away * away
+        if self.distance.kind != LEAST_SQUARES:
+            own = ridge * distances(self, weights)
+        return weights * self.slopes(residual) + 0.5 * self.squared_norm * weights * weights - own
 
     def admit(
         self,
@@ -154,7 +165,7 @@ class Problem:
         ridge = self._ridge(weights, penalty)
         return _admit(
             waiting, limit, self.indptr, self.indices, self.data, self.squared_norm, self.base,
-            self.lower, self.upper, ridge, weights, residual,
+            self.lower, self.upper, ridge, self.distance, weights, residual,
         )  # fmt: skip
 
     def _ridge(self, weights: np.ndarray, penalty: float) -> float:
@@ -234,7 +245,7 @@ def build_problem(
     )
 
 
-@numba.njit
+@compiled
 def _count_entries(first, indptr, indices, data, slot, position, counts):
     for local in range(len(indptr) - 1):
         if slot[first + local] < 0:
@@ -245,7 +256,7 @@ def _count_entries(first, indptr, indices, data, slot, position, counts):
                 counts[record + 1] += 1
 
 
-@numba.njit
+@compiled
 def _place_entries(  # noqa: PLR0913 - a compiled kernel takes arrays
     first, indptr, indices, data, slot, scale, position, free, record_indices, record_data
 ):
@@ -262,7 +273,7 @@ def _place_entries(  # noqa: PLR0913 - a compiled kernel takes arrays
                 free[record] = place + 1
 
 
-@numba.njit
+@compiled
 def _squared_norms(indptr, data):
     norms = np.zeros(len(indptr) - 1)
     for i in range(len(norms)):
@@ -274,13 +285,13 @@ def _squared_norms(indptr, data):
     return norms
 
 
-@numba.njit
+@compiled
 def _scale_entries(indices, data, factor):
     for k in range(len(data)):
         data[k] *= factor[indices[k]]
 
 
-@numba.njit
+@compiled
 def _only_rows(indptr, indices, data, number):
     new_indptr = np.zeros(len(indptr), dtype=np.int64)
     for i in range(len(indptr) - 1):
@@ -301,7 +312,7 @@ def _only_rows(indptr, indices, data, number):
     return new_indptr, new_indices, new_data
 
 
-@numba.njit
+@compiled
 def _gather(records, indptr, indices, data, new_indptr, new_indices, new_data):
     for i in range(len(records)):
         shift = indptr[records[i]] - new_indptr[i]
@@ -310,7 +321,7 @@ def _gather(records, indptr, indices, data, new_indptr, new_indices, new_data):
             new_data[k] = data[k + shift]
 
 
-@numba.njit
+@compiled
 def _add_products(indptr, indices, data, spread, normal):
     for i in range(len(spread)):
         if spread[i] == 0.0:
@@ -321,7 +332,7 @@ def _add_products(indptr, indices, data, spread, normal):
                 normal[row, indices[other]] += factor * data[other]
 
 
-@numba.njit
+@compiled
 def _subtract_product(indptr, indices, data, weights, residual):
     for i in range(len(weights)):
         weight = weights[i]
@@ -329,7 +340,7 @@ def _subtract_product(indptr, indices, data, weights, residual):
             residual[indices[k]] -= data[k] * weight
 
 
-@numba.njit
+@compiled
 def _transposed_product(indptr, indices, data, residual):
     slopes = np.zeros(len(indptr) - 1)
     for i in range(len(slopes)):
@@ -340,10 +351,10 @@ def _transposed_product(indptr, indices, data, residual):
     return slopes
 
 
-@numba.njit
+@compiled
 def _admit(  # noqa: PLR0913 - a compiled kernel takes arrays
-    waiting, limit, indptr, indices, data, squared_norm, base, lower, upper, ridge, weights,
-    residual,
+    waiting, limit, indptr, indices, data, squared_norm, base, lower, upper, ridge, distance,
+    weights, residual,
 ):  # fmt: skip
     entered = 0
     for i in waiting:
@@ -352,11 +363,15 @@ def _admit(  # noqa: PLR0913 - a compiled kernel takes arrays
         slope = 0.0
         for k in range(indptr[i], indptr[i + 1]):
             slope += data[k] * residual[indices[k]]
-        pull = ridge / base[i]
-        best = (slope + pull * base[i]) / (squared_norm[i] + pull)
-        best = min(max(best, lower[i]), upper[i])
-        away = best - base[i]
-        if best * slope - 0.5 * squared_norm[i] * best * best - 0.5 * pull * away * away <= 0.0:
+        best = best_weight(
+            distance, 0.0, slope, squared_norm[i], ridge, base[i], lower[i], upper[i]
+        )
+        if distance.kind == LEAST_SQUARES:
+            pull, away = ridge / base[i], best - base[i]
+            own = 0.5 * pull * away * away
+        else:
+            own = ridge * base[i] * distance_at(distance, best / base[i])
+        if best * slope - 0.5 * squared_norm[i] * best * best - own <= 0.0:
             continue
         weights[i] = best
         entered += 1
@@ -365,7 +380,7 @@ def _admit(  # noqa: PLR0913 - a compiled kernel takes arrays
     return entered
 
 
-@numba.njit
+@compiled
 def _expected_columns(indptr, indices, probability, n_targets):
     expected = np.zeros(n_targets)
     for i in range(len(probability)):

@@ -12,6 +12,7 @@ from localcal.files.csr import CsrLike
 from localcal.weights import diagnostics, verdicts
 from localcal.weights.columns import Columns
 from localcal.weights.descent import Certificate
+from localcal.weights.distance import distance_named
 from localcal.weights.findings import GIVEN, findings
 from localcal.weights.firm import EXACT_WITHIN
 from localcal.weights.given import trace_of
@@ -189,7 +190,7 @@ def _dearest(
     dearest = diagnostics.dearest_targets(table)
     at_optimum = solved(
         matrix, prepared.equations, made.huber_weight, made.trace, made.is_selected,
-        settings.bounds, made.penalty,
+        settings.bounds, made.penalty, distance_named(settings.distance, settings.bounds),
     )  # fmt: skip
     dropped = without(at_optimum, prepared.equations.slot[dearest.index.to_numpy()])
     return diagnostics.describe_dearest(dearest, dropped)

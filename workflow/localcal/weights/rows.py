@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from localcal.errors import InputError
 from localcal.files.csr import CsrLike, row_ranges
+from localcal.weights.compiled import compiled
 
 # 16 MB of values and as much of indices: large enough to be fast, small beside the matrix.
 BLOCK_NONZEROS = 4_000_000
@@ -118,7 +118,7 @@ def summarize_rows(matrix: CsrLike, weights: np.ndarray, check: bool = False) ->
     return RowSummary(positive, negative, square, largest, columns)
 
 
-@numba.njit
+@compiled
 def _summarize_block(  # noqa: PLR0913 - a compiled kernel takes arrays
     first, indptr, indices, data, weights, positive, negative, square, largest, columns
 ):
@@ -176,7 +176,7 @@ def summarize_households(
     return HouseholdSummary(counts, effective)
 
 
-@numba.njit
+@compiled
 def _sum_households(  # noqa: PLR0913 - a compiled kernel takes arrays
     first, indptr, indices, data, weights, household, total, carrying, is_found, counts, effective
 ):

@@ -11,7 +11,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +57,10 @@ HUBER_ROUNDS = 4
 HUBER_SWEEPS = 40
 # Rounds end when no Huber weight moves by more.
 SMALLEST_HUBER_CHANGE = 0.01
+
+# Few targets that many columns carry are what descent is slow at and Newton's method is for: up to
+# so many, it goes on where the sweeps are used up.
+FINISHED_BY_NEWTON = 1_000
 
 
 @dataclass(frozen=True)
@@ -249,7 +253,23 @@ class _Solver:
             )
             return certificate, certificate.sweeps
         path = (*path, (self.penalty, self.settings.max_sweeps))
-        return self._descend(problem, weights, path, self.settings.tolerance, label)
+        found = self._descend(problem, weights, path, self.settings.tolerance, label)
+        return self._finish(problem, weights, *found)
+
+    def _finish(
+        self, problem: Problem, weights: np.ndarray, certificate: Certificate, made: int
+    ) -> tuple[Certificate, int]:
+        """Go on by Newton's method where the sweeps were too few, and the targets are few, too.
+
+        Returns the certificate and the sweeps made; a step counts as one.
+        """
+        if certificate.within_tolerance or len(problem.goal) > FINISHED_BY_NEWTON:
+            return certificate, made
+        found = solve_newton(
+            problem, weights, problem.pull(self.penalty), self.settings.tolerance, self.dual
+        )
+        sweeps = certificate.sweeps + found.sweeps
+        return replace(found, sweeps=sweeps, line_search_failed=False), made + found.sweeps
 
     def _descend(
         self,
@@ -311,22 +331,26 @@ class _Solver:
 
         Returns the certificate, the sweeps made, the Huber weights (float64 (p,)) and the rounds.
         """
-        huber, made = np.ones(len(problem.goal)), 0
+        huber, made, rounds = np.ones(len(problem.goal)), 0, 0
         if not contradicted.any():
-            return certificate, made, huber, 0
-        for rounds in range(HUBER_ROUNDS):
+            return certificate, made, huber, rounds
+        while rounds < HUBER_ROUNDS:
             size = np.abs(relative_errors(problem, weights))
             large = contradicted & (size > self.settings.huber)
             wanted = np.where(large, self.settings.huber / np.where(large, size, 1.0), 1.0)
             if np.abs(wanted - huber).max() <= SMALLEST_HUBER_CHANGE:
-                return certificate, made, huber, rounds
+                break
             problem = problem.reweighted(wanted / huber)
             huber = wanted
-            is_last = rounds == HUBER_ROUNDS - 1
-            sweeps = self.settings.max_sweeps if is_last else HUBER_SWEEPS
+            rounds += 1
+            sweeps = self.settings.max_sweeps if rounds == HUBER_ROUNDS else HUBER_SWEEPS
             certificate, new = self._refine(problem, weights, sweeps, "softening")
             made += new
-        return certificate, made, huber, HUBER_ROUNDS
+        if rounds < HUBER_ROUNDS and not certificate.within_tolerance:
+            # The sweeps of a round need not do.
+            certificate, new = self._refine(problem, weights, self.settings.max_sweeps, "softening")
+            made += new
+        return certificate, made, huber, rounds
 
     def _refine(
         self, problem: Problem, weights: np.ndarray, sweeps: int, label: str
@@ -335,7 +359,10 @@ class _Solver:
         if self.settings.method == "newton":
             return self.follow(problem, weights, (), label)
         path = ((self.penalty, sweeps),)
-        return self._descend(problem, weights, path, self.settings.tolerance, label)
+        found = self._descend(problem, weights, path, self.settings.tolerance, label)
+        # Fewer are a step on the way.
+        is_last = sweeps == self.settings.max_sweeps
+        return self._finish(problem, weights, *found) if is_last else found
 
     def _swap(
         self,

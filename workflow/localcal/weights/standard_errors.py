@@ -39,6 +39,8 @@ TABLE = (
     "kind", "name", "geo_level", "geographic_id", "variable", "estimate", "standard_error",
     "margin_90", "relative_error",
 )  # fmt: skip
+# Of these, what goes into the tables of the fit.
+ADDED = ("standard_error", "margin_90", "relative_error")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class ReplicateInputs:
     geography: Path
     trace: Path
     diagnostics: Path
+    areas: Path
     fit: Path
 
 
@@ -58,6 +61,10 @@ class ReplicateOutputs:
     """The files of a fit's replicates."""
 
     errors: Path
+    diagnostics: Path
+    """The fit's, with the errors of every target."""
+    areas: Path
+    """The fit's, with the errors of every area's households."""
     replicates: Path
     """Written last: areas' files depend on it."""
 
@@ -92,8 +99,28 @@ def replicate_from_files(
     with atomic_path(outputs.replicates) as part:
         made = _taken_in(errors, replication)
         write_replicates(replication.columns, made, settings.replicates, attributes, part)
-        with atomic_path(outputs.errors) as table_part:
-            errors.table(targets, factor).to_csv(table_part, index=False)
+        table = errors.table(targets, factor)
+        for found, path in (
+            (table, outputs.errors),
+            (with_errors(inputs.diagnostics, table, "target", ""), outputs.diagnostics),
+            (with_errors(inputs.areas, table, "households", "households_"), outputs.areas),
+        ):
+            with atomic_path(path) as table_part:
+                found.to_csv(table_part, index=False)
+
+
+def with_errors(path: Path, errors: pd.DataFrame, kind: str, prefix: str) -> pd.DataFrame:
+    """Return a table of a fit, as it is written, with the errors of one kind as last columns.
+
+    Args:
+        path: diagnostics.csv or areas.csv.
+        errors: of `StandardErrors.table`.
+        kind: target or households: the rows that belong to the table's, in its order.
+        prefix: before the names of the new columns.
+    """
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    found = errors.loc[errors["kind"] == kind, list(ADDED)].reset_index(drop=True)
+    return table.join(found.add_prefix(prefix), validate="one_to_one")
 
 
 def _taken_in(
@@ -116,7 +143,7 @@ def _taken_in(
 
 def _read_full(inputs: ReplicateInputs, matrix: CsrFile) -> FullFit:
     content = read_json(inputs.fit, ("mu", "merged", "selection", "digests"))
-    beside = {"trace": inputs.trace, "diagnostics": inputs.diagnostics}
+    beside = {name: getattr(inputs, name) for name in ("trace", "diagnostics", "areas")}
     refuse_other_files(inputs.fit, content["digests"], beside)
     refuse_other(inputs.fit, content["digests"], matrix.origins())
     single = read_table(inputs.diagnostics, ("huber_weight",), [])["huber_weight"].dropna()
