@@ -44,6 +44,8 @@ def test_only_scopes_that_ask_for_it_have_l0_or_replicates(table):
     assert named["fit_l0", "local"] == ("weights/local/l0_weights.h5",)
     assert named["fit_replicates", "national"] == (
         "weights/national/standard_errors.csv",
+        "weights/national/diagnostics_with_errors.csv",
+        "weights/national/areas_with_errors.csv",
         "weights/national/replicates.h5",
     )
     # Of the areas, the nation alone has its weights from the national fit.
