@@ -49,6 +49,8 @@ def test_replicates_and_gates_of_l0_come_with_their_scope():
     assert set(NAMES) - without == {
         "weights/local/replicates.h5",
         "weights/local/standard_errors.csv",
+        "weights/local/diagnostics_with_errors.csv",
+        "weights/local/areas_with_errors.csv",
         "weights/national/l0_weights.h5",
         "areas/states/CA_replicates.h5",
         "areas/districts/CA-12_replicates.h5",

@@ -4,6 +4,7 @@ import pytest
 
 from localcal.errors import InputError
 from localcal.release.gates import NAMES
+from localcal.run.expected import PER_REPLICATED_FIT
 from tests.gates_case import (
     AREA,
     CONFIG,
@@ -63,7 +64,8 @@ def replicate(run, change=lambda file: None):
     fits = {scope: dict(fit) for scope, fit in CONFIG["weights"].items()}
     fits["local"]["replicates"] = 2
     change_json(run, "run.json", lambda record: record["config"].update(weights=fits))
-    names = [f"weights/local/{name}" for name in ("standard_errors.csv", "replicates.h5")]
+    files = PER_REPLICATED_FIT["fit_replicates"]
+    names = [file.format("local") for file in files]
     for name in names:
         (run / name).write_text(name)
     for area in ("states/AL", "districts/AL-01", "cities/NYC"):
