@@ -61,6 +61,7 @@ def test_the_archive_is_the_checkout_as_it_is_with_its_commit_and_no_password(ch
     for words in (["rev-parse", "HEAD"], ["branch", "--show-current"], ["status", "--porcelain"]):
         assert git(there, *words) == git(checkout, *words)
     assert not [one for one in (there / ".git").rglob("*") if b"secret-token" in read(one)]
+    assert git(there, "remote") == ""
     at = (checkout / "Snakefile").stat().st_mtime
     assert (there / "Snakefile").stat().st_mtime == int(at)
 
