@@ -12,7 +12,7 @@ import threading
 import time
 from urllib.parse import unquote, urlsplit
 
-import huggingface_hub
+import huggingface_hub.constants
 import pytest
 
 from localcal.errors import InputError

@@ -2,7 +2,7 @@
 
 import time
 
-import huggingface_hub
+import huggingface_hub.constants
 import pytest
 
 from localcal.errors import InputError
