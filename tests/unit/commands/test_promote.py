@@ -48,12 +48,24 @@ def test_what_is_published_is_said_whatever_became_of_the_hook(run, monkeypatch,
             "run_hook",
             "--cores",
             "1",
+            "--forcerun",
+            "promote_run",
+            "run_hook",
             "-n",
             "--config",
             "run_id=demo",
         ]
     ]
     assert capsys.readouterr().out == "me/data: 1.0.0 is run demo (commit abc)\n"
+
+
+def test_a_receipt_of_before_says_nothing_of_now(run, monkeypatch, capsys):
+    receipt = {"version": "1.0.0", "repo_id": "me/data", "commit": "abc"}
+    write_json(run / "release/staged.json", {"version": "1.1.0"})
+    write_json(run / "release/promoted.json", receipt)
+    monkeypatch.setattr(stage, "snakemake", lambda arguments: 1)
+    assert main(["promote", "demo"]) == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_without_a_receipt_nothing_is_said(run, monkeypatch, capsys):

@@ -3,7 +3,7 @@
 import json
 import os
 
-import huggingface_hub
+import huggingface_hub.constants
 import pytest
 import yaml
 

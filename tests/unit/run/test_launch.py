@@ -30,6 +30,7 @@ from localcal.run.launch import (
     start_on_modal,
     stop,
     values_of,
+    with_config,
     with_values,
 )
 from localcal.run.lock import Holder, holder_of, release_locks, take_lock
@@ -130,6 +131,49 @@ def test_the_executor_is_the_options_or_the_profiles(folder, monkeypatch):
     assert executor_of(["--cores", "2"]) is None
     monkeypatch.setenv("SNAKEMAKE_PROFILE", "there")
     assert executor_of(["--cores", "2"]) == "modal"
+
+
+@pytest.mark.parametrize(
+    ("profile", "typed", "told"),
+    [
+        ("config: [seed=1, period=2025]", "", "seed=1 period=2025 run_id=x"),
+        (
+            "config: {seed: 1, period: '2025', a: {b: null}}",
+            "",
+            'seed=1 period="2025" a={"b": null}',
+        ),
+        # On the command line as with Snakemake itself: then a profile's do not count.
+        ("config: [seed=1]", "--config period=2025", "period=2025 run_id=x"),
+        ("config: [run_id=other, seed=1]", "", "seed=1 run_id=x"),
+        ("cores: 2", "", "run_id=x"),
+    ],
+)
+def test_what_a_profile_configures_is_not_lost(folder, monkeypatch, profile, typed, told):
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    Path("there").mkdir()
+    Path("there/config.yaml").write_text(profile)
+    arguments = ["--profile", "there", *typed.split()]
+    made = with_config(arguments, ["run_id=x"])
+    assert " ".join(values_of(made, CONFIG_OPTIONS)).startswith(told)
+    assert values_of(made, CONFIG_OPTIONS)[-1] == "run_id=x"
+    # The workflow's own is the stronger one.
+    Path("profiles/default").mkdir(parents=True)
+    Path("profiles/default/config.yaml").write_text("config: [seed=9]\n")
+    mine = [] if typed else ["seed=9"]
+    assert values_of(with_config(arguments, ["run_id=x"]), CONFIG_OPTIONS)[:-1] == mine or typed
+
+
+def test_a_damaged_profile_is_named(folder):
+    Path("there").mkdir()
+    Path("there/config.yaml").write_text("a: [")
+    with pytest.raises(InputError, match=r"^there/config\.yaml: cannot be read"):
+        executor_of(["--profile", "there"])
+
+
+def test_a_config_that_is_not_there_is_named(folder):
+    Path("mine.yaml").write_text("")
+    with pytest.raises(InputError, match=r"^--configfile mne\.yaml: no such file \(did you mean m"):
+        snakemake(["--configfile", "mine.yaml", "mne.yaml", "-n"])
 
 
 def test_a_coordinator_on_modal_gets_the_run_its_arguments_and_a_token(folder, monkeypatch):

@@ -10,11 +10,11 @@ from pathlib import Path
 from localcal.errors import InputError, near
 from localcal.run.identity import new_run_id, read_checkout, refuse_other_code, version_of
 from localcal.run.launch import (
-    CONFIG_OPTIONS,
     LOG_FILE,
     MODAL,
     RUNS,
     check_run_id,
+    config_of_profiles,
     detach,
     executor_of,
     given_run_id,
@@ -23,7 +23,7 @@ from localcal.run.launch import (
     snakemake_of,
     start_on_modal,
     values_of,
-    with_values,
+    with_config,
 )
 from localcal.run.lock import LOCK_FILE
 
@@ -83,6 +83,8 @@ def make(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 def _named(arguments: Sequence[str], resumed: str | None) -> tuple[str, list[str]]:
     """Return a run's name, and Snakemake's arguments with it."""
     given = given_run_id(arguments)
+    if given is None and resumed is None:
+        given = given_run_id(["--config", *config_of_profiles(arguments)])
     if given is not None and resumed not in (None, given):
         raise InputError(f"--resume: {resumed} is not {given}, the run_id of --config; name one")
     if resumed is not None:
@@ -90,7 +92,7 @@ def _named(arguments: Sequence[str], resumed: str | None) -> tuple[str, list[str
     if given is not None:
         return check_run_id(given), list(arguments)
     name = resumed or new_run_id(version_of(), read_checkout().commit, datetime.now(UTC))
-    return name, with_values(arguments, CONFIG_OPTIONS, [f"run_id={name}"])
+    return name, with_config(arguments, [f"run_id={name}"])
 
 
 def _refuse_unknown(run_id: str, arguments: Sequence[str]) -> None:

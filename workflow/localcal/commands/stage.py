@@ -5,14 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from localcal.run.launch import (
-    CONFIG_OPTIONS,
-    RUNS,
-    check_run_id,
-    snakemake,
-    values_of,
-    with_values,
-)
+from localcal.run.launch import RUNS, check_run_id, snakemake, values_of, with_config
 
 NAME = "stage"
 ABOUT = (
@@ -73,5 +66,5 @@ def made(name: str, file: str, rules: Sequence[str], arguments: Sequence[str]) -
         Snakemake's exit status.
     """
     asked = [f"{RUNS}/{name}/{file}", "--allowed-rules", *rules]
-    given = with_values(arguments, CONFIG_OPTIONS, [f"run_id={name}"])
+    given = with_config(arguments, [f"run_id={name}"])
     return snakemake([*asked, "--cores", "1", *given])
