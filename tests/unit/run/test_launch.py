@@ -25,6 +25,7 @@ from localcal.run.launch import (
     detach,
     executor_of,
     given_run_id,
+    is_here,
     snakemake,
     snakemake_of,
     start_on_modal,
@@ -161,6 +162,22 @@ def test_what_a_profile_configures_is_not_lost(folder, monkeypatch, profile, typ
     Path("profiles/default/config.yaml").write_text("config: [seed=9]\n")
     mine = [] if typed else ["seed=9"]
     assert values_of(with_config(arguments, ["run_id=x"]), CONFIG_OPTIONS)[:-1] == mine or typed
+
+
+def test_a_run_is_here_unless_a_profile_has_it_in_a_storage(folder, monkeypatch):
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    for name, content in (("local", "cores: 2"), ("far", "default-storage-provider: modal")):
+        Path(name).mkdir()
+        Path(name, "config.yaml").write_text(content)
+    assert is_here(["-n"]) and is_here(["--profile", "local"])
+    assert not is_here(["--profile", "far"])
+    assert not is_here(["--default-storage-provider", "s3"])
+    # It may be in a folder of the user's.
+    assert not is_here(["--profile", "unknown"])
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "local")
+    assert is_here([])
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "far")
+    assert not is_here([])
 
 
 def test_a_damaged_profile_is_named(folder):

@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from localcal.commands.stage import is_here, made, named
+from localcal.commands.stage import made, named
 from localcal.errors import InputError
 from localcal.files.documents import read_json
-from localcal.run.launch import RUNS
+from localcal.run.launch import RUNS, is_here
 
 NAME = "promote"
 ABOUT = (

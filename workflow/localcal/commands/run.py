@@ -1,7 +1,6 @@
 """`localcal run`: Snakemake, for a run that has a name."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,11 +17,11 @@ from localcal.run.launch import (
     detach,
     executor_of,
     given_run_id,
+    is_here,
     locks_of,
     snakemake,
     snakemake_of,
     start_on_modal,
-    values_of,
     with_config,
 )
 from localcal.run.lock import LOCK_FILE
@@ -97,8 +96,7 @@ def _named(arguments: Sequence[str], resumed: str | None) -> tuple[str, list[str
 
 def _refuse_unknown(run_id: str, arguments: Sequence[str]) -> None:
     """Refuse to go on with a run that is not there; of one in a storage, Snakemake knows."""
-    elsewhere = values_of(arguments, ["--profile", "--default-storage-provider"])
-    if elsewhere or "SNAKEMAKE_PROFILE" in os.environ or Path(RUNS, run_id).exists():
+    if not is_here(arguments) or Path(RUNS, run_id).exists():
         return
     known = sorted(path.name for path in Path(RUNS).glob("*"))
     raise InputError(

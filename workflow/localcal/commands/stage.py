@@ -1,11 +1,10 @@
 """`localcal stage RUN`: put a run where its release can be made of it."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from localcal.run.launch import RUNS, check_run_id, snakemake, values_of, with_config
+from localcal.run.launch import RUNS, check_run_id, is_here, snakemake, with_config
 
 NAME = "stage"
 ABOUT = (
@@ -45,12 +44,6 @@ def named(text: str) -> str:
     """
     path = Path(text)
     return check_run_id(path.name if path.parent.name == RUNS else text)
-
-
-def is_here(arguments: Sequence[str]) -> bool:
-    """Say whether the run's files are on this machine, and not in a storage of Snakemake's."""
-    elsewhere = values_of(arguments, ["--profile", "--default-storage-provider"])
-    return not elsewhere and "SNAKEMAKE_PROFILE" not in os.environ
 
 
 def made(name: str, file: str, rules: Sequence[str], arguments: Sequence[str]) -> int:

@@ -212,6 +212,22 @@ def executor_of(arguments: Sequence[str]) -> str | None:
     return next(map(str, found), None)
 
 
+def is_here(arguments: Sequence[str]) -> bool:
+    """Say whether a run's files are on this machine, and not in a storage of Snakemake's.
+
+    Of a profile that is not in this folder nobody knows here.
+
+    Raises:
+        InputError: a profile cannot be read.
+    """
+    option = "default-storage-provider"
+    if values_of(arguments, [f"--{option}"]):
+        return False
+    named = values_of(arguments, ["--profile"]) or [os.environ.get("SNAKEMAKE_PROFILE", "none")]
+    known = all(name == "none" or Path(name, "config.yaml").is_file() for name in named)
+    return known and not any(option in content for content in _profiles(arguments))
+
+
 def start_on_modal(run_id: str, arguments: Sequence[str]) -> int:
     """Have Snakemake run in a container of Modal; return the exit status of whoever starts it.
 
