@@ -1,7 +1,9 @@
 """`localcal stage RUN`: put a run where its release can be made of it."""
 
 import argparse
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from localcal.run.launch import RUNS, check_run_id, is_here, snakemake, with_config
@@ -60,4 +62,18 @@ def made(name: str, file: str, rules: Sequence[str], arguments: Sequence[str]) -
     """
     asked = [f"{RUNS}/{name}/{file}", "--allowed-rules", *rules]
     given = with_config(arguments, [f"run_id={name}"])
-    return snakemake([*asked, "--cores", "1", *given])
+    begun = time.time()
+    status = snakemake([*asked, "--cores", "1", *given])
+    if status != 0:
+        # Last of all, since Snakemake says much more about it.
+        sys.stderr.writelines(f"{line}\n" for line in _errors(Path(RUNS, name), rules, begun))
+    return status
+
+
+def _errors(run: Path, rules: Sequence[str], begun: float) -> Iterator[str]:
+    """Yield why jobs failed that were begun after a time, as their logs say."""
+    for path in (run / "logs" / rule / f"{rule}.log" for rule in rules):
+        # A file's time may be that of a clock that ticks less often.
+        if path.is_file() and path.stat().st_mtime > begun - 1.0:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            yield from [line for line in text.splitlines() if line.startswith("error: ")][-1:]

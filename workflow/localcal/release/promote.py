@@ -37,8 +37,8 @@ def promote(
         judge: refuses the run where it must not be released, or returns what each gate said.
 
     Raises:
-        InputError: the run is not staged as this version, or is another by now; the version is something else already;
-            a gate refuses; the Hub or the bucket fails.
+        InputError: the run is not staged as this version, or is another by now; the version is
+            something else already; a gate refuses; the Hub or the bucket fails.
     """
     version = refuse_unset(settings)
     hub.refuse_without_token()
