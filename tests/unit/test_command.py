@@ -1,5 +1,6 @@
 """The command knows its subcommands and loads nothing heavy to say so."""
 
+import os
 import subprocess
 import sys
 
@@ -35,3 +36,25 @@ def test_help_waits_for_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, check=True, text=True
     )
     assert loaded.stdout.strip() == "[]"
+
+
+def test_nobody_who_listens_is_no_failure_of_the_program(tmp_path):
+    (tmp_path / "runs").mkdir()
+    listening, spoken = os.pipe()
+    os.close(listening)
+    command = [sys.executable, "-m", "localcal.command", "status"]
+    done = subprocess.run(
+        command, cwd=tmp_path, stdout=spoken, stderr=subprocess.PIPE, check=False, text=True
+    )
+    os.close(spoken)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_an_interrupted_command_shows_no_traceback(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("localcal.status.watch.say", interrupted)
+    assert main(["status"]) == 130

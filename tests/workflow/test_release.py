@@ -69,6 +69,17 @@ def test_a_run_is_staged_and_promoted_once(finished, tmp_path):
         told = (checkout.folder / "told").read_text()
         assert told == 2 * f"1.0.0 small {commit}\n"
 
+        # Another version is not there because the one before is: neither at once, nor after a
+        # promote of it that failed.
+        release["version"] = "1.1.0"
+        (checkout.folder / "small.yaml").write_text(yaml.safe_dump(config))
+        status, said = localcal("promote", "small", *given)
+        assert status == 1
+        assert "was staged as version 1.0.0, not run small as 1.1.0" in said
+        status, said = localcal("promote", "small", *given)
+        assert (status, hub.repository.tags) == (1, {"1.0.0": commit})
+        assert len(hub.repository.commits) == history
+
         # Only where the Hub wants it.
         for request in hub.requests:
             assert OWNER.encode() not in request.path.encode() + request.body

@@ -1,6 +1,7 @@
 """The command `localcal`, for what is no file that Snakemake could make."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import Protocol
@@ -47,6 +48,9 @@ COMMANDS: list[Command] = [
 ]
 
 
+# Exit statuses as a shell has them of who was ended by Ctrl-C, or by a pipe that was closed.
+INTERRUPTED, UNHEARD = 130, 141
+
 # Of these, options that they do not know are Snakemake's.
 PASSING_ON = frozenset({run.NAME, pipeline.NAME, stage.NAME, promote.NAME})
 
@@ -68,9 +72,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
         status: int = options.run_command(options)
+        # What is left to say is said here, where it can be seen that nobody listens.
+        sys.stdout.flush()
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # As of `| head`: whoever listened has heard enough. Python would flush once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNHEARD
     return status
 
 

@@ -9,10 +9,16 @@ REMAKE = "remove it and run the same command again"
 
 
 # What stands before the host of an address, up to the last @ since passwords are not always
-# quoted; the same without the slashes; and tokens of the Hugging Face Hub.
+# quoted; the same without the slashes; tokens of the Hugging Face Hub; and what follows the word
+# in a header that some servers send back.
 _SECRETS = re.compile(
-    r"(?P<before>//)[^\s'\"]*@|(?<![^\s'\"=(])[^\s'\"/:@=(]+:[^\s'\"/@]+@|\bhf_[A-Za-z0-9]{20,}"
+    r"(?P<before>//)[^\s'\"]*@|(?<![^\s'\"=(])[^\s'\"/:@=(]+:[^\s'\"/@]+@"
+    r"|\bhf_(?:oauth_|jwt_|app_)?[A-Za-z0-9]{20,}[\w.-]*"
+    r"|(?P<bearer>\b[Bb]earer\s+)[\w.~+/=-]{8,}"
 )
+# Texts that are secrets whatever they look like, see `keep_secret`; and what is too short for one.
+_KNOWN: set[str] = set()
+_SHORT = 8
 
 
 class InputError(Exception):
@@ -26,13 +32,26 @@ class InputError(Exception):
         super().__init__(without_secrets(str(message)))
 
 
+def keep_secret(text: str | None) -> None:
+    """Have no message of this process show a text, such as a token that is in use."""
+    if text is not None and len(text) >= _SHORT:
+        _KNOWN.add(text)
+
+
 def without_secrets(text: str) -> str:
-    """Return a text without the credentials in addresses: //user:secret@host becomes //***@host."""
+    """Return a text without credentials.
+
+    Those in addresses, //user:secret@host becoming //***@host; tokens that look like ones; and
+    what `keep_secret` was told.
+    """
+    for secret in sorted(_KNOWN):
+        text = text.replace(secret, "***")
     return _SECRETS.sub(_hidden, text)
 
 
 def _hidden(match: re.Match[str]) -> str:
-    return f"{match['before'] or ''}***{'@' if match[0].endswith('@') else ''}"
+    before = match["before"] or match["bearer"] or ""
+    return f"{before}***{'@' if match[0].endswith('@') else ''}"
 
 
 def one_line(error: BaseException) -> str:

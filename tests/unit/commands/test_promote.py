@@ -1,5 +1,7 @@
 """`localcal promote` and what it has Snakemake do."""
 
+import os
+
 import pytest
 
 from localcal.command import main
@@ -48,12 +50,41 @@ def test_what_is_published_is_said_whatever_became_of_the_hook(run, monkeypatch,
             "run_hook",
             "--cores",
             "1",
+            "--forcerun",
+            "promote_run",
+            "run_hook",
             "-n",
             "--config",
             "run_id=demo",
         ]
     ]
     assert capsys.readouterr().out == "me/data: 1.0.0 is run demo (commit abc)\n"
+
+
+def test_why_a_job_failed_is_the_last_that_is_said(run, monkeypatch, capsys):
+    write_json(run / "release/staged.json", {"version": "1.0.0"})
+    logs = {rule: run / f"logs/{rule}/{rule}.log" for rule in ("promote_run", "run_hook")}
+    for path in logs.values():
+        path.parent.mkdir(parents=True)
+        path.write_text("error: of another day\n")
+        os.utime(path, (1.0, 1.0))
+
+    def snakemake(arguments):
+        logs["promote_run"].write_text("error: first\nlooks on\nerror: no token\n  said\n")
+        return 1
+
+    monkeypatch.setattr(stage, "snakemake", snakemake)
+    assert main(["promote", "demo"]) == 1
+    assert capsys.readouterr().err == "error: no token\n"
+
+
+def test_a_receipt_of_before_says_nothing_of_now(run, monkeypatch, capsys):
+    receipt = {"version": "1.0.0", "repo_id": "me/data", "commit": "abc"}
+    write_json(run / "release/staged.json", {"version": "1.1.0"})
+    write_json(run / "release/promoted.json", receipt)
+    monkeypatch.setattr(stage, "snakemake", lambda arguments: 1)
+    assert main(["promote", "demo"]) == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_without_a_receipt_nothing_is_said(run, monkeypatch, capsys):

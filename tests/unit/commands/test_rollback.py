@@ -51,8 +51,9 @@ def test_an_earlier_run_is_published_and_the_hook_told(hub, tmp_path, capsys):
 
 def test_a_later_config_wins(hub, tmp_path, capsys):
     (tmp_path / "mine.yaml").write_text("release: {repo_id: me/other}")
-    status = main(["rollback", "one", "--version", "1.2.0", "--configfile", "mine.yaml"])
-    assert status == 1
+    (tmp_path / "first.yaml").write_text("release: {repo_id: me/first}")
+    given = ["--configfile", "first.yaml", "mine.yaml"]
+    assert main(["rollback", "one", "--version", "1.2.0", *given]) == 1
     assert "error: model me/other, main: no such repository" in capsys.readouterr().err
 
 

@@ -97,6 +97,19 @@ def test_what_cannot_be_meant_is_refused_before_anything_starts(started, typed, 
     assert started == []
 
 
+def test_the_run_that_a_profile_names_is_the_run(started, capsys):
+    Path("mine").mkdir()
+    Path("mine/config.yaml").write_text("config: [run_id=demo, seed=1]\n")
+    assert main(["run", "--profile", "mine"]) == 0
+    assert capsys.readouterr().out.startswith("run demo\n")
+    # Nor is a run that is not there begun because of a profile.
+    assert main(["run", "--profile", "mine", "--resume", "other"]) == 1
+    Path("runs/other").mkdir()
+    assert main(["run", "--profile", "mine", "--resume", "other"]) == 0
+    added = ["--config", "seed=1", "run_id=other"]
+    assert started == [["--profile", "mine"], ["--profile", "mine", *added]]
+
+
 def test_of_a_run_in_a_storage_snakemake_knows(started, monkeypatch):
     assert main(["run", "--profile", "modal", "--resume", "other"]) == 0
     monkeypatch.setenv("SNAKEMAKE_PROFILE", "modal")

@@ -81,6 +81,15 @@ def test_json_of_one_run_has_what_it_took(capsys):
     assert found["cost"] == {"cpu_hours": None, "gb_hours": None, "jobs": 0, "without_figures": 1}
 
 
+def test_a_run_of_another_folder_is_not_taken_for_its_namesake_here(tmp_path, capsys):
+    for name in ("elsewhere/demo", "../demo", str(tmp_path / "elsewhere/demo")):
+        assert main(["status", name]) == 1
+        said = capsys.readouterr().err
+        folder = name.removesuffix("/demo")
+        assert said == f"error: {name}: does not lie in runs; add --runs {folder}\n"
+    assert main(["status", str(tmp_path / "runs/demo")]) == 0
+
+
 def test_an_unknown_run_and_an_unknown_folder_are_said(capsys):
     assert main(["status", "dmo"]) == 1
     assert capsys.readouterr().err == "error: runs/dmo: no such run (did you mean demo?)\n"

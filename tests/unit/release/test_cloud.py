@@ -29,7 +29,8 @@ def told(server) -> dict:
 
 @pytest.fixture
 def promoted(desk, server):
-    """A release in both places."""
+    """A release of one file in both places."""
+    desk.names = ["run.json", "areas/states/CA.h5", "validation/states/CA.csv"]
     desk.stage("one", "1.0.0")
     desk.promote("one", "1.0.0", uploaded(desk, "one", "1.0.0"))
     return desk
@@ -145,6 +146,22 @@ def test_a_roll_back_makes_old_generations_live_again(promoted, server):
     assert told(server) == promoted.versions()
     new = told(server)["versions"][0]["gcs"]["generations"]["states/CA.h5"]
     assert new not in (generations["states/CA.h5"], None)
+
+
+def test_what_the_bucket_never_had_is_not_gone_back_to_there(promoted, hub, server):
+    """Or its manifest would call current what its live objects are not."""
+    promoted.names = [*promoted.names, "areas/national/US.h5"]
+    promoted.stage("two", "1.1.0")
+    promoted.promote("two", "1.1.0")
+    promoted.stage("three", "1.2.0")
+    promoted.promote("three", "1.2.0", uploaded(promoted, "three", "1.2.0"))
+    before, commits = told(server), len(hub.repository.commits)
+    cloud = Copied("releases", "us/", About("1.3.0", "two"), {})
+    with pytest.raises(InputError, match=r"^gs://releases: release 1\.1\.0 was not put there"):
+        promoted.rollback("two", "1.3.0", cloud)
+    assert (told(server), len(hub.repository.commits)) == (before, commits)
+    promoted.rollback("two", "1.3.0")
+    assert promoted.versions()["current"] == "1.3.0"
 
 
 def test_a_prefix_is_a_folder():

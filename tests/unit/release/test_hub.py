@@ -8,7 +8,7 @@ import pytest
 from localcal.errors import InputError
 from localcal.release import hub as hubs
 from localcal.release.hub import Hub, Moved, Unsure, add
-from tests.hub_server import OWNER, Fault
+from tests.hub_server import OWNER, Fault, HubServer
 
 
 def test_reading_goes_on_after_failures(desk, hub):
@@ -103,6 +103,37 @@ def test_nobody_listens(hub, monkeypatch):
 def test_a_name_that_cannot_be_one_is_refused(hub):
     with pytest.raises(InputError, match="correct release.repo_id"):
         Hub("me//data", "model").head()
+
+
+def test_no_token_of_another_shape_is_told_by_a_server_that_sends_it_back(desk, hub, monkeypatch):
+    token = "of-my-own-gateway-0123"
+    hub.tokens[token] = "write"
+    monkeypatch.setenv("HF_TOKEN", token)
+    for request in ("head", "preupload", "batch", "put", "commit"):
+        for status in (400, 401, 403, 404, 413, 500, 503):
+            message = f"no: {{'x-token': '{token}', 'authorization': 'Bearer {token}'}}"
+            hub.faults = [Fault(request, status=status, message=message, times=99)]
+            with pytest.raises(InputError) as caught:
+                desk.stage("one", "1.0.0")
+            assert token not in str(caught.value)
+
+
+def test_no_address_of_an_upload_is_logged(desk, hub, monkeypatch, caplog):
+    """Who has it may write, and the client says on the terminal what it tries again."""
+    serve = HubServer._batch
+
+    def signed(*given):
+        answer = serve(*given)
+        for one in answer.content["objects"]:
+            if "actions" in one:
+                one["actions"]["upload"]["href"] += "?X-Amz-Signature=0123abcd"
+        return answer
+
+    monkeypatch.setattr(HubServer, "_batch", signed)
+    hub.faults = [Fault("put", status=503, times=2)]
+    desk.stage("one", "1.0.0")
+    assert "Retrying" in caplog.text
+    assert "?***" in caplog.text and "0123abcd" not in caplog.text
 
 
 def test_no_token_is_told(desk, hub):

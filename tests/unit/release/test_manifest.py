@@ -51,7 +51,29 @@ def test_a_mirror_that_has_more_of_the_past_gets_what_is_newer():
     assert (found.current, found.entries) == ("3.0.0", [{"version": "3.0.0"}, OURS])
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"versions": {}}', '{"versions": [{}]}'])
+def test_a_version_that_others_entered_twice_stays_so():
+    again = THEIRS | {"extra": [2]}
+    here = versions(OURS, THEIRS, again)
+    assert here.mirrored(Versions.read(None, "it"), OURS) == here
+    there = versions(THEIRS | {"gcs": 7}, again | {"gcs": 8}, again | {"gcs": 9})
+    found = here.mirrored(there, OURS)
+    assert found.entries == [OURS, *there.entries]
+    assert here.mirrored(found, OURS) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"versions": {}}',
+        '{"versions": [{}]}',
+        '{"versions": [], "current": ["1.0.0"]}',
+        '{"versions": [{"version": "1.0.0", "size": NaN}]}',
+    ],
+)
 def test_what_is_no_manifest_is_refused(text):
     with pytest.raises(InputError, match="^it: .*restore it"):
         Versions.read(text, "it")

@@ -7,6 +7,7 @@ import pytest
 
 from localcal.errors import InputError
 from localcal.release.hub import TRIES
+from localcal.release.names import place, source
 from localcal.release.promote import promote
 from tests.hub_server import Fault, Request
 from tests.release_case import NAMES, record
@@ -149,6 +150,27 @@ def test_what_is_not_staged_is_not_promoted(desk, hub):
     assert hub.repository.head == head
     desk.stage("one", "1.0.0")
     desk.promote("one", "1.0.0")
+
+
+def test_what_was_made_anew_since_it_was_staged_is_refused(desk, hub):
+    """A bucket would get other files than the repository, and gates would have seen other ones."""
+    desk.stage("one", "1.0.0")
+    commits = len(hub.repository.commits)
+    for name in ("areas/states/CA.h5", "targets/policy_data.db", "weights/local/weights.npy"):
+        path = desk.runs / "one" / name
+        before = path.read_bytes()
+        path.write_bytes(before + b"more")
+        record(desk.runs / "one", name)
+        with pytest.raises(InputError, match=f"{name}: was made anew since .*`localcal stage one`"):
+            desk.promote("one", "1.0.0")
+        path.write_bytes(before)
+        record(desk.runs / "one", name)
+    assert len(hub.repository.commits) == commits
+    desk.promote("one", "1.0.0")
+    assert desk.contents("one", "1.0.0").keys() == {
+        place(name) for name in NAMES if place(name) is not None
+    }
+    assert all(source(place(name)) == name for name in NAMES if place(name) is not None)
 
 
 def test_a_gate_is_asked_before_anything_changes_and_what_it_accepts_is_recorded(desk, hub):

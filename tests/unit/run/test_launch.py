@@ -25,11 +25,13 @@ from localcal.run.launch import (
     detach,
     executor_of,
     given_run_id,
+    is_here,
     snakemake,
     snakemake_of,
     start_on_modal,
     stop,
     values_of,
+    with_config,
     with_values,
 )
 from localcal.run.lock import Holder, holder_of, release_locks, take_lock
@@ -130,6 +132,65 @@ def test_the_executor_is_the_options_or_the_profiles(folder, monkeypatch):
     assert executor_of(["--cores", "2"]) is None
     monkeypatch.setenv("SNAKEMAKE_PROFILE", "there")
     assert executor_of(["--cores", "2"]) == "modal"
+
+
+@pytest.mark.parametrize(
+    ("profile", "typed", "told"),
+    [
+        ("config: [seed=1, period=2025]", "", "seed=1 period=2025 run_id=x"),
+        (
+            "config: {seed: 1, period: '2025', a: {b: null}}",
+            "",
+            'seed=1 period="2025" a={"b": null}',
+        ),
+        # On the command line as with Snakemake itself: then a profile's do not count.
+        ("config: [seed=1]", "--config period=2025", "period=2025 run_id=x"),
+        ("config: [run_id=other, seed=1]", "", "seed=1 run_id=x"),
+        ("cores: 2", "", "run_id=x"),
+    ],
+)
+def test_what_a_profile_configures_is_not_lost(folder, monkeypatch, profile, typed, told):
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    Path("there").mkdir()
+    Path("there/config.yaml").write_text(profile)
+    arguments = ["--profile", "there", *typed.split()]
+    made = with_config(arguments, ["run_id=x"])
+    assert " ".join(values_of(made, CONFIG_OPTIONS)).startswith(told)
+    assert values_of(made, CONFIG_OPTIONS)[-1] == "run_id=x"
+    # The workflow's own is the stronger one.
+    Path("profiles/default").mkdir(parents=True)
+    Path("profiles/default/config.yaml").write_text("config: [seed=9]\n")
+    mine = [] if typed else ["seed=9"]
+    assert values_of(with_config(arguments, ["run_id=x"]), CONFIG_OPTIONS)[:-1] == mine or typed
+
+
+def test_a_run_is_here_unless_a_profile_has_it_in_a_storage(folder, monkeypatch):
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    for name, content in (("local", "cores: 2"), ("far", "default-storage-provider: modal")):
+        Path(name).mkdir()
+        Path(name, "config.yaml").write_text(content)
+    assert is_here(["-n"]) and is_here(["--profile", "local"])
+    assert not is_here(["--profile", "far"])
+    assert not is_here(["--default-storage-provider", "s3"])
+    # It may be in a folder of the user's.
+    assert not is_here(["--profile", "unknown"])
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "local")
+    assert is_here([])
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "far")
+    assert not is_here([])
+
+
+def test_a_damaged_profile_is_named(folder):
+    Path("there").mkdir()
+    Path("there/config.yaml").write_text("a: [")
+    with pytest.raises(InputError, match=r"^there/config\.yaml: cannot be read"):
+        executor_of(["--profile", "there"])
+
+
+def test_a_config_that_is_not_there_is_named(folder):
+    Path("mine.yaml").write_text("")
+    with pytest.raises(InputError, match=r"^--configfile mne\.yaml: no such file \(did you mean m"):
+        snakemake(["--configfile", "mine.yaml", "mne.yaml", "-n"])
 
 
 def test_a_coordinator_on_modal_gets_the_run_its_arguments_and_a_token(folder, monkeypatch):

@@ -46,6 +46,16 @@ def test_age_and_number_both_protect(runs):
     assert set(kept(runs, None, 0).values()) == {None}
 
 
+def test_one_run_that_cannot_be_looked_through_keeps_none_of_the_others(runs, tmp_path):
+    # A lock is not followed to where a link leads.
+    (runs.folder / "c/.lock").symlink_to(tmp_path / "x")
+    (runs.folder / "everything").symlink_to("/")
+    found = kept(runs, None, 1)
+    assert found["c"].startswith(f"cannot be looked through: {runs.folder / 'c/.lock'}: ")
+    assert found["everything"] == "a link to /, which nothing is removed through"
+    assert (found["b"], found["a"]) == ("among the newest 1", None)
+
+
 def test_one_of_the_two_must_be_said(runs):
     with pytest.raises(InputError, match="--older-than 30d, --keep 5"):
         candidates(runs, NOW, None, None)

@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from localcal.commands.stage import is_here, made, named
+from localcal.commands.stage import made, named
 from localcal.errors import InputError
 from localcal.files.documents import read_json
-from localcal.run.launch import RUNS
+from localcal.run.launch import RUNS, is_here
 
 NAME = "promote"
 ABOUT = (
@@ -38,11 +38,20 @@ def run(options: argparse.Namespace) -> int:
         if not receipt.exists():
             words = f"{receipt}: no such file; run `localcal stage {name}` first"
             raise InputError(words)
-    status = made(name, "release/hook.json", ["promote_run", "run_hook"], options.others)
     receipt = folder / "release" / "promoted.json"
-    if receipt.exists():
+    before = _written(receipt)
+    rules = ["promote_run", "run_hook"]
+    # Whatever receipts there are: they may be of another version or repository, and where the last
+    # promote failed Snakemake would be content with what became of the hook of the one before.
+    forced = ["--forcerun", *rules, *options.others]
+    status = made(name, "release/hook.json", rules, forced)
+    if _written(receipt) not in (None, before):
         found = read_json(receipt, ("version", "repo_id", "commit"))
         sys.stdout.write(
             f"{found['repo_id']}: {found['version']} is run {name} (commit {found['commit']})\n"
         )
     return status
+
+
+def _written(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None

@@ -21,10 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", required=True, metavar="NEW", help="the version to publish")
     parser.add_argument(
         "--configfile",
-        action="append",
+        action="extend",
+        nargs="+",
         default=[],
         metavar="FILE",
-        help="a config over config/config.yaml; may be given again",
+        help="configs over config/config.yaml, each over the ones before it",
     )
 
 

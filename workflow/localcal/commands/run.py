@@ -1,7 +1,6 @@
 """`localcal run`: Snakemake, for a run that has a name."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,20 +9,20 @@ from pathlib import Path
 from localcal.errors import InputError, near
 from localcal.run.identity import new_run_id, read_checkout, refuse_other_code, version_of
 from localcal.run.launch import (
-    CONFIG_OPTIONS,
     LOG_FILE,
     MODAL,
     RUNS,
     check_run_id,
+    config_of_profiles,
     detach,
     executor_of,
     given_run_id,
+    is_here,
     locks_of,
     snakemake,
     snakemake_of,
     start_on_modal,
-    values_of,
-    with_values,
+    with_config,
 )
 from localcal.run.lock import LOCK_FILE
 
@@ -83,6 +82,8 @@ def make(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 def _named(arguments: Sequence[str], resumed: str | None) -> tuple[str, list[str]]:
     """Return a run's name, and Snakemake's arguments with it."""
     given = given_run_id(arguments)
+    if given is None and resumed is None:
+        given = given_run_id(["--config", *config_of_profiles(arguments)])
     if given is not None and resumed not in (None, given):
         raise InputError(f"--resume: {resumed} is not {given}, the run_id of --config; name one")
     if resumed is not None:
@@ -90,13 +91,12 @@ def _named(arguments: Sequence[str], resumed: str | None) -> tuple[str, list[str
     if given is not None:
         return check_run_id(given), list(arguments)
     name = resumed or new_run_id(version_of(), read_checkout().commit, datetime.now(UTC))
-    return name, with_values(arguments, CONFIG_OPTIONS, [f"run_id={name}"])
+    return name, with_config(arguments, [f"run_id={name}"])
 
 
 def _refuse_unknown(run_id: str, arguments: Sequence[str]) -> None:
     """Refuse to go on with a run that is not there; of one in a storage, Snakemake knows."""
-    elsewhere = values_of(arguments, ["--profile", "--default-storage-provider"])
-    if elsewhere or "SNAKEMAKE_PROFILE" in os.environ or Path(RUNS, run_id).exists():
+    if not is_here(arguments) or Path(RUNS, run_id).exists():
         return
     known = sorted(path.name for path in Path(RUNS).glob("*"))
     raise InputError(

@@ -1,18 +1,12 @@
 """`localcal stage RUN`: put a run where its release can be made of it."""
 
 import argparse
-import os
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from localcal.run.launch import (
-    CONFIG_OPTIONS,
-    RUNS,
-    check_run_id,
-    snakemake,
-    values_of,
-    with_values,
-)
+from localcal.run.launch import RUNS, check_run_id, is_here, snakemake, with_config
 
 NAME = "stage"
 ABOUT = (
@@ -54,12 +48,6 @@ def named(text: str) -> str:
     return check_run_id(path.name if path.parent.name == RUNS else text)
 
 
-def is_here(arguments: Sequence[str]) -> bool:
-    """Say whether the run's files are on this machine, and not in a storage of Snakemake's."""
-    elsewhere = values_of(arguments, ["--profile", "--default-storage-provider"])
-    return not elsewhere and "SNAKEMAKE_PROFILE" not in os.environ
-
-
 def made(name: str, file: str, rules: Sequence[str], arguments: Sequence[str]) -> int:
     """Have Snakemake make a file of a run, by some rules and no others.
 
@@ -73,5 +61,19 @@ def made(name: str, file: str, rules: Sequence[str], arguments: Sequence[str]) -
         Snakemake's exit status.
     """
     asked = [f"{RUNS}/{name}/{file}", "--allowed-rules", *rules]
-    given = with_values(arguments, CONFIG_OPTIONS, [f"run_id={name}"])
-    return snakemake([*asked, "--cores", "1", *given])
+    given = with_config(arguments, [f"run_id={name}"])
+    begun = time.time()
+    status = snakemake([*asked, "--cores", "1", *given])
+    if status != 0:
+        # Last of all, since Snakemake says much more about it.
+        sys.stderr.writelines(f"{line}\n" for line in _errors(Path(RUNS, name), rules, begun))
+    return status
+
+
+def _errors(run: Path, rules: Sequence[str], begun: float) -> Iterator[str]:
+    """Yield why jobs failed that were begun after a time, as their logs say."""
+    for path in (run / "logs" / rule / f"{rule}.log" for rule in rules):
+        # A file's time may be that of a clock that ticks less often.
+        if path.is_file() and path.stat().st_mtime > begun - 1.0:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            yield from [line for line in text.splitlines() if line.startswith("error: ")][-1:]

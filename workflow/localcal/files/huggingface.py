@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import (
     FileMetadataError,
     GatedRepoError,
@@ -24,7 +24,7 @@ from huggingface_hub.errors import (
     XetDownloadError,
 )
 
-from localcal.errors import InputError, one_line, without_secrets
+from localcal.errors import InputError, keep_secret, one_line, without_secrets
 from localcal.files.atomic import atomic_path, sha256_file
 
 logger = logging.getLogger(__name__)
@@ -113,15 +113,19 @@ class _KeepSecrets(logging.Filter):
     """Take the credentials out of the addresses that the client logs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = without_secrets(record.getMessage()), ()
+        text = without_secrets(record.getMessage())
+        # Who has the address of an upload may write.
+        record.msg, record.args = _QUERY.sub(r"\1?***", text), ()
         return True
 
 
+_QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]+")
 _KEEPER = _KeepSecrets()
 
 
 def keep_secrets() -> None:
-    """Have no handler of the client, which writes to the terminal itself, show credentials."""
+    """Have neither messages show the token, nor a handler of the client, which writes itself."""
+    keep_secret(get_token())
     for handler in logging.getLogger("huggingface_hub").handlers:
         handler.addFilter(_KEEPER)
 

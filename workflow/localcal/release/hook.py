@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from localcal.errors import InputError, without_secrets
+from localcal.errors import InputError, keep_secret, without_secrets
 from localcal.files.atomic import write_json
 from localcal.files.documents import read_json
 
@@ -44,6 +44,8 @@ def run_hook(command: str | None, run: Path, receipt: dict[str, Any]) -> dict[st
         "LOCALCAL_REPO_TYPE": receipt["repo_type"],
         "LOCALCAL_COMMIT": receipt["commit"],
     }
+    # It has the environment, and may show it.
+    keep_secret(os.environ.get("HF_TOKEN"))
     done = subprocess.run(
         ["/bin/sh", "-c", command],
         env=os.environ | told,

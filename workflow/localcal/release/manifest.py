@@ -43,8 +43,8 @@ class Versions:
         if text is None:
             return cls({"current": None, "versions": []})
         try:
-            return cls.of(json.loads(text), label)
-        except (json.JSONDecodeError, RecursionError) as error:
+            return cls.of(json.loads(text, parse_constant=_refuse_constant), label)
+        except (ValueError, RecursionError) as error:
             raise InputError(
                 f"{label}: not JSON ({one_line(error)}); restore it, nothing is published before"
             ) from error
@@ -61,6 +61,11 @@ class Versions:
             raise InputError(
                 f"{label}: is no object with a list of `versions` that each have a `version`; "
                 "restore it, nothing is published before"
+            )
+        if not isinstance(current := content.get("current"), str | None):
+            raise InputError(
+                f"{label}: `current` is {current!r}, neither a version nor null; restore it, "
+                "nothing is published before"
             )
         return cls(content)
 
@@ -102,20 +107,19 @@ class Versions:
 
         What that place says of a version stays; of one of them `entry` is said.
         """
-        known = [other["version"] for other in self.entries]
-        told = [
-            dict(entry)
-            if version == entry["version"]
-            else there.entry(version) or self._the(version)
-            for version in known
-        ]
-        rest = [other for other in there.entries if other["version"] not in known]
+        # Others may have entered a version twice.
+        rest, told = there.entries, []
+        for other in self.entries:
+            same = next((one for one in rest if one["version"] == other["version"]), None)
+            if same is not None:
+                rest.remove(same)
+            is_told = other["version"] == entry["version"]
+            told.append(dict(entry) if is_told else same or other)
         return Versions({**there.content, "current": self.current, "versions": [*told, *rest]})
 
-    def _the(self, version: str) -> dict[str, Any]:
-        found = self.entry(version)
-        assert found is not None
-        return found
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def _is_entry(entry: object) -> bool:
@@ -129,7 +133,8 @@ def is_of(entry: Mapping[str, Any], run_id: str, rolls_back: str | None) -> bool
 
 def has_commit(entry: Mapping[str, Any]) -> bool:
     """Say whether an entry names its commit by now."""
-    return bool(COMMIT.fullmatch(str((entry.get("hf") or {}).get("commit"))))
+    named = entry.get("hf")
+    return isinstance(named, Mapping) and bool(COMMIT.fullmatch(str(named.get("commit"))))
 
 
 def files_of(text: str | None, label: str, part: str = "files") -> dict[str, str]:

@@ -67,3 +67,11 @@ def place(name: str) -> str | None:
     if first == "weights" and rest.endswith(_WEIGHTS):
         return f"calibration/{rest}"
     return None
+
+
+def source(path: str) -> str:
+    """Return the file of a run that is published at a path, by its name below the run's folder."""
+    first, _, rest = path.partition("/")
+    if first != "calibration":
+        return f"areas/{path}"
+    return f"targets/{rest}" if rest == "policy_data.db" else f"weights/{rest}"

@@ -1,11 +1,14 @@
 """Make a staged run the release that everybody reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from localcal.errors import InputError
+from localcal.files.made import read_made, record_path
 from localcal.release.contents import MANIFEST_FILE, diagnostics, read_manifest, staging
 from localcal.release.hub import Hub
+from localcal.release.names import source
 from localcal.release.publish import (
     Cloud,
     Publication,
@@ -34,12 +37,13 @@ def promote(
         judge: refuses the run where it must not be released, or returns what each gate said.
 
     Raises:
-        InputError: the run is not staged as this version; the version is something else already;
-            a gate refuses; the Hub or the bucket fails.
+        InputError: the run is not staged as this version, or is another by now; the version is
+            something else already; a gate refuses; the Hub or the bucket fails.
     """
     version = refuse_unset(settings)
     hub.refuse_without_token()
     manifest = read_manifest(run, run.name, version)
+    _refuse_remade(run, manifest["files"])
     state = State.read(hub, hub.head())
     refuse_other(hub, state, version, run.name, None)
     judged = [] if state.versions.entry(version) is not None else judge(state)
@@ -64,6 +68,21 @@ def promote(
         cloud,
     )
     return receipt(hub, entry)
+
+
+def _refuse_remade(run: Path, staged: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a run of which a file is another one by now.
+
+    Gates would judge it instead of what was staged, and a bucket would get it.
+    """
+    for path, file in staged.items():
+        name = source(path)
+        record = Path(record_path(run / name, str(run)))
+        if record.exists() and read_made(record).sha256 != file["sha256"]:
+            raise InputError(
+                f"{run / name}: was made anew since the run was staged; run `localcal stage "
+                f"{run.name}` again"
+            )
 
 
 def receipt(hub: Hub, entry: dict[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,14 @@ def rollback(
     label = f"{hub.label}, {contents_path(name)}"
     files = files_of(text, label)
     contents = json.loads(text or "") | {"version": version}
-    cloud = cloud_of((target.get("gcs") or {}).get("generations") or {})
+    generations = (target.get("gcs") or {}).get("generations") or {}
+    cloud = cloud_of(generations)
+    if cloud is not None and (lacking := sorted(files.keys() - generations.keys())):
+        raise InputError(
+            f"gs://{cloud.bucket}: release {name} was not put there whole, it lacks {lacking[0]} "
+            f"({len(lacking)} of {len(files)} files); choose another run to go back to, or set "
+            "release.gcs.bucket to null to go back in the repository alone"
+        )
     entry = publish(
         Publication(
             version=version,

@@ -5,6 +5,7 @@ Snakemake's own options are handed on as they are; of them only the config's `ru
 
 import contextlib
 import errno
+import json
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ from typing import NamedTuple
 
 import yaml
 
-from localcal.errors import InputError, one_line
+from localcal.errors import InputError, near, one_line
 from localcal.files.limits import limit_of
 from localcal.run.lock import LOCK_FILE, Holder, claim, holder_of, write_holder
 from localcal.run.start import refuse_foreign
@@ -33,6 +34,8 @@ CONFIG_OPTIONS = ("--config", "-C")
 MODAL = "modal"
 COORDINATOR = "snakemake_executor_plugin_modal.coordinator"
 HUB_TOKEN = "HF_TOKEN"
+# Which Snakemake reads unless it is told another one.
+WORKFLOW_PROFILE = "profiles/default"
 
 # Snakemake needs some seconds to read the workflow, and longer where the first container is made.
 _SECONDS_TO_BEGIN = 60.0
@@ -91,6 +94,57 @@ def given_run_id(arguments: Sequence[str]) -> str | None:
     """Return the run id that follows --config, None without one."""
     given = [text.partition("=") for text in values_of(arguments, CONFIG_OPTIONS)]
     return next((value for name, _, value in reversed(given) if name == "run_id"), None)
+
+
+def with_config(arguments: Sequence[str], added: Sequence[str]) -> list[str]:
+    """Return a command line whose --config has more values than before.
+
+    What a profile has under `config` counts only where the command line has no --config, so that
+    it is handed on by name where there was none.
+
+    Raises:
+        InputError: a profile cannot be read.
+    """
+    names = {text.partition("=")[0] for text in added}
+    kept = [text for text in config_of_profiles(arguments) if text.partition("=")[0] not in names]
+    return with_values(arguments, CONFIG_OPTIONS, [*kept, *added])
+
+
+def config_of_profiles(arguments: Sequence[str]) -> list[str]:
+    """Return the values of --config that a profile gives, none where the command line has its own.
+
+    Raises:
+        InputError: a profile cannot be read.
+    """
+    if _span(arguments, CONFIG_OPTIONS) is not None:
+        return []
+    given = next((content["config"] for content in _profiles(arguments) if "config" in content), [])
+    if isinstance(given, dict):
+        return [f"{key}={_typed(value)}" for key, value in given.items()]
+    return [str(text) for text in (given if isinstance(given, list) else [given])]
+
+
+def _typed(value: object) -> str:
+    """Return a value as it would be typed after --config; a number that is quoted stays a text."""
+    if isinstance(value, str) and yaml.safe_load(value) == value:
+        return value
+    return json.dumps(value, default=str)
+
+
+def _profiles(arguments: Sequence[str]) -> Iterator[dict[str, object]]:
+    """Yield the profiles that Snakemake will read, the strongest first."""
+    by_default = os.environ.get("SNAKEMAKE_PROFILE", "none")
+    for option, default in (("--workflow-profile", WORKFLOW_PROFILE), ("--profile", by_default)):
+        for name in values_of(arguments, [option]) or [default]:
+            path = Path(name, "config.yaml")
+            if not path.is_file():
+                continue
+            try:
+                content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+                raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
+            if isinstance(content, dict):
+                yield content
 
 
 def check_run_id(text: str) -> str:
@@ -154,12 +208,24 @@ def executor_of(arguments: Sequence[str]) -> str | None:
     """Return the executor that a command line or its profile names; None where neither does."""
     if given := values_of(arguments, ["--executor", "-e"]):
         return given[0]
-    profiles = values_of(arguments, ["--profile"]) or [os.environ.get("SNAKEMAKE_PROFILE", "none")]
-    for path in (Path(name, "config.yaml") for name in profiles):
-        content = yaml.safe_load(path.read_text()) if path.is_file() else None
-        if isinstance(content, dict) and "executor" in content:
-            return str(content["executor"])
-    return None
+    found = (content["executor"] for content in _profiles(arguments) if "executor" in content)
+    return next(map(str, found), None)
+
+
+def is_here(arguments: Sequence[str]) -> bool:
+    """Say whether a run's files are on this machine, and not in a storage of Snakemake's.
+
+    Of a profile that is not in this folder nobody knows here.
+
+    Raises:
+        InputError: a profile cannot be read.
+    """
+    option = "default-storage-provider"
+    if values_of(arguments, [f"--{option}"]):
+        return False
+    named = values_of(arguments, ["--profile"]) or [os.environ.get("SNAKEMAKE_PROFILE", "none")]
+    known = all(name == "none" or Path(name, "config.yaml").is_file() for name in named)
+    return known and not any(option in content for content in _profiles(arguments))
 
 
 def start_on_modal(run_id: str, arguments: Sequence[str]) -> int:
@@ -173,11 +239,27 @@ def start_on_modal(run_id: str, arguments: Sequence[str]) -> int:
     return subprocess.run(command, check=False).returncode
 
 
+def refuse_missing_configs(arguments: Sequence[str]) -> None:
+    """Refuse configs that are not there, of which Snakemake only says where it looked for them.
+
+    Raises:
+        InputError: it names the first one.
+    """
+    for path in map(Path, values_of(arguments, ["--configfile", "--configfiles"])):
+        if not path.is_file():
+            known = [str(one) for one in path.parent.glob("*.y*ml")]
+            raise InputError(f"--configfile {path}: no such file{near(str(path), known)}")
+
+
 def snakemake(arguments: Sequence[str]) -> int:
     """Run Snakemake to its end and return its exit status, 128 and the signal where one ended it.
 
     Interrupted from the terminal, Snakemake is waited for; what would end this process ends it.
+
+    Raises:
+        InputError: a config is not there.
     """
+    refuse_missing_configs(arguments)
     process: subprocess.Popen[bytes] | None = None
 
     def hand_on(number: int, _frame: object) -> None:

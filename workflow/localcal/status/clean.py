@@ -63,20 +63,32 @@ def candidates(
         keep: so many of the newest runs stay.
 
     Raises:
-        InputError: neither was said; a run cannot be looked through.
+        InputError: neither was said.
     """
     if older_than is None and keep is None:
         raise InputError("say which runs are old: --older-than 30d, --keep 5, or both")
     linked = _linked(runs.folder)
     found = [_look(runs, name, linked) for name in runs.names()]
     found.sort(key=lambda one: (-one.written, one.run))
-    known = [one.run for one in found if one.kept != NO_RUN]
+    known = [one.run for one in found if one.kept != NO_RUN and one.written]
     newest = set(known if keep is None else known[:keep])
     return [_aged(one, one.run in newest, now, older_than, keep) for one in found]
 
 
 def _look(runs: LocalRuns, name: str, linked: set[Path], is_mine: bool = False) -> Candidate:
     """Return what is known of a run, with why it stays however old it is."""
+    folder = runs.folder / name
+    if folder.is_symlink():
+        # Perhaps to the whole disk.
+        kept = f"a link to {folder.readlink()}, which nothing is removed through"
+        return Candidate(name, 0, 0.0, kept)
+    try:
+        return _seen(runs, name, linked, is_mine)
+    except InputError as error:
+        return Candidate(name, 0, 0.0, f"cannot be looked through: {error}")
+
+
+def _seen(runs: LocalRuns, name: str, linked: set[Path], is_mine: bool) -> Candidate:
     files = runs.files(name)
     # Whoever removes a run holds its lock, and has just written to it.
     times = [file.mtime for path, file in files.items() if path != LOCK_FILE]
@@ -92,8 +104,6 @@ def _protected(
     runs: LocalRuns, name: str, files: Mapping[str, File], linked: set[Path]
 ) -> str | None:
     folder = runs.folder / name
-    if folder.is_symlink():
-        return f"a link to {folder.readlink()}, which nothing is removed through"
     if RUN_FILE not in files:
         return NO_RUN
     # Also what a release that did not come to its end has noted.

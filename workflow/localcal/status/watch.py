@@ -51,13 +51,15 @@ class Answers:
     def __init__(self, question: Question) -> None:
         self._question = question
         self._runs = runs_at(question.folder)
+        is_here = isinstance(self._runs, LocalRuns)
+        if is_here and question.run is not None:
+            _refuse_elsewhere(question.run, question.folder)
         self._name = None if question.run is None else Path(question.run).name
         names = self._runs.names()
         if self._name is not None and self._name not in names:
             words = f"no such run{near(self._name, names)}"
             raise InputError(f"{self._runs.name}/{self._name}: {words}")
         # Runs that are elsewhere were started from a checkout like the one here.
-        is_here = isinstance(self._runs, LocalRuns)
         here = Path(question.folder).resolve().parent if is_here else Path.cwd()
         tables = LocalTables(here)
         self._looker = Looker(self._runs, tables, QUIET_SECONDS)
@@ -93,6 +95,13 @@ class Answers:
         """Say whether there is more to come of a run: also of one that is quiet but held."""
         is_quiet = found.state == STALLED and bool(self._runs.is_held(found.run))
         return found.state == ACTIVE or is_quiet
+
+
+def _refuse_elsewhere(run: str, folder: str) -> None:
+    """Refuse a run of another folder, whose namesake here would be told of instead."""
+    parent = Path(run).parent
+    if parent != Path() and parent.resolve() != Path(folder).resolve():
+        raise InputError(f"{run}: does not lie in {folder}; add --runs {parent}")
 
 
 def say(question: Question) -> None:
