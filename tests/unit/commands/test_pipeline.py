@@ -56,6 +56,24 @@ def test_names_of_the_reference_become_ours(told, typed, expected):
     assert told == [expected.split()]
 
 
+def test_what_a_profile_configures_is_kept(told, capsys):
+    Path("mine").mkdir()
+    Path("mine/config.yaml").write_text(
+        yaml.safe_dump({"config": ["seed=7", f"weights={L0['weights']}"]})
+    )
+    given = ["--profile", "mine", "--resume-run-id", "x"]
+    assert main(["pipeline", *given, "--build-database"]) == 0
+    assert told[0][2:] == [
+        "--config",
+        "seed=7",
+        f"weights={L0['weights']}",
+        "build_database=true",
+        "run_id=x",
+    ]
+    assert main(["pipeline", *given, "--epochs", "5"]) == 1
+    assert "--config weights=... is given too" in capsys.readouterr().err
+
+
 def test_epochs_are_those_of_the_scopes_that_l0_fits(told):
     both = "weights={local: {method: l0}, national: {method: l0}}"
     assert pipeline._scopes_with_l0(["--config", both], "--epochs", "") == ["local", "national"]

@@ -227,7 +227,7 @@ def test_a_rollback_overwrites_nothing_of_somebody_else(server, files):
         copy_generations(old, "releases", "", old, NEXT)
 
     def meanwhile(number):
-        if number == 2:
+        if number == len(files) + 1:
             server.storage.put("releases", "states/CA.h5", b"again")
 
     server.forget()
@@ -235,6 +235,19 @@ def test_a_rollback_overwrites_nothing_of_somebody_else(server, files):
     with pytest.raises(Changed, match=rf"{theirs} was to be replaced"):
         copy_generations(old, "releases", "", {**old, "states/CA.h5": theirs}, NEXT)
     assert content_of(server, "states/CA.h5") == b"again"
+
+
+def test_where_one_generation_is_gone_nothing_is_copied(server, files):
+    """Or objects of two releases would be live, and no try could mend it."""
+    old = upload(files, "releases", "", {}, OURS)
+    for name in files:
+        server.storage.put("releases", name, b"new")
+    last = list(files)[-1]
+    lost = {**old, last: 7}
+    assert f"{last}#7: no such generation" in refusal(
+        copy_generations, lost, "releases", "", {}, NEXT
+    )
+    assert {content_of(server, name) for name in files} == {b"new"}
 
 
 def test_a_generation_that_is_no_longer_kept_is_named(server, files):

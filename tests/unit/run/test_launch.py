@@ -3,6 +3,7 @@
 What is started as `python -m snakemake` is a small stand-in of the test's.
 """
 
+import errno
 import os
 import signal
 import socket
@@ -293,6 +294,18 @@ def test_what_was_there_before_a_refused_start_stays():
     ended = detach("x", ["run", "--config", "run_id=x", "refuse"])
     assert "earlier" not in ended.said
     assert (RUN / LOG_FILE).read_text() == "earlier\n" + ended.said
+
+
+def test_on_a_full_disk_nothing_is_started_that_would_go_on(monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(launch, "_started", lambda *_: pytest.fail("started"))
+    with pytest.raises(InputError, match=r"^the run's \.lock: ") as caught:
+        detach("x", ["run", "--config", "run_id=x"])
+    assert "\n" not in str(caught.value)
+    assert not RUN.exists()
 
 
 def test_a_run_that_another_process_works_on_is_refused():

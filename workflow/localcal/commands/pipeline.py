@@ -9,7 +9,13 @@ from typing import Any
 
 from localcal.commands import run as running
 from localcal.errors import InputError, one_line
-from localcal.run.launch import CONFIG_OPTIONS, values_of, with_values
+from localcal.run.launch import (
+    CONFIG_OPTIONS,
+    config_of_profiles,
+    values_of,
+    with_config,
+    with_values,
+)
 
 NAME = "pipeline"
 ABOUT = (
@@ -78,13 +84,13 @@ def translated(options: argparse.Namespace, arguments: Sequence[str]) -> list[st
     _refuse_elsewhere(arguments)
     wanted = list(arguments)
     if options.build_database:
-        wanted = with_values(wanted, CONFIG_OPTIONS, ["build_database=true"])
+        wanted = with_config(wanted, ["build_database=true"])
     if options.gpu is not None:
         _scopes_with_l0(arguments, "--gpu", "leave it out: the other fits need no GPU")
         resources = ["fit_l0:gpu=1", f"fit_l0:gpu_model={options.gpu}"]
         wanted = with_values(wanted, ["--set-resources"], resources)
     if options.epochs is not None:
-        wanted = with_values(wanted, CONFIG_OPTIONS, [_epochs(options.epochs, arguments)])
+        wanted = with_config(wanted, [_epochs(options.epochs, arguments)])
     if "SNAKEMAKE_PROFILE" in os.environ or any(_is_machines(text) for text in arguments):
         return wanted
     return with_values(wanted, ["--cores"], ["all"])
@@ -103,10 +109,15 @@ def _refuse_elsewhere(arguments: Sequence[str]) -> None:
             raise InputError(f"{name}: is not an option here; instead: {ELSEWHERE[name]}")
 
 
+def _given(arguments: Sequence[str]) -> list[str]:
+    """Return the values of --config, which may be a profile's."""
+    return values_of(arguments, CONFIG_OPTIONS) or config_of_profiles(arguments)
+
+
 def _epochs(epochs: int, arguments: Sequence[str]) -> str:
     if epochs < 1:
         raise InputError(f"--epochs: {epochs} is not allowed; allowed: an integer, at least 1")
-    if any(text.startswith("weights=") for text in values_of(arguments, CONFIG_OPTIONS)):
+    if any(text.startswith("weights=") for text in _given(arguments)):
         raise InputError(
             "--epochs: --config weights=... is given too; write it there, as "
             f"{{SCOPE: {{l0: {{epochs: {epochs}}}}}}}"
@@ -150,7 +161,7 @@ def _configs(arguments: Sequence[str]) -> Iterator[Mapping[str, Any]]:
             yield _parsed(str(path), path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
-    for text in values_of(arguments, CONFIG_OPTIONS):
+    for text in _given(arguments):
         if text.startswith("weights="):
             yield _parsed("--config", text.replace("=", ": ", 1))
 

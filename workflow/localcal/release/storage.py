@@ -125,8 +125,13 @@ def copy_generations(
     """
     made = {}
     with opened(bucket) as holder:
-        for name, generation in generations.items():
-            made[name] = _copy(holder, prefix + name, generation, known.get(name), about)
+        # All of them first, or those of two releases would be live for good.
+        sources = {
+            name: _existing(holder, prefix + name, generation)
+            for name, generation in generations.items()
+        }
+        for name, source in sources.items():
+            made[name] = _copy(holder, prefix + name, source, known.get(name), about)
             if note is not None:
                 note(name, made[name])
     return made
@@ -253,9 +258,8 @@ def _send_large(blob: "Blob", path: Path, content: Content, expected: int) -> No
             ) from error
 
 
-def _copy(holder: "Bucket", name: str, generation: int, known: int | None, about: About) -> int:
-    source = _existing(holder, name, generation)
-    content = _content(source)
+def _copy(holder: "Bucket", name: str, source: "Blob", known: int | None, about: About) -> int:
+    content, generation = _content(source), int(source.generation)
     live = _live(holder, name)
     if live is not None and live.generation == generation:
         return generation

@@ -311,7 +311,8 @@ def detach(run_id: str, arguments: Sequence[str]) -> Ended | None:
         Exit status and output where the command has ended already; None where it goes on.
 
     Raises:
-        InputError: another process works on the run or begins to, or a link leads out of it.
+        InputError: another process works on the run or begins to, a link leads out of it, or the
+            disk is full.
     """
     folder = Path(RUNS, run_id)
     is_new = not folder.exists()
@@ -320,6 +321,7 @@ def detach(run_id: str, arguments: Sequence[str]) -> Ended | None:
     # The command has it until it ends, Snakemake and its jobs do not.
     lock = claim(folder / LOGS)
     try:
+        _note_holder(lock, folder if is_new else None)
         log = _open_log(folder / LOG_FILE)
         try:
             begin = os.fstat(log).st_size
@@ -337,6 +339,16 @@ def detach(run_id: str, arguments: Sequence[str]) -> Ended | None:
     if is_new:
         _forget(folder)
     return Ended(status, said)
+
+
+def _note_holder(lock: int, new: Path | None) -> None:
+    """Say who holds a lock before anything is started, which would go on if it cannot be said."""
+    try:
+        write_holder(lock, os.getpid())
+    except InputError:
+        if new is not None:
+            _forget(new)
+        raise
 
 
 def _started(arguments: Sequence[str], log: int, lock: int) -> subprocess.Popen[bytes]:
@@ -379,7 +391,7 @@ def _forget(folder: Path) -> None:
     if any(path not in own for path in folder.rglob("*") if not path.is_dir()):
         return
     with contextlib.suppress(OSError):
-        (folder / LOG_FILE).unlink()
+        (folder / LOG_FILE).unlink(missing_ok=True)
         (folder / LOGS / LOCK_FILE).unlink()
         (folder / LOGS).rmdir()
         folder.rmdir()

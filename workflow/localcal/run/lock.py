@@ -70,11 +70,18 @@ def claim(folder: str | Path) -> int:
 
 
 def write_holder(descriptor: int, process: int) -> None:
-    """Say in a lock which process of this machine holds it."""
+    """Say in a lock which process of this machine holds it.
+
+    Raises:
+        InputError: the disk is full, or fails.
+    """
     # With the time, since a job compares it with what its own coordinator wrote.
     now = datetime.now(UTC).isoformat(timespec="seconds")
     holder = f"process {process} on {socket.gethostname()} since {now}"
-    os.pwrite(descriptor, f"{holder}\n".encode(), 0)
+    try:
+        os.pwrite(descriptor, f"{holder}\n".encode(), 0)
+    except OSError as error:
+        raise InputError(f"the run's {LOCK_FILE}: {limit_of(error) or one_line(error)}") from error
 
 
 def _lock(descriptor: int) -> None:
