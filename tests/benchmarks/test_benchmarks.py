@@ -15,6 +15,7 @@ import yaml
 from localcal.database.reader import read_targets_table
 from localcal.jobs.usage import Usage
 from localcal.population.dataset import write_population
+from localcal.weights.newton import MOST_STEPS
 from tests.households import random_population
 
 REPOSITORY = Path(__file__).parents[2]
@@ -153,7 +154,8 @@ def test_replicates(figures):
         *("--replicates", "3", "--households", "60", "--clones", "20", "--kept", "600"),
     )
     found = {name.removeprefix("clones_1200_"): value for name, value in found.items()}
-    assert 0 < found["sweeps"] <= found["sweeps_max"] <= 400
+    # A fit that has used up its sweeps goes on by Newton's method.
+    assert 0 < found["sweeps"] <= found["sweeps_max"] <= 400 + MOST_STEPS
     assert found["within_tolerance"] <= 3
     assert 0 < found["relative_error"] < 1 and found["relative_error_households"] > 0
     later = found["pose_cpu_seconds"] + found["replicate_cpu_seconds"]

@@ -27,7 +27,7 @@ from tests.workflow.damage_jobs import JOBS, MADE_HERE, Job, make_more, quicken
 # What no job reads: signs of life, what is for people, and what is checked before a job's work.
 READ_BY_NOBODY = re.compile(
     r"logs/|benchmarks/|made/|report/|targets/(preflight|database_checks)\.|validation/districts\.csv$"
-    r"|weights/local/\w+_with_errors\.csv$|areas/cities/NYC_replicates\.h5$|\.lock$"
+    r"|weights/local/\w+_with_errors\.csv$|areas/cities/NYC_replicates\.h5$|\.lock$|sessions\.jsonl$"
 )
 
 PRODUCTS = sorted({product for job in JOBS for product in job.reads})
