@@ -46,7 +46,9 @@ def test_an_id_is_that_of_what_is_changed_and_of_nothing_else(tmp_path):
 def test_a_set_that_is_there_twice_runs_once_and_is_reported(tmp_path):
     sets = sets_of(tmp_path, "a.b\n1\n0\n-0\n1.0\n")
     assert [one.values for one in sets.sets] == [(1.0,), (0.0,)]
-    lines = [(there.rpartition(" ")[2], before.rpartition(" ")[2]) for there, before in sets.repeated]
+    lines = [
+        (there.rpartition(" ")[2], before.rpartition(" ")[2]) for there, before in sets.repeated
+    ]
     assert lines == [("4", "3"), ("5", "2")]
 
 

@@ -65,7 +65,9 @@ class Sampler(Section):
     def _fits_together(self) -> Self:
         wrong: list[tuple[tuple[str, ...], str]] = []
         if self.sampler != "grid" and self.n is None:
-            wrong.append((("n",), f"null is not allowed with sampler: {self.sampler}; say how many"))
+            wrong.append(
+                (("n",), f"null is not allowed with sampler: {self.sampler}; say how many")
+            )
         for name, values in self.bounds.items():
             if self.sampler != "grid" and (len(values) != 2 or values[0] >= values[1]):
                 words = "has to be the lowest and the highest value, the lower one first"
@@ -209,5 +211,3 @@ def science(sweep: Sweep) -> dict[str, Any]:
     content: dict[str, Any] = plain(sweep)
     decide = ("areas", "outcomes", "seeds", "replicates")
     return {name: content[name] for name in decide}
-
-
