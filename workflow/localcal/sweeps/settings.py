@@ -110,6 +110,8 @@ class Sweep(Section):
     seeds: Seeds = Field(default_factory=Seeds)
     replicates: bool = False
     """true also takes the weight replicates of the areas, at no further simulation."""
+    by_state: bool = False
+    """true also asks every outcome of each state, in areas that have several."""
     batch_size: Count = 200
     """Parameter sets per job. LOCALCAL_SWEEP_BATCH_SIZE overrides it."""
     households_together: Annotated[int, Field(ge=1)] = 10_000
@@ -209,5 +211,5 @@ def science(sweep: Sweep) -> dict[str, Any]:
     How the work is cut, how much memory it has and what is tolerated change nothing.
     """
     content: dict[str, Any] = plain(sweep)
-    decide = ("areas", "outcomes", "seeds", "replicates")
+    decide = ("areas", "outcomes", "seeds", "replicates", "by_state")
     return {name: content[name] for name in decide}
