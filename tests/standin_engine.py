@@ -14,7 +14,7 @@ import numpy as np
 
 from localcal.engine.protocol import Parameter, UnusableUnit, Variable
 from localcal.engine.reads import Reads
-from localcal.engine.reforms import checked_changes
+from localcal.engine.reforms import checked_changes, refuse_unknown
 from localcal.population.dataset import id_columns, read_population
 from localcal.population.population import ENTITIES, Population
 
@@ -53,7 +53,10 @@ COMPUTED = {
     "medicaid_enrolled": ("person", "bool"),
     "net_income": ("household", "float"),
     "salt_deduction": ("tax_unit", "float"),
+    "poverty_gap": ("spm_unit", "float"),
     "snap": ("spm_unit", "float"),
+    "spm_unit_is_in_deep_spm_poverty": ("spm_unit", "bool"),
+    "spm_unit_is_in_spm_poverty": ("spm_unit", "bool"),
     "spm_unit_net_income": ("spm_unit", "float"),
     "spm_unit_spm_threshold": ("spm_unit", "float"),
     "state_income_tax": ("tax_unit", "float"),
@@ -133,6 +136,11 @@ class StandIn:
             path: Parameter(path, kinds.get(type(value), "number"))
             for path, value in PARAMETERS.items()
         }
+
+    @contextmanager
+    def watching(self, parameters):
+        refuse_unknown(self.parameters(), parameters)
+        yield self
 
     @contextmanager
     def reformed(self, changes):
@@ -361,6 +369,18 @@ class StandInSimulation:
 
     def _spm_unit_spm_threshold(self) -> np.ndarray:
         return 10_000 + 5_000 * np.bincount(self._population.membership["spm_unit"])
+
+    def _spm_unit_is_in_spm_poverty(self) -> np.ndarray:
+        threshold = self.calculate("spm_unit_spm_threshold")
+        return self.calculate("spm_unit_net_income") < threshold
+
+    def _spm_unit_is_in_deep_spm_poverty(self) -> np.ndarray:
+        threshold = self.calculate("spm_unit_spm_threshold")
+        return self.calculate("spm_unit_net_income") < threshold / 2
+
+    def _poverty_gap(self) -> np.ndarray:
+        lacking = self.calculate("spm_unit_spm_threshold") - self.calculate("spm_unit_net_income")
+        return np.maximum(0, lacking)
 
     def _income_rank(self) -> np.ndarray:
         return np.argsort(np.argsort(self._sum("employment_income", "household"))) + 1.0

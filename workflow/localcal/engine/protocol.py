@@ -153,7 +153,8 @@ class Simulation(Protocol):
         """Return every value that does not depend on these parameters.
 
         Only of variables that were calculated; for simulations of the same population under a
-        reform of these parameters, whatever it makes of them.
+        reform of these parameters, whatever it makes of them. The simulation has to have been
+        begun while the engine was `watching` them.
         """
 
     def close(self) -> None:
@@ -207,13 +208,22 @@ class Engine(Protocol):
     def parameters(self) -> Mapping[str, Parameter]:
         """Return every parameter that has a value of its own, by path."""
 
+    def watching(self, parameters: Collection[str]) -> AbstractContextManager["Engine"]:
+        """Have simulations that are begun within note what depends on these parameters.
+
+        They have to be closed within as well. Their values are those of any other.
+
+        Raises:
+            InputError: there is no such parameter.
+        """
+
     def reformed(self, changes: Sequence[ParameterChange]) -> AbstractContextManager["Engine"]:
         """Have simulations that are begun within calculate under other parameters.
 
         They have to be closed within as well. Afterwards all is as it was before.
 
         Args:
-            changes: the later ones go before the earlier ones.
+            changes: of those that start on the same day the later ones go before the earlier ones.
 
         Raises:
             ParameterError: there is no such parameter, or its value is of another kind.

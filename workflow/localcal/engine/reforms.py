@@ -2,12 +2,12 @@
 
 import datetime
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from localcal.engine.protocol import Parameter, ParameterChange, ParameterError
-from localcal.errors import near
+from localcal.errors import InputError, near
 
 EARLIEST, LATEST = "0001-01-01", "9999-12-31"
 
@@ -29,6 +29,17 @@ def checked_changes(
     for change in changes:
         _refuse_bad_dates(change, period)
     return [_with_value(known, change) for change in changes]
+
+
+def refuse_unknown(known: Mapping[str, Parameter], paths: Iterable[str]) -> None:
+    """Stop at the first path that is no parameter's.
+
+    Raises:
+        InputError: there is no such parameter.
+    """
+    for path in paths:
+        if path not in known:
+            raise InputError(_unknown(path, known))
 
 
 def _refuse_bad_dates(change: ParameterChange, period: int | None) -> None:
@@ -62,13 +73,10 @@ def _with_value(known: Mapping[str, Parameter], change: ParameterChange) -> Para
     """Return a change with a value of its parameter's kind."""
     parameter = known.get(change.path)
     if parameter is None:
-        raise ParameterError(
-            f"{change.path}: the model has no such parameter{_nearest(change.path, known)}", change
-        )
+        raise ParameterError(_unknown(change.path, known), change)
     value = change.value.item() if isinstance(change.value, np.generic) else change.value
     if parameter.kind == "number":
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and math.isfinite(value):
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return change._replace(value=value)
         expected = "a finite number"
     elif parameter.kind == "bool":
@@ -87,6 +95,10 @@ def _with_value(known: Mapping[str, Parameter], change: ParameterChange) -> Para
             change,
         )
     raise ParameterError(f"{change.path}: expected {expected}, found {change.value!r}", change)
+
+
+def _unknown(path: str, known: Mapping[str, Parameter]) -> str:
+    return f"{path}: the model has no such parameter{_nearest(path, known)}; mend the path"
 
 
 def _nearest(path: str, known: Mapping[str, Parameter]) -> str:

@@ -12,6 +12,9 @@ from localcal.population.population import PERSON, Population
 
 HOUSEHOLD = "household"
 
+# By how much of a decile a sum of many weights may be wrong.
+ROUNDING = 1e-9
+
 
 class Row(NamedTuple):
     """What an outcome function says: a value with the reform and without it.
@@ -107,10 +110,10 @@ class Context:
         units: whose units they are.
         reformed: variable to its values under the reform, (units,) float64.
         baseline: the same without it.
-        weights: of each household, one column per weight vector, (households, vectors) float64.
+        weights: of each household, one column per weight vector, (households, vectors) float64;
+            one vector may be given as (households,).
         state: what each household's state is called, (households,) of text.
-        decile: of each household by baseline income, 1 to 10, as `deciles` of the outcomes says;
-            (households, vectors). Made from all households, also where a context is about some.
+        whole: the context that this one is a part of, and which of its households are in it.
     """
 
     units: Units
@@ -118,12 +121,17 @@ class Context:
     baseline: Mapping[str, np.ndarray]
     weights: np.ndarray
     state: np.ndarray
-    decile: np.ndarray | None = None
+    whole: "tuple[Context, np.ndarray] | None" = None
 
     def __post_init__(self) -> None:
         if self.weights.ndim == 1:
             object.__setattr__(self, "weights", self.weights[:, np.newaxis])
         assert self.weights.shape[0] == self.state.size == self.units.households
+
+    @property
+    def sides(self) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
+        """Return the values with the reform and those without it."""
+        return self.reformed, self.baseline
 
     def unit_weights(self, entity: str) -> np.ndarray:
         """Return the weight of each unit, which is its household's, (units, vectors)."""
@@ -134,27 +142,50 @@ class Context:
         return self.unit_weights(entity) * self.units.persons[entity][:, np.newaxis]
 
     def total(self, values: Mapping[str, np.ndarray], variable: str) -> np.ndarray:
-        """Return the weighted sum of a variable of `reformed` or `baseline`, (vectors,)."""
-        return values[variable] @ self.unit_weights(self.units.entity_of[variable])
+        """Return the weighted sum of a variable of one side over its units, (vectors,)."""
+        return self.of_households(values, variable) @ self.weights
 
-    def of_household(self, values: Mapping[str, np.ndarray], variable: str) -> np.ndarray:
-        """Return what a variable comes to in each household, (households,)."""
+    def of_households(self, values: Mapping[str, np.ndarray], variable: str) -> np.ndarray:
+        """Return what a variable of one side comes to in each household, (households,)."""
         household = self.units.household_of[self.units.entity_of[variable]]
         return np.bincount(household, weights=values[variable], minlength=self.units.households)
 
+    def equivalised(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return each household's net income over the square root of its size, (households,).
+
+        Source: OECD, "What are equivalence scales?" (the square root scale).
+        """
+        income = self.of_households(values, "household_net_income")
+        return income / np.sqrt(self.units.persons[HOUSEHOLD])
+
+    @cached_property
+    def decile(self) -> np.ndarray:
+        """Return each household's decile of equivalised baseline income, (households, vectors).
+
+        From 1 to 10, each with a tenth of the persons of the whole area, also where this context
+        is a part of it: a household is in the decile in which the last of its persons stands when
+        all stand in the order of income.
+        """
+        if self.whole is not None:
+            context, chosen = self.whole
+            return context.decile[chosen]
+        order = np.argsort(self.equivalised(self.baseline), kind="stable")
+        reached = np.cumsum(self.person_weights(HOUSEHOLD)[order], axis=0)
+        decile = np.empty(reached.shape, dtype=np.int64)
+        with np.errstate(invalid="ignore"):
+            # A sum of rounded weights may say of a whole number that it is a little more.
+            share = np.nan_to_num(10 * reached / reached[-1:])
+        decile[order] = np.clip(np.ceil(share - ROUNDING), 1, 10)
+        return decile
+
     def within(self, state: str) -> "Context":
-        """Return the context of one state's households; their deciles stay those of all."""
+        """Return the context of one state's households."""
         chosen = self.state == state
         units, of = self.units.within(chosen)
 
         def some(values: Mapping[str, np.ndarray]) -> Values:
             return Values(values, lambda name: values[name][of[units.entity_of[name]]])
 
-        return Context(
-            units,
-            some(self.reformed),
-            some(self.baseline),
-            self.weights[chosen],
-            self.state[chosen],
-            None if self.decile is None else self.decile[chosen],
-        )
+        reformed, baseline = map(some, self.sides)
+        weights, label = self.weights[chosen], self.state[chosen]
+        return Context(units, reformed, baseline, weights, label, (self, chosen))
