@@ -13,12 +13,16 @@ without it. A user's own is a function of the same kind in a file of theirs, whi
         yield Row("", *values)
 """
 
-from collections.abc import Callable, Iterable
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from localcal.sweeps.context import Context, Row
+import numpy as np
+
+from localcal.errors import InputError, near, one_line
+from localcal.sweeps.context import HOUSEHOLD, Context, Row
 
 type Function = Callable[[Context], Iterable[Row]]
 
