@@ -117,7 +117,15 @@ class Case:
         sweep = self.sweep
         areas = {name: self.files(name) for name in sweep.areas}
         return Setting(
-            "test", sweep, ENGINE, 0, areas, self.draws_from, {1: "AL"}, self.outputs / "sets", "code"
+            "test",
+            sweep,
+            ENGINE,
+            0,
+            areas,
+            self.draws_from,
+            {1: "AL"},
+            self.outputs / "sets",
+            "code",
         )
 
     @property
@@ -130,7 +138,8 @@ class Case:
             written(self.run, self.folder, AREAS[name])
         replicates = self.replicates(name) if self.sweep.replicates else None
         files = AreaFiles(path, replicates)
-        baseline = self.outputs / f"baseline_{name}_{len(self.draws)}.h5"
+        seeds = "_".join(str(draw.seed) for draw in self.draws)
+        baseline = self.outputs / f"baseline_{name}_{seeds}.h5"
         if not baseline.exists():
             baseline.parent.mkdir(exist_ok=True)
             write_baseline(

@@ -202,7 +202,8 @@ def work_through[Item](
                 raise OutOfMemory(f"{death}; {guilty} in a row could not be done alone; {advice}")
             give_up(left[0], death)
             logger.warning("%s; it was alone, so it is given up; %s", death, advice)
-            left = left[1:]
+            # It was the one, so that the others need not be split for it.
+            left, together = left[1:], len(waiting)
         else:
             together = max(1, finished // 2)
             logger.warning(

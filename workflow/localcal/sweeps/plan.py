@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -214,7 +214,7 @@ class Cost(NamedTuple):
 
 
 def state_cost(sweep: Sweep, n_sets: int, cost: Cost, source: str, path: Path) -> None:
-    """Write and log the hours, memory and files of a sweep.
+    """Write and log the hours, memory and files of a sweep; without a pilot, only the files.
 
     Raises:
         InputError: it takes more hours than it says it may.
@@ -222,13 +222,11 @@ def state_cost(sweep: Sweep, n_sets: int, cost: Cost, source: str, path: Path) -
     per_set = sum(cost.seconds.values()) * max(1, sweep.seeds.count)
     hours = n_sets * per_set / 3600
     files = n_sets * len(sweep.areas) * max(1, sweep.seeds.count)
-    content = {
-        "files": files,
-        "hours": hours,
-        "peak_mb": cost.peak_mb,
-        "seconds_per_simulation": cost.seconds,
-        "sets": n_sets,
-    }
+    content: dict[str, Any] = {"files": files, "sets": n_sets}
+    if not cost.seconds:
+        write_json(path, content | {"hours": None, "peak_mb": None})
+        return
+    content |= {"hours": hours, "peak_mb": cost.peak_mb, "seconds_per_simulation": cost.seconds}
     logger.info(
         "%d parameter sets: %.3g hours of work for one job at a time, %d MB per job, %d files of "
         "single simulations",

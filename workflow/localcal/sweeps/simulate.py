@@ -175,15 +175,20 @@ def simulated(
     engine: Engine, pieces: Sequence[Population], variables: Collection[str], common: Common | None
 ) -> dict[str, np.ndarray]:
     """Return variables' values for households, simulated piece by piece, (units,) float64."""
-    found: dict[str, list[np.ndarray]] = {name: [] for name in variables}
-    for piece in pieces:
-        with (
-            closing(engine.simulate(piece, common)) as simulation,
-            naming_households(piece.ids["household"]),
-        ):
-            for name in variables:
-                found[name].append(np.asarray(simulation.calculate(name), dtype=np.float64))
-    return {name: np.concatenate(values) for name, values in found.items()}
+    found = [_piece(engine, piece, variables, common) for piece in pieces]
+    return {name: np.concatenate([values[name] for values in found]) for name in variables}
+
+
+def _piece(
+    engine: Engine, piece: Population, variables: Collection[str], common: Common | None
+) -> dict[str, np.ndarray]:
+    # A function of its own, so that its simulation is gone before the next one begins.
+    with (
+        closing(engine.simulate(piece, common)) as simulation,
+        naming_households(piece.ids["household"]),
+    ):
+        # A copy, also where the model has this type already: nothing of it may live on.
+        return {name: simulation.calculate(name).astype(np.float64) for name in variables}
 
 
 def write_baseline(
