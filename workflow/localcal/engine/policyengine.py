@@ -600,11 +600,19 @@ class PopulationRun(_Run):
         return PopulationRun(self._engine, self._given, None, None)
 
 
+# The kinds of parameters, by the class of a value; a boolean is a number too.
+_KINDS = (
+    (bool | np.bool_, "bool"),
+    (int | float | np.number, "number"),
+    (str, "text"),
+    (list, "list"),
+)
+
+
 def _kind(values: Sequence[Any]) -> str:
-    """Return the kind of a parameter, by the values that it has had."""
-    kinds = {bool: "bool", int: "number", float: "number", str: "text", list: "list"}
-    found = [kinds.get(type(at.value), "none") for at in values if at.value is not None]
-    return found[0] if found else "none"
+    """Return the kind of a parameter, by the latest value that it has."""
+    value = next((at.value for at in values if at.value is not None), None)
+    return next((kind for known, kind in _KINDS if isinstance(value, known)), "none")
 
 
 def _definition_periods(unit: str, year: str) -> list[str]:
