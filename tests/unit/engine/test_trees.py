@@ -199,7 +199,7 @@ def test_a_watched_tree_has_the_same_values(tree, looks):
     for path, leaf in leaves(tree).items():
         assert leaves(seen)[path]._get_at_instant(YEAR) == leaf._get_at_instant(YEAR)
     with pytest.raises(AttributeError):
-        print(at(seen).irs.other)
+        _ = at(seen).irs.other
     with pytest.raises(KeyError):
         at(seen).irs["other"]
     with pytest.raises(KeyError):
