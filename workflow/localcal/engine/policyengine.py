@@ -34,7 +34,7 @@ from localcal.engine.protocol import (
 )
 from localcal.engine.reads import Reads, reached
 from localcal.engine.reforms import checked_changes, refuse_unknown
-from localcal.engine.rules import RESPONSES, Reformer, Rules, Watch, as_read
+from localcal.engine.rules import RESPONSES, Modules, Reformer, Rules, Watch, as_read
 from localcal.engine.trees import leaves
 from localcal.engine.usable import unknown_counties, unusable_units
 from localcal.errors import InputError, one_line
@@ -60,6 +60,15 @@ logger = logging.getLogger(__name__)
 
 _NUMBERS = ("float", "int")
 
+_MODULES = Modules(
+    system="policyengine_us.system",
+    pins="policyengine_us.tools.pinned_tbs",
+    spm="policyengine_us.spm",
+    parameters="policyengine_core.parameters",
+    periods="policyengine_core.periods",
+    reforms="policyengine_core.reforms",
+)
+
 # Some states' formulas open a branch, in which they calculate under other rules whatever has not
 # been calculated yet: New York's child tax credit the whole of federal tax, for everybody, at two
 # thirds of what a simulation takes. So that comes first.
@@ -74,17 +83,14 @@ class PolicyEngineUS:
 
     def __init__(self) -> None:
         logger.info("loading policyengine-us (half a minute)")
+        # Before anything looks up parameters.
         lazy = make_lazy(importlib.import_module("policyengine_core.parameters.parameter_node"))
-        system = importlib.import_module("policyengine_us.system")
-        self._refused = importlib.import_module("policyengine_us.spm").REJECTED_DATASET_INPUTS
-        self._simulation = type("ReadingSimulation", (_NotesReads, system.Simulation), {})
-        self._system: ModelSystem = system.system
-        self.pins = Pins(
-            module=importlib.import_module("policyengine_us.tools.pinned_tbs"),
-            system=self._system,
-            parameter=importlib.import_module("policyengine_core.parameters").Parameter,
-        )
-        self._reformer = Reformer(self._system, self.pins, lazy)
+        modules = Modules(*map(importlib.import_module, _MODULES))
+        self._refused = modules.spm.REJECTED_DATASET_INPUTS
+        self._simulation = type("ReadingSimulation", (_NotesReads, modules.system.Simulation), {})
+        self._system: ModelSystem = modules.system.system
+        self.pins = Pins(modules.pins, self._system, modules.parameters.Parameter)
+        self._reformer = Reformer(modules, self._system, self.pins, lazy)
         # What simulations are begun under, if it is not what was loaded; and what is noted of them.
         self.rules: Rules | None = None
         self.watch: Watch | None = None
@@ -600,11 +606,19 @@ class PopulationRun(_Run):
         return PopulationRun(self._engine, self._given, None, None)
 
 
+# The kinds of parameters, by the class of a value; a boolean is a number too.
+_KINDS = (
+    (bool | np.bool_, "bool"),
+    (int | float | np.number, "number"),
+    (str, "text"),
+    (list, "list"),
+)
+
+
 def _kind(values: Sequence[Any]) -> str:
-    """Return the kind of a parameter, by the values that it has had."""
-    kinds = {bool: "bool", int: "number", float: "number", str: "text", list: "list"}
-    found = [kinds.get(type(at.value), "none") for at in values if at.value is not None]
-    return found[0] if found else "none"
+    """Return the kind of a parameter, by the latest value that it has."""
+    value = next((at.value for at in values if at.value is not None), None)
+    return next((kind for known, kind in _KINDS if isinstance(value, known)), "none")
 
 
 def _definition_periods(unit: str, year: str) -> list[str]:

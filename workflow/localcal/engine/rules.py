@@ -1,10 +1,9 @@
 """The model's rules under other parameters than it was loaded with."""
 
 import copy
-import importlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 from localcal.engine.model import ModelSystem
 from localcal.engine.pins import Pins
@@ -24,6 +23,17 @@ RESPONSES = "gov.simulation."
 START = "2024-01-01"
 
 
+class Modules(NamedTuple):
+    """Where policyengine has what rules are made by."""
+
+    system: Any
+    pins: Any
+    spm: Any
+    parameters: Any
+    periods: Any
+    reforms: Any
+
+
 class Rules:
     """What a simulation calculates under, if it is not what the model was loaded with.
 
@@ -34,6 +44,7 @@ class Rules:
     Args:
         system: the rules.
         pins: keeps copies of them.
+        lend: returns rules that a simulation may have for itself, with the same parameters.
         changes: how they differ from those that were loaded.
         shares: whether simulations may take over values that were calculated under other rules.
     """
@@ -42,13 +53,14 @@ class Rules:
         self,
         system: ModelSystem,
         pins: Pins,
+        lend: Callable[[ModelSystem], ModelSystem],
         changes: Sequence[ParameterChange] = (),
         *,
         shares: bool = True,
     ) -> None:
         self._system = system
         self._pins = pins
-        self._lend = importlib.import_module("policyengine_us.spm").share_spm_policy
+        self._lend = lend
         self.changes = tuple(changes)
         self.shares = shares
 
@@ -100,28 +112,24 @@ class Reformer:
     """Makes rules out of those that were loaded, which stay as they are.
 
     Args:
+        modules: policyengine's.
         system: policyengine-us's rules.
         pins: keeps copies of them.
         lazy: the class of branches of parameters at a date.
     """
 
-    def __init__(self, system: ModelSystem, pins: Pins, lazy: type) -> None:
+    def __init__(self, modules: Modules, system: ModelSystem, pins: Pins, lazy: type) -> None:
+        self._modules = modules
         self._system = system
         self._pins = pins
         self._lazy = lazy
-        self._model = importlib.import_module("policyengine_us.system")
-        self._pinning = importlib.import_module("policyengine_us.tools.pinned_tbs")
-        self._periods = importlib.import_module("policyengine_core.periods")
-        self._parameter = importlib.import_module("policyengine_core.parameters").Parameter
-        self._reform = importlib.import_module("policyengine_core.reforms").Reform
 
     def watching(self, watch: Watch) -> Rules:
         """Return the same rules, which tell who looks at some parameters."""
         tree = watched(self._system.parameters, watch.paths, watch.look, self._lazy)
         system = _with_tree(self._system, tree)
         # A copy of the rules is made from parameters that are not looked at when it is used again.
-        pins = Pins(self._pinning, system, self._parameter, self._pins, watch.look_at_all)
-        return Rules(system, pins)
+        return self._rules(system, used=watch.look_at_all)
 
     def reformed(self, changes: Sequence[ParameterChange]) -> Rules:
         """Return the rules with some parameters changed.
@@ -135,15 +143,24 @@ class Reformer:
         """
         paths = {change.path for change in changes}
         if self._makes_other_formulas(paths):
-            reform = self._reform.from_dict(as_reform(changes))
-            system = self._model.CountryTaxBenefitSystem(reform=reform)
-            return Rules(system, self._pins_of(system), changes, shares=False)
+            reform = self._modules.reforms.Reform.from_dict(as_reform(changes))
+            system = self._modules.system.CountryTaxBenefitSystem(reform=reform)
+            return self._rules(system, changes, shares=False)
         system = _with_tree(self._system, self._changed(changes))
         shares = not any(path.startswith(RESPONSES) for path in paths)
-        return Rules(system, self._pins_of(system), changes, shares=shares)
+        return self._rules(system, changes, shares=shares)
 
-    def _pins_of(self, system: ModelSystem) -> Pins:
-        return Pins(self._pinning, system, self._parameter, self._pins)
+    def _rules(
+        self,
+        system: ModelSystem,
+        changes: Sequence[ParameterChange] = (),
+        *,
+        used: Callable[[], None] | None = None,
+        shares: bool = True,
+    ) -> Rules:
+        parameter = self._modules.parameters.Parameter
+        pins = Pins(self._modules.pins, system, parameter, self._pins, used)
+        return Rules(system, pins, self._modules.spm.share_spm_policy, changes, shares=shares)
 
     def _makes_other_formulas(self, paths: Collection[str]) -> bool:
         """Say whether parameters decide of more than the values that formulas read."""
@@ -151,7 +168,7 @@ class Reformer:
             return True
         watch = Watch(paths)
         tree = watched(self._system.parameters, paths, watch.look, self._lazy)
-        self._model.create_structural_reforms_from_parameters(tree, START)
+        self._modules.system.create_structural_reforms_from_parameters(tree, START)
         return watch.outside
 
     def _changed(self, changes: Sequence[ParameterChange]) -> Any:
@@ -160,7 +177,7 @@ class Reformer:
         tree, leaves = with_leaves(self._system.parameters, paths)
         for change in sorted(changes, key=lambda change: change.start or ""):
             start, stop = (
-                None if date is None else self._periods.instant(date)
+                None if date is None else self._modules.periods.instant(date)
                 for date in (change.start, change.stop)
             )
             leaves[change.path].update(start=start, stop=stop, value=change.value)
