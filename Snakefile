@@ -31,6 +31,7 @@ if REPLICATED:
 include: "workflow/rules/areas.smk"
 include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/sweeps.smk"
 
 
 if not STORED:
@@ -45,6 +46,9 @@ if not STORED:
         summarize_validation,
         write_preflight,
         write_report,
+        collect_outcome,
+        collect_failures,
+        collect_sweep,
 
     # So is a given database; one that is built lists what the model knows.
     if not database_is_built():

@@ -39,6 +39,7 @@ PRODUCT_FOLDERS = (
     "validation",
     "report",
     "exports",
+    "sweeps",
 )
 
 # Keys that name given files or folders, and the sources that read them (None: every source).

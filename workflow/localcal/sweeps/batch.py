@@ -16,13 +16,12 @@ from typing import Any
 import pyarrow as pa
 
 from localcal.engine.client import run_with_engine
-from localcal.errors import InputError
-from localcal.files.atomic import sha256_file
 from localcal.files.origins import record
 from localcal.files.pieces import write_parquet
 from localcal.jobs.supervisor import work_through
 from localcal.sweeps.bench import AreaFiles, RunFiles
 from localcal.sweeps.cells import OUT_OF_MEMORY, SCHEMA, Cell, Store, failure, table_of
+from localcal.sweeps.names import outcome_digests
 from localcal.sweeps.plan import (
     PARAMETER,
     Cost,
@@ -89,21 +88,6 @@ class Setting:
     def finished(self) -> Store:
         """Return where finished simulations are."""
         return Store(self.store, {area: self.made_from(area) for area in self.sweep.areas})
-
-
-def outcome_digests(outcomes: Sequence[str]) -> list[list[str]]:
-    """Return outcomes, those of a user's own file with a digest of it.
-
-    Raises:
-        InputError: there is no such file.
-    """
-    found = []
-    for name in outcomes:
-        path, colon, _ = name.rpartition(":")
-        if colon and not Path(path).is_file():
-            raise InputError(f"outcome '{name}': there is no file {path}; correct its path")
-        found.append([name, sha256_file(path)] if colon else [name])
-    return found
 
 
 def cells_of(setting: Setting, planned: Planned) -> list[Cell]:

@@ -4,7 +4,6 @@ Nothing here depends on how the sweep was cut into batches: the tables have the 
 batch size, order of work, number of workers, and history of retries.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -41,33 +40,6 @@ MANIFEST_KEYS = (
     "sweep",
     "undefined_rows",
 )
-
-
-def file_of(outcome: str) -> str:
-    """Return what the file of an outcome is called: mine.py:top is mine.top."""
-    path, colon, function = outcome.rpartition(":")
-    return f"{Path(path).stem}.{function}" if colon else outcome
-
-
-def refuse_alike(outcomes: Sequence[str], source: str) -> None:
-    """Refuse outcomes whose files would have the same name, or none that a file may have.
-
-    Raises:
-        InputError: there are such.
-    """
-    for name in outcomes:
-        if not re.fullmatch(r"[\w.-]+", file_of(name)):
-            raise InputError(
-                f"{source}: outcomes: '{name}' is no name of an outcome; write one, or module.py:"
-                "function"
-            )
-    files = Counter(map(file_of, outcomes))
-    twice = [name for name in outcomes if files[file_of(name)] > 1]
-    if twice:
-        raise InputError(
-            f"{source}: outcomes: {' and '.join(twice)} would be one file, "
-            f"{file_of(twice[0])}.parquet; rename one"
-        )
 
 
 def collect_outcome(plan: Path, batches: Sequence[Path], outcome: str, path: Path) -> None:

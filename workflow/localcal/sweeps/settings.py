@@ -5,6 +5,7 @@ Read while Snakemake parses the workflow, so nothing heavy is imported here.
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -130,8 +131,24 @@ class Sweep(Section):
 
 
 def names() -> list[str]:
-    """Return what sweeps there are, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    """Return what sweeps there are, sorted.
+
+    Raises:
+        InputError: one has a name that no path may have.
+    """
+    found = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    for name in found:
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise InputError(
+                f"{sweep_path(name)}: a sweep's name has letters, digits, '_' and '-', and begins "
+                "with a letter or digit; rename the file"
+            )
+    return found
+
+
+def files() -> list[str]:
+    """Return the files of all sweeps, and what lies beside them for them, sorted."""
+    return sorted(str(path) for path in FOLDER.glob("*") if path.is_file())
 
 
 def sweep_path(name: str) -> Path:
