@@ -2,6 +2,8 @@
 
 import gc
 import json
+import os
+import signal
 import weakref
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +19,8 @@ from localcal.files.replicates import write_replicates
 from localcal.sweeps import batch as batches
 from localcal.sweeps.batch import Setting, plan_sweep, run_batch
 from localcal.sweeps.bench import AreaFiles, RunFiles
-from localcal.sweeps.collect import collect_failures, collect_outcome, collect_sweep, file_of
+from localcal.sweeps.collect import collect_failures, collect_outcome, collect_sweep
+from localcal.sweeps.names import file_of
 from localcal.sweeps.plan import draws_of, read_plan
 from localcal.sweeps.sets import parameter_sets
 from localcal.sweeps.settings import Sweep, batch_names
@@ -74,6 +77,15 @@ class WatchedSimulation(StandInSimulation):
         return found
 
 
+class Lethal(StandIn):
+    """Is killed from outside in every simulation with a SNAP of 4,000 dollars."""
+
+    def simulate(self, population, common=None, units=None):
+        if any(change.value == 4_000 for change in self.changes):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().simulate(population, common, units)
+
+
 def unusable(words="negative income"):
     return CalculationError(f"snap: {words}", 0)
 
@@ -96,6 +108,8 @@ class Case:
         } | settings
         self.outputs = folder / "sweep"
         self.killed_by = {}
+        self.engine_name = ENGINE
+        self.warm = batches.run_with_engine
         monkeypatch.setattr(batches, "run_with_engine", self.in_process)
 
     def in_process(self, engine, function, limit_mb, **arguments):
@@ -119,7 +133,7 @@ class Case:
         return Setting(
             "test",
             sweep,
-            ENGINE,
+            self.engine_name,
             0,
             areas,
             self.draws_from,

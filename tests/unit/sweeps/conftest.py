@@ -3,6 +3,9 @@
 import pytest
 
 from tests.areas_case import make_run
+from tests.served_work import own_folder
+
+__all__ = ["own_folder", "run"]
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import errno
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
 from localcal.jobs.supervisor import OutOfMemory
+from localcal.sweeps import batch as batches
 from localcal.sweeps import collect, simulate
 from localcal.sweeps.collect import MANIFEST_KEYS
 from tests.standin_engine import StandIn
@@ -37,10 +39,12 @@ def shaky(context):
 def make(run, tmp_path, monkeypatch):
     """Return what makes sweeps, each in a folder of its own."""
 
-    def make(name="one", **settings):
+    def make(name="one", engine_name="tests.standin_engine:StandIn", **settings):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        return Case(run, folder, monkeypatch, **settings)
+        case = Case(run, folder, monkeypatch, **settings)
+        case.engine_name = engine_name
+        return case
 
     return make
 
@@ -322,6 +326,19 @@ def test_a_set_that_never_fits_is_marked_and_no_other(make):
     assert clean.views() == case.views()
 
 
+def test_a_process_that_is_killed_in_the_middle_loses_one_set(make, own_folder, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3]))
+    case = make(batch_size=10, tolerate_failed_sets=1, engine_name="tests.sweep_case:Lethal")
+    monkeypatch.setattr(batches, "run_with_engine", case.warm)
+    assert case.all()["failed_sets"] == 1
+    table = case.read("cost")
+    assert table.status.tolist() == ["ok"] * 3 + ["out of memory"] + ["ok"] * 6
+    lines = case.batch_paths[0].with_suffix(".stats.jsonl").read_text().splitlines()
+    stats = [json.loads(line) for line in lines]
+    assert [line["set_id"] for line in stats] == [*case.sets.ids[:3], *case.sets.ids[4:]]
+    assert len({line["process"] for line in stats}) == 2
+
+
 @pytest.mark.parametrize("remedy", ["more_memory", "fail"])
 def test_the_remedy_may_be_to_fail_with_the_number_to_change(make, remedy):
     case = make(on_out_of_memory=remedy, batch_size=10)
@@ -495,11 +512,3 @@ def test_a_column_of_numbers_and_truths_is_refused(make):
     case.all()
     assert case.read("cost")["param_snap.in_effect"].tolist() == [False, True]
     assert (case.read("cost").delta == 0).tolist() == [False, True]
-
-
-def test_outcomes_whose_files_would_be_one_are_refused():
-    with pytest.raises(InputError, match="a/own.py:f and b/own.py:f would be one file, own.f.p"):
-        collect.refuse_alike(["cost", "a/own.py:f", "b/own.py:f"], "x.yaml")
-    with pytest.raises(InputError, match="'a b' is no name of an outcome"):
-        collect.refuse_alike(["a b"], "x.yaml")
-    collect.refuse_alike(["cost", "a/own.py:f"], "x.yaml")

@@ -40,7 +40,7 @@ BATCH_DIGITS = 4
 Number = Annotated[float, FINITE]
 Bounds = Annotated[tuple[Number, ...], AS_TUPLE, Field(min_length=2)]
 Nonnegative = Annotated[int, Field(ge=0)]
-SomeNames = Annotated[tuple[str, ...], AS_TUPLE, UNIQUE, EACH_ONCE, Field(min_length=1)]
+SomeNames = Annotated[tuple[str, ...], AS_TUPLE, UNIQUE, Field(min_length=1), EACH_ONCE]
 
 
 def _has_bounds(bounds: dict[str, Any]) -> dict[str, Any]:

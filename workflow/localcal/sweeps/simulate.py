@@ -8,7 +8,6 @@ of the sweep reaches is taken over from a simulation without one.
 import json
 import logging
 import os
-import resource
 import socket
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import record, refuse_other_files
 from localcal.jobs.progress import Progress
+from localcal.jobs.usage import peak_mb
 from localcal.population.population import Population
 from localcal.sweeps.bench import AreaFiles, RunFiles, set_up, states_of
 from localcal.sweeps.cells import ERROR, Cell, CellRow, Store, failure
@@ -116,7 +116,7 @@ def run_cells(engine: Engine, work: Work, cells: Sequence[Cell], done: int) -> i
             work.store.write(cell, stand.rows(cell))
             _add_stats(work.stats, cell, time.monotonic() - start)
             progress.advance()
-    return _peak_mb()
+    return peak_mb()
 
 
 class _Stand:
@@ -256,14 +256,10 @@ def _add_stats(path: Path, cell: Cell, seconds: float) -> None:
         "area": cell.area,
         "seed_idx": cell.seed_idx,
         "seconds": round(seconds, 3),
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
         "host": socket.gethostname(),
         "process": os.getpid(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         file.write(json.dumps(line, sort_keys=True) + "\n")
-
-
-def _peak_mb() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // 10**6
