@@ -19,7 +19,7 @@ if __name__ == "__main__":
                 folder=outputs["plan"].parent,
             ),
             sets=asked.sets,
-            size=asked.size,
+            size=snakemake.params.cut["batch_size"],
             source=asked.source,
             outputs=outputs,
         )

@@ -14,6 +14,7 @@ from localcal.run import describe
 from localcal.run.code_digest import CodeDigest
 from localcal.run.sections import Config
 from localcal.run.values import plain
+from localcal.sweeps import describe as sweep_describe
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "workflow" / "localcal"
@@ -50,6 +51,14 @@ TESTED_ELSEWHERE = {
     "run/describe.py": "workflow/test_structure.py",
     # Only fields.
     "weights/columns.py": "unit/weights/test_pose.py",
+    # The parts of a sweep are tested as a whole, and what rules ask of them through the rules.
+    **dict.fromkeys(
+        (f"sweeps/{name}.py" for name in ("bench", "cells", "collect", "plan", "simulate")),
+        "unit/sweeps/test_batch.py",
+    ),
+    "sweeps/asked.py": "workflow/test_sweeps.py",
+    "sweeps/describe.py": "workflow/test_structure.py",
+    "sweeps/given.py": "workflow/test_sweeps.py",
     # Runs where l0-python is.
     "weights/l0/prepare.py": "workflow/test_l0.py",
     "weights/l0/runner.py": "workflow/test_l0.py",
@@ -250,6 +259,13 @@ def test_the_schema_allows_no_unknown_key_and_requires_none():
         assert "required" not in part, name
 
 
+def test_what_is_said_of_sweeps_is_what_their_model_says():
+    command = f"run: {sweep_describe.COMMAND}"
+    assert sweep_describe.SCHEMA_FILE.read_text() == sweep_describe.schema_text(), command
+    text = sweep_describe.README_FILE.read_text()
+    assert sweep_describe.readme_text(text) == text and sweep_describe.key_table() in text, command
+
+
 def test_every_key_is_described_in_the_schema_and_in_the_readme():
     readme = (REPOSITORY / "config/README.md").read_text()
     for name, part in parts(describe.config_schema()).items():
@@ -271,7 +287,12 @@ def test_no_other_section_of_the_config_is_part_of_the_code_that_fits():
             "localcal.run.fit_section",
             "localcal.run.values",
         }
-    others = set(code.rules()) - {*fitting, "freeze_run"}
+    # A sweep's file is checked by the config's means.
+    sweeping = {rule for rule in code.rules() if "localcal.sweeps.settings" in code.modules(rule)}
+    for rule in sweeping:
+        found = {name for name in code.modules(rule) if name.startswith("localcal.run.")}
+        assert found == {"localcal.run.complaints", "localcal.run.values"}
+    others = set(code.rules()) - {*fitting, *sweeping, "freeze_run"}
     for rule in others:
         assert not any(name.startswith("localcal.run.") for name in code.modules(rule)), rule
 

@@ -32,11 +32,6 @@ def sweep_of(name):
     return found
 
 
-def sweep_file(path):
-    """A file of a sweep."""
-    return f"runs/{{run_id}}/sweeps/{{sweep}}/{path}"
-
-
 def sweep_areas(wildcards):
     """The datasets that a sweep simulates."""
     names = sweep_of(wildcards.sweep).settings.areas
@@ -105,7 +100,7 @@ rule run_baseline:
         population="runs/{run_id}/population/population.h5",
         frozen="runs/{run_id}/population/frozen.h5",
     output:
-        baseline=sweep_file("baseline/{area}.h5"),
+        baseline="runs/{run_id}/sweeps/{sweep}/baseline/{area}.h5",
     log:
         "runs/{run_id}/logs/run_baseline/{sweep}/{area}.log",
     benchmark:
@@ -134,9 +129,9 @@ rule plan_sweep:
         population="runs/{run_id}/population/population.h5",
         frozen="runs/{run_id}/population/frozen.h5",
     output:
-        plan=sweep_file("plan.parquet"),
-        about=sweep_file("plan.json"),
-        cost=sweep_file("cost.json"),
+        plan="runs/{run_id}/sweeps/{sweep}/plan.parquet",
+        about="runs/{run_id}/sweeps/{sweep}/plan.json",
+        cost="runs/{run_id}/sweeps/{sweep}/cost.json",
     log:
         "runs/{run_id}/logs/plan_sweep/{sweep}.log",
     benchmark:
@@ -162,14 +157,14 @@ rule plan_sweep:
 
 rule run_batch:
     input:
-        plan=sweep_file("plan.parquet"),
+        plan="runs/{run_id}/sweeps/{sweep}/plan.parquet",
         areas=sweep_areas,
         replicates=sweep_replicates,
         baselines=sweep_baselines,
         population="runs/{run_id}/population/population.h5",
         frozen="runs/{run_id}/population/frozen.h5",
     output:
-        batch=sweep_file("batches/batch_{batch}.parquet"),
+        batch="runs/{run_id}/sweeps/{sweep}/batches/batch_{batch}.parquet",
     log:
         "runs/{run_id}/logs/run_batch/{sweep}/{batch}.log",
     benchmark:
@@ -194,10 +189,10 @@ rule run_batch:
 
 rule collect_outcome:
     input:
-        plan=sweep_file("plan.parquet"),
+        plan="runs/{run_id}/sweeps/{sweep}/plan.parquet",
         batches=sweep_batches,
     output:
-        outcome=sweep_file("outcomes/{outcome}.parquet"),
+        outcome="runs/{run_id}/sweeps/{sweep}/outcomes/{outcome}.parquet",
     log:
         "runs/{run_id}/logs/collect_outcome/{sweep}/{outcome}.log",
     benchmark:
@@ -217,10 +212,10 @@ rule collect_outcome:
 
 rule collect_failures:
     input:
-        plan=sweep_file("plan.parquet"),
+        plan="runs/{run_id}/sweeps/{sweep}/plan.parquet",
         batches=sweep_batches,
     output:
-        failures=sweep_file("failures.parquet"),
+        failures="runs/{run_id}/sweeps/{sweep}/failures.parquet",
     log:
         "runs/{run_id}/logs/collect_failures/{sweep}.log",
     benchmark:
@@ -239,12 +234,12 @@ rule collect_failures:
 
 rule collect_sweep:
     input:
-        plan=sweep_file("plan.parquet"),
+        plan="runs/{run_id}/sweeps/{sweep}/plan.parquet",
         batches=sweep_batches,
         outcomes=sweep_outcomes,
-        failures=sweep_file("failures.parquet"),
+        failures="runs/{run_id}/sweeps/{sweep}/failures.parquet",
     output:
-        manifest=sweep_file("manifest.json"),
+        manifest="runs/{run_id}/sweeps/{sweep}/manifest.json",
     log:
         "runs/{run_id}/logs/collect_sweep/{sweep}.log",
     benchmark:

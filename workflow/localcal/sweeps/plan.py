@@ -182,12 +182,19 @@ def describe(
     reformed, baseline = simulations_of(sweep, len(sets.ids))
     for there, before in sets.repeated:
         logger.warning("%s repeats the parameter set of %s; it runs once", there, before)
+    batches = -(-len(sets.ids) // size)
+    logger.info(
+        "%d parameter sets in %d batches of %d (batch_size, or LOCALCAL_SWEEP_BATCH_SIZE)",
+        len(sets.ids),
+        batches,
+        size,
+    )
     write_json(
         path,
         {
             "areas": list(sweep.areas),
             "batch_size": size,
-            "batches": -(-len(sets.ids) // size),
+            "batches": batches,
             "outcomes": list(sweep.outcomes),
             "parameters": list(sets.columns),
             "repeated": [{"at": there, "first_at": before} for there, before in sets.repeated],

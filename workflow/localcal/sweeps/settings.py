@@ -22,6 +22,7 @@ from localcal.run.values import (
     UNIQUE,
     Count,
     Section,
+    allowing,
     complaint,
     plain,
     refused,
@@ -54,7 +55,7 @@ class Sampler(Section):
 
     sampler: Literal["grid", "latin_hypercube", "sobol"]
     """How: every combination (`grid`), or points that scipy.stats.qmc spreads between bounds."""
-    n: Count | None = None
+    n: Annotated[Count | None, allowing("an integer, at least 1, or null")] = None
     """How many sets; of a grid, how many values between two bounds. A Sobol sequence is balanced
     for powers of 2."""
     seed: Nonnegative = 0
@@ -85,7 +86,7 @@ class Seeds(Section):
     """How many draws, each a simulation of its own; 0 keeps the draws that the area files hold."""
     base_seed: Nonnegative = 0
     """What the draws' seeds are made from; the same for every parameter set."""
-    variables: SomeNames | None = None
+    variables: Annotated[SomeNames | None, allowing("a list of names, or null")] = None
     """The take-up variables that are drawn anew; all that the run draws if none are named."""
 
 
