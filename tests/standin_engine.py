@@ -101,6 +101,7 @@ class StandIn:
     version = "stand-in 1"
     of_age = 0
     changes = ()
+    watched = frozenset()
 
     def warm_up(self, variables) -> None:
         pass
@@ -140,7 +141,12 @@ class StandIn:
     @contextmanager
     def watching(self, parameters):
         refuse_unknown(self.parameters(), parameters)
-        yield self
+        before = self.watched
+        self.watched = frozenset(parameters)
+        try:
+            yield self
+        finally:
+            self.watched = before
 
     @contextmanager
     def reformed(self, changes):
@@ -205,6 +211,7 @@ class StandInSimulation:
         self._population = population
         self._neutralized = neutralized
         self._reads = Reads()
+        self._watched = engine.watched
         values, self._handed_reads = common or ({}, Reads())
         self._handed = {
             name: array[units[engine.variables()[name].entity]] if units else array
@@ -260,6 +267,7 @@ class StandInSimulation:
         return {name: self.calculate(name) for name in sorted(fixed)}, reads
 
     def unreached(self, parameters) -> tuple[dict[str, np.ndarray], Reads]:
+        assert self._watched >= set(parameters), "not watched"
         return self.share(changed={f"parameter {path}" for path in parameters}, neutralized=())
 
     def _parameter(self, path: str):

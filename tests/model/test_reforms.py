@@ -17,6 +17,7 @@ PERIOD = 2024
 YEAR = ("2024-01-01", "2024-12-31")
 # New York and Alabama calculate credits under the rules of earlier years.
 STATES = [36, 6, 48, 1]
+COUNTIES = [b"36061", b"06037", b"48183", b"01001"]
 CREDITS = [
     *(
         ParameterChange(f"gov.irs.credits.eitc.max[{children}].amount", *YEAR, 9_000 + children)
@@ -61,8 +62,9 @@ def path(engine, tmp_path_factory):
     """Return the file of a few dozen households in four states."""
     population = synthetic_households(48, PERIOD, seed=11)
     population = check_dataset("synthetic", population, PERIOD, engine.variables())
-    state = np.resize(STATES, population.count("household")).astype(np.int32)
-    population = population.with_values("household", {"state_fips": state})
+    places = np.arange(population.count("household")) % len(STATES)
+    state, county = np.array(STATES, dtype=np.int32)[places], np.array(COUNTIES)[places]
+    population = population.with_values("household", {"state_fips": state, "county_fips": county})
     path = tmp_path_factory.mktemp("reforms") / "some.h5"
     write_population(path, population)
     return path
@@ -97,12 +99,16 @@ def differing(one, other):
     return [name for name in VARIABLES if one[name].tobytes() != other[name].tobytes()]
 
 
-def slow(changes):
-    """Mark a reform whose tax-benefit system would be made once more."""
-    return pytest.param(changes, marks=pytest.mark.slow)
+REFORMS = {
+    "all": pytest.param([*CREDITS, *RATES, *BENEFITS]),
+    # Each of them has a tax-benefit system made.
+    "credits": pytest.param(CREDITS, marks=pytest.mark.slow),
+    "rates": pytest.param(RATES, marks=pytest.mark.slow),
+    "benefits": pytest.param(BENEFITS, marks=pytest.mark.slow),
+}
 
 
-@pytest.mark.parametrize("changes", [CREDITS, slow(RATES), slow(BENEFITS)])
+@pytest.mark.parametrize("changes", REFORMS.values(), ids=REFORMS)
 def test_a_reform_has_the_bits_of_the_public_way_and_leaves_none(engine, path, baseline, changes):
     paths = {change.path for change in changes}
     with engine.watching(paths), closing(engine.load(path, PERIOD)) as simulation:

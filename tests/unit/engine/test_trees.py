@@ -190,8 +190,9 @@ def test_a_look_at_something_else_is_not(tree, looks):
 def test_a_branch_that_is_held_tells_of_a_later_look(tree, looks):
     rates = at(watched(tree, ["irs.rates.2"], looks.append, LAZY)).irs.rates
     assert looks == []
-    assert (getattr(rates, "2"), rates["2"]) == (0.2, 0.2)
-    assert looks == ["irs.rates.2"] * 2
+    assert (rates["2"], getattr(rates, "2"), getattr(rates, "2")) == (0.2, 0.2, 0.2)
+    assert [list(rates), list(rates)] == [["1", "2"]] * 2
+    assert looks == ["irs.rates.2"] * 5
 
 
 def test_a_watched_tree_has_the_same_values(tree, looks):
