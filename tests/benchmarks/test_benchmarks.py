@@ -375,3 +375,10 @@ def test_some_households_stand_for_all(module):
     weight = population.values["household_weight"]
     assert np.array_equal(some.values["household_weight"], 3 * weight[::3])
     assert module("policy_changes").every_kth(population, None).count("household") == 10
+
+
+def test_a_sweep_takes_no_more_memory_for_more_sets(figures):
+    found = figures("sweeps", "--sets", "5", "20")
+    assert [found[f"simulations_{n}"] for n in (5, 20)] == [5, 20]
+    assert [found[f"rows_{n}"] for n in (5, 20)] == [30, 120]
+    assert found["child_mb_20"] < 1.1 * found["child_mb_5"]
