@@ -1,5 +1,6 @@
 """A reform of the loaded model has the bits of policyengine-us's own way to it."""
 
+import weakref
 from contextlib import closing
 
 import numpy as np
@@ -115,7 +116,9 @@ def test_a_reform_has_the_bits_of_the_public_way_and_leaves_none(engine, path, b
         watched = {name: simulation.calculate(name) for name in VARIABLES}
         common = simulation.unreached(paths)
     with engine.reformed(changes):
+        tree = weakref.ref(engine.rules.make_system().parameters)
         plain, shared = calculated(engine, path), calculated(engine, path, common)
+    assert tree() is None  # nothing of a reform stays
     after = calculated(engine, path)
     expected = by_the_public_way(path, changes)
     assert differing(plain, expected) == []
