@@ -400,11 +400,19 @@ def test_a_corrected_outcome_is_asked_again(make):
     assert case.all()["status"] == "complete"
 
 
-def test_an_unknown_parameter_fails_the_set_and_names_the_column(make):
-    case = make(table="snap.maximun\n1000\n", tolerate_failed_sets=1)
-    assert case.all()["status"] == "failed"
-    (message,) = set(case.read("cost").error_message)
-    assert "snap.maximun: the model has no such parameter" in message
+@pytest.mark.parametrize("together", [10_000, 5])
+def test_a_parameter_that_the_model_lacks_is_refused_before_any_set(make, together):
+    case = make(table="snap.maximun\n1000\n", pilot=1, households_together=together)
+    with pytest.raises(InputError, match=r"snap.maximun: the model has no such parameter"):
+        case.plan()
+    assert case.engine.begun == []
+
+
+def test_a_value_of_another_kind_fails_its_set_and_names_the_column(make):
+    case = make(table="snap.in_effect\n1\n3\n", tolerate_failed_sets=1)
+    assert case.all()["status"] == "partial"
+    table = case.read("cost")
+    assert table.error_message[0] == "" and "snap.in_effect: expected" in table.error_message[1]
 
 
 def test_a_full_disk_ends_the_batch_and_loses_nothing_that_is_finished(make, monkeypatch):

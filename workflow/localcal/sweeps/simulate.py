@@ -141,17 +141,22 @@ class _Stand:
         self._common = self._unreached()
 
     def _unreached(self) -> Common | None:
-        """Return what no set of the sweep reaches, where all households are simulated at once."""
-        if len(self._pieces) > 1:
-            return None
+        """Return what no set of the sweep reaches, where all households are simulated at once.
+
+        Raises:
+            InputError: a parameter of the sweep is none of the model's.
+        """
         paths = {column.partition("@")[0] for column in self._work.columns}
-        with (
-            closing(self._engine.simulate(self._pieces[0])) as simulation,
-            naming_households(self._bench.ids),
-        ):
-            for name in self._variables:
-                simulation.calculate(name)
-            return simulation.unreached(paths)
+        with self._engine.watching(paths):
+            if len(self._pieces) > 1:
+                return None
+            with (
+                closing(self._engine.simulate(self._pieces[0])) as simulation,
+                naming_households(self._bench.ids),
+            ):
+                for name in self._variables:
+                    simulation.calculate(name)
+                return simulation.unreached(paths)
 
     def rows(self, cell: Cell) -> list[CellRow]:
         """Return what a parameter set comes to; one that cannot be simulated says why."""
