@@ -32,6 +32,7 @@ include: "workflow/rules/areas.smk"
 include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/release.smk"
+include: "workflow/rules/sweeps.smk"
 
 
 # They need what only this machine has: credentials, and the user's own command.
@@ -53,6 +54,9 @@ if not STORED:
         summarize_validation,
         write_preflight,
         write_report,
+        collect_outcome,
+        collect_failures,
+        collect_sweep,
 
     # So is a given database; one that is built lists what the model knows.
     if not database_is_built():

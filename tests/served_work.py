@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import psutil
+import pytest
 
 from localcal.errors import InputError
 from localcal.files.origins import known_digests
@@ -122,3 +123,19 @@ def toil(engine, seconds, megabytes):
     while time.process_time() < seconds:
         pass
     return len(held)
+
+
+@pytest.fixture
+def own_folder(tmp_path_factory, monkeypatch):
+    """Keep the servers of this test to itself, and see that they end with their coordinator."""
+    folder = tmp_path_factory.mktemp("w")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    coordinator = subprocess.Popen(["sleep", "600"])
+    monkeypatch.setenv("LOCALCAL_COORDINATOR", str(coordinator.pid))
+    yield folder
+    running = servers(folder)
+    coordinator.kill()
+    coordinator.wait()
+    _, alive = psutil.wait_procs(running, timeout=10)
+    assert not alive, "a server outlived its coordinator"
+    assert [path for path in folder.rglob("*") if path.is_socket()] == []

@@ -2,16 +2,19 @@
 
 It imports in no time, and its few rules are written so that a mistake shows: taxes are
 progressive, SNAP depends on the state, on take-up, on the whole unit and on somebody's id, Medicaid
-dollars on the whole population, and one variable ranks households.
+dollars on the whole population, and one variable ranks households. It has a few parameters, which
+a reform may change, and what the outcomes of a sweep are made from.
 """
 
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from localcal.engine.protocol import UnusableUnit, Variable
+from localcal.engine.protocol import Parameter, UnusableUnit, Variable
 from localcal.engine.reads import Reads
+from localcal.engine.reforms import checked_changes, refuse_unknown
 from localcal.population.dataset import id_columns, read_population
 from localcal.population.population import ENTITIES, Population
 
@@ -38,6 +41,9 @@ INPUTS = {
 }
 COMPUTED = {
     "adjusted_gross_income": ("tax_unit", "float"),
+    "household_benefits": ("household", "float"),
+    "household_net_income": ("household", "float"),
+    "household_tax": ("household", "float"),
     "income_rank": ("household", "float"),
     "income_tax": ("tax_unit", "float"),
     "is_child": ("person", "bool"),
@@ -47,7 +53,13 @@ COMPUTED = {
     "medicaid_enrolled": ("person", "bool"),
     "net_income": ("household", "float"),
     "salt_deduction": ("tax_unit", "float"),
+    "poverty_gap": ("spm_unit", "float"),
     "snap": ("spm_unit", "float"),
+    "spm_unit_is_in_deep_spm_poverty": ("spm_unit", "bool"),
+    "spm_unit_is_in_spm_poverty": ("spm_unit", "bool"),
+    "spm_unit_net_income": ("spm_unit", "float"),
+    "spm_unit_spm_threshold": ("spm_unit", "float"),
+    "state_income_tax": ("tax_unit", "float"),
     "tax_unit_is_filer": ("tax_unit", "bool"),
 }
 DEPENDENCIES = {
@@ -58,6 +70,17 @@ DEFAULTS = {
     "takes_up_medicaid_if_eligible": True,
     "takes_up_snap_if_eligible": True,
     "state_fips": 6,
+}
+
+PARAMETERS = {
+    "snap.in_effect": True,
+    "snap.maximum": 3_000,
+    "snap.states": ["CA", "NY"],
+    "state_tax.rate": 0.03,
+    "tax.brackets[0].rate": 0.1,
+    "tax.brackets[1].rate": 0.25,
+    "tax.brackets[1].threshold": 50_000,
+    "tax.standard_deduction": 14_600,
 }
 
 
@@ -77,6 +100,8 @@ class StandIn:
 
     version = "stand-in 1"
     of_age = 0
+    changes = ()
+    watched = frozenset()
 
     def warm_up(self, variables) -> None:
         pass
@@ -101,10 +126,45 @@ class StandIn:
     def simulate(self, population, common=None, units=None) -> "StandInSimulation":
         return StandInSimulation(self, population, common=common, units=units)
 
-    def load(self, path: Path, period: int) -> "StandInSimulation":
+    def load(self, path: Path, period: int, common=None) -> "StandInSimulation":
         population = read_population(path)
         assert population.period == period
-        return StandInSimulation(self, population)
+        return StandInSimulation(self, population, common=common)
+
+    def parameters(self) -> dict[str, Parameter]:
+        kinds = {bool: "bool", list: "list"}
+        return {
+            path: Parameter(path, kinds.get(type(value), "number"))
+            for path, value in PARAMETERS.items()
+        }
+
+    @contextmanager
+    def watching(self, parameters):
+        refuse_unknown(self.parameters(), parameters)
+        before = self.watched
+        self.watched = frozenset(parameters)
+        try:
+            yield self
+        finally:
+            self.watched = before
+
+    @contextmanager
+    def reformed(self, changes):
+        before = self.changes
+        self.changes = (*before, *checked_changes(self.parameters(), changes))
+        try:
+            yield self
+        finally:
+            self.changes = before
+
+    def parameter(self, path: str, year: int):
+        """Return what a parameter is on the first of January."""
+        value = PARAMETERS[path]
+        for change in self.changes:
+            in_time = (change.start or "") <= f"{year}-01-01" <= (change.stop or "9999-12-31")
+            if change.path == path and in_time:
+                value = change.value
+        return value
 
     def growth(self, index: str, start: int, end: int) -> float:
         yearly = {"population": 1.01, "prices": 1.03}[index]
@@ -151,9 +211,11 @@ class StandInSimulation:
         self._population = population
         self._neutralized = neutralized
         self._reads = Reads()
+        self._watched = engine.watched
         values, self._handed_reads = common or ({}, Reads())
         self._handed = {
-            name: array[units[engine.variables()[name].entity]] for name, array in values.items()
+            name: array[units[engine.variables()[name].entity]] if units else array
+            for name, array in values.items()
         }
 
     def calculate(self, variable: str, year: int | None = None) -> np.ndarray:
@@ -201,8 +263,16 @@ class StandInSimulation:
 
     def share(self, changed, neutralized) -> tuple[dict[str, np.ndarray], Reads]:
         reads = Reads.union([self._reads, self._handed_reads])
-        fixed = reads.names() - reads.dependents(changed)
+        fixed = (reads.names() & self._engine.variables().keys()) - reads.dependents(changed)
         return {name: self.calculate(name) for name in sorted(fixed)}, reads
+
+    def unreached(self, parameters) -> tuple[dict[str, np.ndarray], Reads]:
+        assert self._watched >= set(parameters), "not watched"
+        return self.share(changed={f"parameter {path}" for path in parameters}, neutralized=())
+
+    def _parameter(self, path: str):
+        with self._reads.reading(f"parameter {path}"):
+            return self._engine.parameter(path, self._population.period)
 
     def close(self) -> None:
         pass
@@ -236,15 +306,24 @@ class StandInSimulation:
     def _income_tax(self) -> np.ndarray:
         income = self.calculate("adjusted_gross_income").astype(float)
         taxable = income - self.calculate("salt_deduction") - self.calculate("charitable_deduction")
-        taxable = np.maximum(0, taxable - 14_600)
-        return 0.1 * taxable + 0.15 * np.maximum(0, taxable - 50_000)
+        taxable = np.maximum(0, taxable - self._parameter("tax.standard_deduction"))
+        rate = self._parameter("tax.brackets[0].rate")
+        more = self._parameter("tax.brackets[1].rate") - rate
+        above = np.maximum(0, taxable - self._parameter("tax.brackets[1].threshold"))
+        return rate * taxable + more * above
+
+    def _state_income_tax(self) -> np.ndarray:
+        income = self.calculate("adjusted_gross_income").astype(float)
+        return self._parameter("state_tax.rate") * income
 
     def _snap(self) -> np.ndarray:
         income = self._sum("employment_income", "spm_unit")
         size = np.bincount(self._population.membership["spm_unit"])
         state = self.calculate("state_fips")[self._population.household_of["spm_unit"]]
         income -= 2_000 * self._sum("is_out_of_work", "spm_unit")
-        benefit = np.maximum(0, 3_000 * size + 10.0 * state - 0.3 * income)
+        maximum = self._parameter("snap.maximum")
+        benefit = np.maximum(0, maximum * size + 10.0 * state - 0.3 * income)
+        benefit *= self._parameter("snap.in_effect")
         return benefit * self.calculate("takes_up_snap_if_eligible")
 
     def _medicaid_enrolled(self) -> np.ndarray:
@@ -270,6 +349,46 @@ class StandInSimulation:
             minlength=income.size,
         )
         return income - taxes
+
+    def _to_households(self, variable: str) -> np.ndarray:
+        entity = self._engine.variables()[variable].entity
+        return np.bincount(
+            self._population.household_of[entity],
+            weights=self.calculate(variable).astype(float),
+            minlength=self._population.count("household"),
+        )
+
+    def _household_tax(self) -> np.ndarray:
+        return self._to_households("income_tax") + self._to_households("state_income_tax")
+
+    def _household_benefits(self) -> np.ndarray:
+        return self._to_households("snap")
+
+    def _household_net_income(self) -> np.ndarray:
+        kept = self._sum("employment_income", "household") - self.calculate("household_tax")
+        return kept + self.calculate("household_benefits")
+
+    def _spm_unit_net_income(self) -> np.ndarray:
+        taxes = self.calculate("income_tax").astype(float) + self.calculate("state_income_tax")
+        unit = self._population.membership["tax_unit"]
+        of_person = (taxes / np.bincount(unit))[unit]
+        paid = np.bincount(self._population.membership["spm_unit"], weights=of_person)
+        return self._sum("employment_income", "spm_unit") - paid + self.calculate("snap")
+
+    def _spm_unit_spm_threshold(self) -> np.ndarray:
+        return 10_000 + 5_000 * np.bincount(self._population.membership["spm_unit"])
+
+    def _spm_unit_is_in_spm_poverty(self) -> np.ndarray:
+        threshold = self.calculate("spm_unit_spm_threshold")
+        return self.calculate("spm_unit_net_income") < threshold
+
+    def _spm_unit_is_in_deep_spm_poverty(self) -> np.ndarray:
+        threshold = self.calculate("spm_unit_spm_threshold")
+        return self.calculate("spm_unit_net_income") < threshold / 2
+
+    def _poverty_gap(self) -> np.ndarray:
+        lacking = self.calculate("spm_unit_spm_threshold") - self.calculate("spm_unit_net_income")
+        return np.maximum(0, lacking)
 
     def _income_rank(self) -> np.ndarray:
         return np.argsort(np.argsort(self._sum("employment_income", "household"))) + 1.0

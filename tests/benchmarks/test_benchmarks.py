@@ -15,6 +15,7 @@ import yaml
 from localcal.database.reader import read_targets_table
 from localcal.jobs.usage import Usage
 from localcal.population.dataset import write_population
+from localcal.sweeps.context import Context, Units
 from localcal.weights.newton import MOST_STEPS
 from tests.households import random_population
 
@@ -344,3 +345,42 @@ def test_others_file_as_far_as_returns_are_lacking(module):
     assert rates[0] == 0
     dependents = 2_592_460 * 5_693_319 / (3_865_490 + 5_693_319)
     assert rates[1] == pytest.approx((5_693_319 - dependents - 4e6) / 4e6)
+
+
+def test_policies_come_by_hand_to_what_the_households_say(module):
+    policies = module("policy_changes")
+    units = Units(
+        household_of={"tax_unit": np.array([0, 1, 1]), "spm_unit": np.array([0, 1, 1])},
+        persons={"household": np.array([1.0, 2])},
+        entity_of={},
+    )
+    before = {
+        "taxable_income": np.array([50_000.0, 100, 8_000]),
+        "capital_gains_excluded_from_taxable_income": np.array([10_000.0, 300, 0]),
+        "eitc": np.array([0.0, 500, 20]),
+        "snap": np.array([100.0, 0, 200]),
+        "snap_max_allotment": np.array([3_000.0, 4_000, 5_000]),
+    }
+
+    def by_hand(state):
+        context = Context(units, {}, before, np.array([10.0, 2]), np.array(state))
+        return [policy.by_hand(context) for policy in policies.POLICIES]
+
+    assert by_hand(["6", "36"]) == pytest.approx([4_160, 1_040, 0.1 * (30_000 + 10_000)])
+    # Alaska and Hawaii have allotments of their own.
+    assert by_hand(["2", "15"])[-1] == 0
+
+
+def test_some_households_stand_for_all(module):
+    population = random_population(10, seed=1)
+    some = module("policy_changes").every_kth(population, 4)
+    weight = population.values["household_weight"]
+    assert np.array_equal(some.values["household_weight"], 3 * weight[::3])
+    assert module("policy_changes").every_kth(population, None).count("household") == 10
+
+
+def test_a_sweep_takes_no_more_memory_for_more_sets(figures):
+    found = figures("sweeps", "--sets", "5", "20")
+    assert [found[f"simulations_{n}"] for n in (5, 20)] == [5, 20]
+    assert [found[f"rows_{n}"] for n in (5, 20)] == [30, 120]
+    assert found["child_mb_20"] < 1.1 * found["child_mb_5"]

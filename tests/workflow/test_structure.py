@@ -13,10 +13,11 @@ import yaml
 from localcal.geography.areas import read_areas
 from localcal.run import configuration, describe
 from localcal.run.code_digest import CodeDigest
-from localcal.run.expected import jobs, stage_of
+from localcal.run.expected import STAGES, jobs, stage_of
 from localcal.run.provenance import NOT_STAGES
 from localcal.run.sections import Config
 from localcal.run.values import plain
+from localcal.sweeps import describe as sweep_describe
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "workflow" / "localcal"
@@ -56,6 +57,15 @@ TESTED_ELSEWHERE = {
     "release/names.py": "unit/release/test_contents.py",
     # Only fields.
     "weights/columns.py": "unit/weights/test_pose.py",
+    # The parts of a sweep are tested as a whole, and what rules ask of them through the rules.
+    **dict.fromkeys(
+        (f"sweeps/{name}.py" for name in ("bench", "cells", "collect", "plan", "simulate")),
+        "unit/sweeps/test_batch.py",
+    ),
+    "sweeps/asked.py": "workflow/test_sweeps.py",
+    "sweeps/context.py": "unit/sweeps/test_outcomes.py",
+    "sweeps/describe.py": "workflow/test_structure.py",
+    "sweeps/given.py": "workflow/test_sweeps.py",
     # Runs where l0-python is.
     "weights/l0/prepare.py": "workflow/test_l0.py",
     "weights/l0/runner.py": "workflow/test_l0.py",
@@ -156,6 +166,7 @@ def test_everything_a_rule_makes_is_expected_of_a_run_or_asked_for_by_name():
         )
         for scope, (level, area) in ((key, path.split("/")) for key, path in areas.items())
         if name not in ("fetch_raw", "parse_source", "export_package", *NOT_STAGES[1:])
+        and name not in STAGES["sweeps"]
     }
     assert made == expected
 
@@ -291,6 +302,13 @@ def test_the_schema_allows_no_unknown_key_and_requires_none():
         assert "required" not in part, name
 
 
+def test_what_is_said_of_sweeps_is_what_their_model_says():
+    command = f"run: {sweep_describe.COMMAND}"
+    assert sweep_describe.SCHEMA_FILE.read_text() == sweep_describe.schema_text(), command
+    text = sweep_describe.README_FILE.read_text()
+    assert sweep_describe.readme_text(text) == text and sweep_describe.key_table() in text, command
+
+
 def test_every_key_is_described_in_the_schema_and_in_the_readme():
     readme = (REPOSITORY / "config/README.md").read_text()
     for name, part in parts(describe.config_schema()).items():
@@ -312,7 +330,12 @@ def test_no_other_section_of_the_config_is_part_of_the_code_that_fits():
             "localcal.run.fit_section",
             "localcal.run.values",
         }
-    others = set(code.rules()) - {*fitting, *NOT_STAGES}
+    # A sweep's file is checked by the config's means.
+    sweeping = {rule for rule in code.rules() if "localcal.sweeps.settings" in code.modules(rule)}
+    for rule in sweeping:
+        found = {name for name in code.modules(rule) if name.startswith("localcal.run.")}
+        assert found == {"localcal.run.complaints", "localcal.run.values"}
+    others = set(code.rules()) - {*fitting, *sweeping, *NOT_STAGES}
     for rule in others:
         assert not any(name.startswith("localcal.run.") for name in code.modules(rule)), rule
 

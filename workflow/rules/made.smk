@@ -69,10 +69,13 @@ def made_with(rule, **wildcards):
 
 
 def parameters_of(rule):
-    """Yield what a rule is called in the run's record, and a digest; each fit has its own."""
+    """Yield what a rule is called in the run's record, and a digest; each fit and sweep has its own."""
     if "scope" in rule.wildcard_names:
         for scope in SCOPES:
             yield f"{rule.name}/{scope}", seal.digest(made_with(rule, scope=scope))
+    elif "sweep" in rule.wildcard_names:
+        for sweep in SWEEPS:
+            yield f"{rule.name}/{sweep}", seal.digest(made_with(rule, sweep=sweep))
     elif "area" in rule.wildcard_names:
         yield rule.name, seal.digest({area: made_with(rule, area=area) for area in AREAS})
     else:
@@ -102,7 +105,8 @@ def stale_in_storage():
         for maker in makers:
             if (values := wildcards_of(str(file), maker)) is None:
                 continue
-            name = f"{maker.name}/{values['scope']}" if "scope" in values else maker.name
+            part = values.get("scope") or values.get("sweep")
+            name = f"{maker.name}/{part}" if part else maker.name
             time = async_run(file.flags["storage_object"].managed_mtime())
             if name in unsettled and since.is_stale(entries, name, PRESENT[name], time):
                 yield maker.name, file

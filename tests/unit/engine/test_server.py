@@ -18,6 +18,7 @@ from tests.served_work import (
     client,
     fall_silent,
     servers,
+    toil,
     vanish,
     warmed_up,
     who,
@@ -39,11 +40,18 @@ def test_a_killed_child_fails_its_job_and_no_other(own_folder):
     server = run_with_engine(ENGINE, who)[1]
     with pytest.raises(MemoryError, match="killed from outside .* no more memory"):
         run_with_engine(ENGINE, vanish)
-    with pytest.raises(WorkerError, match="died of SIGBUS"):
+    with pytest.raises(WorkerError, match="ended by SIGBUS"):
         run_with_engine(ENGINE, vanish, number=signal.SIGBUS)
     with pytest.raises(WorkerError, match="died without a word"):
         run_with_engine(ENGINE, fall_silent)
     assert run_with_engine(ENGINE, who)[1] == server
+
+
+def test_a_child_that_takes_more_than_it_may_is_ended_and_told_of(own_folder):
+    assert run_with_engine(ENGINE, toil, limit_mb=5_000, seconds=0, megabytes=1) == 10**6
+    words = r"ended since it took [\d,]+ MB of the 200 MB it may have"
+    with pytest.raises(MemoryError, match=words):
+        run_with_engine(ENGINE, toil, limit_mb=200, seconds=20, megabytes=300)
 
 
 def test_a_child_ends_with_its_client(tmp_path):

@@ -15,7 +15,6 @@ import fcntl
 import hashlib
 import logging
 import os
-import signal
 import socket
 import stat
 import subprocess
@@ -33,6 +32,7 @@ from typing import NamedTuple
 from localcal.errors import InputError
 from localcal.files.origins import known_digests
 from localcal.jobs.job import COORDINATOR_VARIABLE, KEEPER_VARIABLE
+from localcal.jobs.supervisor import Watch
 from localcal.jobs.usage import WARM_WORK
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,12 @@ class Job(NamedTuple):
 
 
 def run_with_engine(
-    engine: str, function: str | Callable, *, calculated: Collection[str] = (), **arguments: object
+    engine: str,
+    function: str | Callable,
+    *,
+    calculated: Collection[str] = (),
+    limit_mb: int | None = None,
+    **arguments: object,
 ) -> object:
     """Call `function(engine=<the loaded engine>, **arguments)` in a warm process.
 
@@ -85,19 +90,23 @@ def run_with_engine(
             process the import.
         calculated: variables that the function and later ones will calculate; the process fills
             the model's caches for them once.
+        limit_mb: what the work may take, its share of the loaded model included; it is ended when
+            it takes more.
         arguments: anything that can be pickled.
 
     Raises:
         InputError: what the function raised, or the engine cannot be loaded.
-        MemoryError: the function raised it, or its process was killed from outside.
+        MemoryError: the function raised it, or its process was killed from outside or took more
+            than its limit.
         WorkerError: the function raised something else, or its process died.
     """
     key = server_key(engine)
     for _ in range(TRIES):
         connection = _connect(key, engine)
-        if _is_accepted(connection, key, calculated, _job(function, arguments, with_engine=True)):
+        job = _job(function, arguments, with_engine=True)
+        if (child := _accepted(connection, key, calculated, job)) is not None:
             with connection:
-                return _follow(connection)
+                return _follow(connection, child, limit_mb)
         connection.close()
     raise WorkerError(f"the process that holds {engine} ended {TRIES} times before it answered")
 
@@ -120,8 +129,9 @@ def run_where_warm(engine: str, function: str, **arguments: object) -> object:
     if connection is not None:
         with connection:
             job = _job(function, arguments, with_engine=False)
-            if _is_accepted(connection, key, (), job, SECONDS_TO_ACCEPT):
-                return _follow(connection)
+            child = _accepted(connection, key, (), job, SECONDS_TO_ACCEPT)
+            if child is not None:
+                return _follow(connection, child)
     return named(function)(**arguments)
 
 
@@ -137,65 +147,63 @@ def _job(function: str | Callable, arguments: dict[str, object], with_engine: bo
     return Job(str(Path.cwd()), function, arguments, with_engine, dict(known_digests()))
 
 
-def _is_accepted(
+def _accepted(
     connection: Connection,
     key: str,
     calculated: Collection[str],
     job: Job,
     seconds: float | None = None,
-) -> bool:
-    """Ask for a job; say whether a child has begun it, within some seconds if any are given."""
+) -> int | None:
+    """Ask for a job; return the child that begins it, within some seconds if any are given."""
     try:
         connection.send((key, keeper(os.getpid()), frozenset(calculated), job))
         if not connection.poll(seconds):
-            return False
-        connection.recv()
+            return None
+        child: int = connection.recv()
     except (EOFError, ConnectionError):
-        return False
-    return True
+        return None
+    return child
 
 
 class WorkerError(RuntimeError):
     """The work failed in another process; the message holds that process's traceback."""
 
 
-def _follow(connection: Connection) -> object:
+def _follow(connection: Connection, child: int, limit_mb: int | None = None) -> object:
     """Repeat the child's log lines here until it delivers its result."""
-    while True:
-        try:
-            kind, content = connection.recv()
-        except EOFError as error:
-            raise WorkerError(
-                "the process that did this job's work died without a word; was it killed for "
-                "its memory?"
-            ) from error
-        if kind == "log":
-            name, level, message = content
-            logging.getLogger(name).log(level, "%s", message)
-        elif kind == "result":
-            result, seconds, cpu_seconds, peak_mb = content
-            logger.info(
-                WARM_WORK,
-                seconds,
-                cpu_seconds,
-                peak_mb,
-            )
-            return result
-        elif kind == "input error":
-            raise InputError(content)
-        elif kind == "memory error":
-            raise MemoryError(content)
-        elif kind == "killed" and content == signal.SIGKILL:
-            raise MemoryError(
-                "the process that did this job's work was killed from outside (SIGKILL), most "
-                "likely because the machine or the scheduler had no more memory for it"
-            )
-        elif kind == "killed":
-            raise WorkerError(
-                f"the process that did this job's work died of {signal.Signals(content).name}"
-            )
-        else:
-            raise WorkerError(content)
+    with Watch(child, limit_mb).watching() as watch:
+        while True:
+            try:
+                kind, content = connection.recv()
+            except EOFError as error:
+                # The server too, which would have told of a child that was killed.
+                raise WorkerError(
+                    "the process that did this job's work died without a word; was it killed for "
+                    "its memory?"
+                ) from error
+            if kind == "log":
+                name, level, message = content
+                logging.getLogger(name).log(level, "%s", message)
+            elif kind == "result":
+                result, seconds, cpu_seconds, peak_mb = content
+                logger.info(WARM_WORK, seconds, cpu_seconds, peak_mb)
+                return result
+            else:
+                raise _failure(kind, content, watch)
+
+
+def _failure(kind: str, content: str | int, watch: Watch) -> Exception:
+    """Return the error that a child's last message stands for."""
+    if kind == "input error":
+        return InputError(content)
+    if kind == "memory error":
+        return MemoryError(content)
+    if kind == "killed":
+        assert isinstance(content, int)  # the signal's number
+        death = watch.death(-content)
+        words = f"the process that did this job's work was {death.words}"
+        return MemoryError(words) if death.of_memory else WorkerError(words)
+    return WorkerError(content)
 
 
 def keeper(default: int) -> int:

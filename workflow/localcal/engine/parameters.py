@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def make_lazy(module: Any) -> None:
+def make_lazy(module: Any) -> type:
     """Have policyengine-core look up a parameter at a date when it is asked for, not all at once.
 
     It makes an object of every branch for each date, of which formulas ask for few: a process that
@@ -11,9 +11,12 @@ def make_lazy(module: Any) -> None:
 
     Args:
         module: policyengine-core's `parameters.parameter_node`, which makes these objects.
+
+    Returns: the class of these objects.
     """
     if not hasattr(module.ParameterNodeAtInstant, "is_lazy"):
         module.ParameterNodeAtInstant = _lazy(module.ParameterNodeAtInstant)
+    return module.ParameterNodeAtInstant
 
 
 def _lazy(eager: Any) -> type:

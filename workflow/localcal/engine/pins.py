@@ -21,15 +21,25 @@ class Pins:
 
     Args:
         module: policyengine-us's own for this.
-        system: the model's rules. Copies of any others, such as a reform's, are not kept.
+        system: the model's rules. Copies of any others are not kept.
         parameter: policyengine-core's class of parameters.
+        others: keeps those of other rules; policyengine-us makes them where nobody does.
+        used: is called when a copy is asked for.
     """
 
-    def __init__(self, module: Any, system: ModelSystem, parameter: Any) -> None:
+    def __init__(
+        self,
+        module: Any,
+        system: ModelSystem,
+        parameter: Any,
+        others: "Pins | None" = None,
+        used: Callable[[], None] | None = None,
+    ) -> None:
         self._module = module
-        self._make = module._get_pinned_tbs
+        self._make = others._get if others else module._get_pinned_tbs
         self._parameters = system.parameters
         self._parameter = parameter
+        self._used = used
         self._made: dict[str, tuple[ModelSystem, ModelSystem]] = {}
 
     def kept(self) -> AbstractContextManager:
@@ -39,6 +49,8 @@ class Pins:
     def _get(self, system: ModelSystem, name: str, pin: Pin) -> ModelSystem:
         if system.parameters is not self._parameters:
             return self._make(system, name, pin)
+        if self._used is not None:
+            self._used()
         if name not in self._made or not _same_variables(self._made[name][0], system):
             self._made[name] = system, pinned(system, pin, self._parameter)
         return self._made[name][1]

@@ -3,11 +3,12 @@
 import gc
 import importlib
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,18 @@ from localcal.engine.model import ModelSimulation, ModelSystem
 from localcal.engine.parameters import make_lazy
 from localcal.engine.pins import Pins
 from localcal.engine.positions import unjudged
-from localcal.engine.protocol import CalculationError, Common, UnusableUnit, Variable
+from localcal.engine.protocol import (
+    CalculationError,
+    Common,
+    Parameter,
+    ParameterChange,
+    UnusableUnit,
+    Variable,
+)
 from localcal.engine.reads import Reads, reached
+from localcal.engine.reforms import checked_changes, refuse_unknown
+from localcal.engine.rules import RESPONSES, Modules, Reformer, Rules, Watch, as_read
+from localcal.engine.trees import leaves
 from localcal.engine.usable import unknown_counties, unusable_units
 from localcal.errors import InputError, one_line
 from localcal.geography.codes import STATES
@@ -49,6 +60,15 @@ logger = logging.getLogger(__name__)
 
 _NUMBERS = ("float", "int")
 
+_MODULES = Modules(
+    system="policyengine_us.system",
+    pins="policyengine_us.tools.pinned_tbs",
+    spm="policyengine_us.spm",
+    parameters="policyengine_core.parameters",
+    periods="policyengine_core.periods",
+    reforms="policyengine_core.reforms",
+)
+
 # Some states' formulas open a branch, in which they calculate under other rules whatever has not
 # been calculated yet: New York's child tax credit the whole of federal tax, for everybody, at two
 # thirds of what a simulation takes. So that comes first.
@@ -63,16 +83,17 @@ class PolicyEngineUS:
 
     def __init__(self) -> None:
         logger.info("loading policyengine-us (half a minute)")
-        make_lazy(importlib.import_module("policyengine_core.parameters.parameter_node"))
-        system = importlib.import_module("policyengine_us.system")
-        self._refused = importlib.import_module("policyengine_us.spm").REJECTED_DATASET_INPUTS
-        self._simulation = type("ReadingSimulation", (_NotesReads, system.Simulation), {})
-        self._system: ModelSystem = system.system
-        self.pins = Pins(
-            module=importlib.import_module("policyengine_us.tools.pinned_tbs"),
-            system=self._system,
-            parameter=importlib.import_module("policyengine_core.parameters").Parameter,
-        )
+        # Before anything looks up parameters.
+        lazy = make_lazy(importlib.import_module("policyengine_core.parameters.parameter_node"))
+        modules = Modules(*map(importlib.import_module, _MODULES))
+        self._refused = modules.spm.REJECTED_DATASET_INPUTS
+        self._simulation = type("ReadingSimulation", (_NotesReads, modules.system.Simulation), {})
+        self._system: ModelSystem = modules.system.system
+        self.pins = Pins(modules.pins, self._system, modules.parameters.Parameter)
+        self._reformer = Reformer(modules, self._system, self.pins, lazy)
+        # What simulations are begun under, if it is not what was loaded; and what is noted of them.
+        self.rules: Rules | None = None
+        self.watch: Watch | None = None
         self.branching: set[str] = set()
         self.open_runs = 0
         self.version = version("policyengine-us")
@@ -110,14 +131,80 @@ class PolicyEngineUS:
         Args:
             population: the households.
             common: what another simulation shares with this one.
-            units: entity to the unit of that simulation that each unit here is the same as.
+            units: entity to the unit of that simulation that each unit here is the same as; the
+                one in the same place if none are given.
         """
         assert common is None or isinstance(common, CommonValues), "of another engine"
         return PopulationRun(self, population, common, units)
 
-    def load(self, path: Path, period: int) -> "FileRun":
-        """Put a dataset file into the model, as its users would."""
-        return FileRun(self, path, period)
+    def load(self, path: Path, period: int, common: Common | None = None) -> "FileRun":
+        """Put a dataset file into the model, as its users would.
+
+        Args:
+            path: the file.
+            period: its year.
+            common: what another simulation of the same file shares with this one.
+        """
+        assert common is None or isinstance(common, CommonValues), "of another engine"
+        return FileRun(self, path, period, common)
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Return every parameter that has a value of its own, by path."""
+        return self._parameters
+
+    @cached_property
+    def _parameters(self) -> dict[str, Parameter]:
+        return {
+            path: Parameter(path, _kind(leaf.values_list))
+            for path, leaf in leaves(self._system.parameters).items()
+        }
+
+    @contextmanager
+    def watching(self, parameters: Collection[str]) -> Iterator["PolicyEngineUS"]:
+        """Have simulations that are begun within note what depends on these parameters.
+
+        Raises:
+            InputError: there is no such parameter.
+        """
+        refuse_unknown(self.parameters(), parameters)
+        watch = Watch(parameters)
+        with self._under(self._reformer.watching(watch), watch):
+            yield self
+
+    @contextmanager
+    def reformed(self, changes: Sequence[ParameterChange]) -> Iterator["PolicyEngineUS"]:
+        """Have simulations that are begun within calculate under other parameters.
+
+        Gives the bits of policyengine-us's own `Simulation(reform=...)`, but for the changes of
+        enclosing `reformed`, which go before.
+
+        Raises:
+            ParameterError: there is no such parameter, or its value is of another kind.
+        """
+        before = self.rules.changes if self.rules else ()
+        checked = checked_changes(self.parameters(), changes)
+        with self._under(self._reformer.reformed([*before, *checked])):
+            yield self
+
+    @contextmanager
+    def _under(self, rules: Rules, watch: Watch | None = None) -> Iterator[None]:
+        before = self.rules, self.watch
+        self.rules, self.watch = rules, watch
+        try:
+            yield
+        finally:
+            self.rules, self.watch = before
+            del rules
+            self.settle()
+
+    def settle(self) -> None:
+        """Collect what is garbage where nothing is open, and look for none in the rest again.
+
+        That are the model's rules and caches, a million objects, which stay.
+        """
+        if not self.open_runs and self.rules is None:
+            gc.collect()
+            gc.freeze()
 
     def growth(self, index: str, start: int, end: int) -> float:
         """Return the ratio end to start of `population` or `prices` (January values).
@@ -232,8 +319,11 @@ class _NotesReads(_ModelSimulation):
     Branches, which formulas create, are copies and write to the same notes.
     """
 
-    def __init__(self, *args: object, reads: Reads, **kwargs: object) -> None:
+    def __init__(self, *args: object, reads: Reads, rules: Rules | None, **kwargs: object) -> None:
         self._localcal_reads = reads
+        if rules is not None:
+            self.default_tax_benefit_system = rules.make_system
+            kwargs["reform"] = rules
         super().__init__(*args, **kwargs)
 
     def calculate(self, variable_name: str, *args: object, **kwargs: object) -> np.ndarray:
@@ -283,12 +373,16 @@ class _Run:
         self._units = units
         self._asked: set[str] = set()
         self._reads = Reads()
-        simulation = engine._simulation(dataset=dataset, reads=self._reads)
+        self._rules, self._watch = engine.rules, engine.watch
+        self._note()
+        simulation = engine._simulation(dataset=dataset, reads=self._reads, rules=self._rules)
         self._open: ModelSimulation | None = simulation
         self._period = str(period)
         engine.open_runs += 1
-        if common is not None:
-            self._store((name, self._shared(name)) for name in sorted(common.values))
+        if self._rules is not None and not self._rules.shares:
+            self._common = None
+        if self._common is not None:
+            self._store((name, self._shared(name)) for name in sorted(self._common.values))
 
     @property
     def _simulation(self) -> ModelSimulation:
@@ -312,7 +406,8 @@ class _Run:
         # The model divides first and chooses afterwards; what counts is checked below.
         label = f"policyengine-us {self._engine.version}: '{variable}'"
         try:
-            with np.errstate(all="ignore"), self._engine.pins.kept():
+            self._note()
+            with np.errstate(all="ignore"), self._pins().kept():
                 period = str(year) if year else self._period
                 if variable in self._engine.branching:
                     self._simulation.calculate(BEFORE_BRANCHES, period)
@@ -330,6 +425,14 @@ class _Run:
                 self._household(known.entity, first),
             )
         return values
+
+    def _note(self) -> None:
+        """Have parameters that are looked at noted in what is read here."""
+        if self._watch is not None:
+            self._watch.reads = self._reads
+
+    def _pins(self) -> Rules | Pins:
+        return self._rules or self._engine.pins
 
     def _household(self, entity: str, unit: int) -> int:
         """Return the position of a unit's household, -1 if it is not known."""
@@ -352,9 +455,30 @@ class _Run:
         depend on `changed` or on one of `neutralized`, and what was asked for.
         """
         reads = self._all_reads()
-        fixed = set(reads.names()) - reads.dependents(changed)
+        fixed = self._variables_in(reads) - reads.dependents(changed)
         wanted = self._asked | reads.read_by(reads.dependents({*changed, *neutralized}))
         return CommonValues({name: self._known(name) for name in wanted & fixed}, reads)
+
+    def unreached(self, parameters: Collection[str]) -> CommonValues:
+        """Return every value that does not depend on these parameters, which have been watched.
+
+        Such a value was calculated by a formula that looked at none of them, from values of which
+        the same holds; so whatever becomes of them it takes the same path to the same bits. Kept is
+        what a formula reads that does depend on them, and what was asked for.
+        """
+        watch = self._watch
+        assert watch is not None and watch.paths >= set(parameters), "not watched"
+        reads = self._all_reads()
+        # What is looked at while a simulation is made can decide anything.
+        may_share = not watch.outside and not any(path.startswith(RESPONSES) for path in parameters)
+        dependents = reads.dependents(as_read(path) for path in parameters)
+        fixed = self._variables_in(reads) - dependents if may_share else set()
+        wanted = self._asked | reads.read_by(dependents)
+        return CommonValues({name: self._known(name) for name in wanted & fixed}, reads)
+
+    def _variables_in(self, reads: Reads) -> set[str]:
+        """Return the variables among what was read."""
+        return reads.names() & self._engine.variables().keys()
 
     def neutralize(self, variable: str) -> "_Run":
         """Return the same population where `variable` keeps its default value for everybody.
@@ -366,13 +490,16 @@ class _Run:
         metadata = self._engine._system.get_variable(variable, check_existence=True)
         reads = self._all_reads()
         dependents = reads.dependents({variable})
-        wanted = (self._asked | reads.read_by(dependents)) - dependents
+        wanted = (
+            (self._asked | reads.read_by(dependents)) & self._variables_in(reads)
+        ) - dependents
         run = self._again()
         size = run._simulation.populations[metadata.entity.key].count
         default = np.full(size, metadata.default_value, dtype=metadata.dtype)
         for period in _definition_periods(metadata.definition_period, self._period):
             run._simulation.set_input(variable, period, default)
-        run._store((name, self._known(name)) for name in sorted(wanted))
+        known = wanted & self._variables_in(reads)
+        run._store((name, self._known(name)) for name in sorted(known))
         return run
 
     def branching(self) -> set[str]:
@@ -404,7 +531,8 @@ class _Run:
         """Return the values that another simulation shares, for the units of this one."""
         if self._common is None or name not in self._common.values:
             return {}
-        assert self._units is not None, "common values without units"
+        if self._units is None:
+            return dict(self._common.values[name])
         units = self._units[self._engine.variables()[name].entity]
         return {period: values[units] for period, values in self._common.values[name].items()}
 
@@ -418,17 +546,12 @@ class _Run:
                     holder.put_in_cache(array, period, branch, derived=True)
 
     def close(self) -> None:
-        """Give the memory back; reference cycles inside the model keep it otherwise.
-
-        What is left when no simulation is open are the model's rules and caches, a million objects.
-        They stay, and no later collection needs to look at them.
-        """
-        self._open = None
+        """Give the memory back; reference cycles inside the model keep it otherwise."""
+        self._open = self._rules = self._watch = None
         self._engine._system.simulation = None
         self._engine.open_runs -= 1
         gc.collect()
-        if not self._engine.open_runs:
-            gc.freeze()
+        self._engine.settle()
 
 
 class FileRun(_Run):
@@ -438,9 +561,15 @@ class FileRun(_Run):
     every yearly sum over months in a pandas Series with weights.
     """
 
-    def __init__(self, engine: PolicyEngineUS, path: Path, period: int) -> None:
+    def __init__(
+        self,
+        engine: PolicyEngineUS,
+        path: Path,
+        period: int,
+        common: CommonValues | None = None,
+    ) -> None:
         self._path = path
-        super().__init__(engine, str(path), period)
+        super().__init__(engine, str(path), period, common)
 
     def _again(self) -> "FileRun":
         return FileRun(self._engine, self._path, int(self._period))
@@ -475,6 +604,21 @@ class PopulationRun(_Run):
 
     def _again(self) -> "PopulationRun":
         return PopulationRun(self._engine, self._given, None, None)
+
+
+# The kinds of parameters, by the class of a value; a boolean is a number too.
+_KINDS = (
+    (bool | np.bool_, "bool"),
+    (int | float | np.number, "number"),
+    (str, "text"),
+    (list, "list"),
+)
+
+
+def _kind(values: Sequence[Any]) -> str:
+    """Return the kind of a parameter, by the latest value that it has."""
+    value = next((at.value for at in values if at.value is not None), None)
+    return next((kind for known, kind in _KINDS if isinstance(value, known)), "none")
 
 
 def _definition_periods(unit: str, year: str) -> list[str]:

@@ -6,12 +6,14 @@ And it says what it can use of places and households, so that the rest is refuse
 
 A simulation notes which variable reads which while it calculates. So a second simulation of the
 same households, with other values of some inputs, need not calculate what does not depend on them:
-`share` hands those values over. Whoever neutralises a variable gets them as well.
+`share` hands those values over. Whoever neutralises a variable gets them as well. A reform changes
+parameters instead of inputs: `reformed` puts them into force, and `unreached` hands over what does
+not depend on them.
 """
 
 import importlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -37,6 +39,44 @@ class Variable(NamedTuple):
     refused: bool = False
     members: tuple[str, ...] = ()
     is_take_up: bool = False
+
+
+class Parameter(NamedTuple):
+    """A parameter of the model, such as a rate: `kind` is number, bool, text, list or none."""
+
+    path: str
+    kind: str
+
+
+class ParameterChange(NamedTuple):
+    """Another value of a parameter for a range of dates.
+
+    Attributes:
+        path: the parameter's, such as `gov.irs.credits.ctc.amount.base[0].amount`.
+        start: the first day, as YYYY-MM-DD; None for ever since.
+        stop: the last day; None for ever after.
+        value: what it is in these days.
+    """
+
+    path: str
+    start: str | None
+    stop: str | None
+    value: float | bool | str
+
+
+class ParameterError(InputError):
+    """A parameter cannot be changed in this way.
+
+    Attributes:
+        change: the change that was asked for.
+    """
+
+    def __init__(self, message: str, change: ParameterChange) -> None:
+        super().__init__(message)
+        self.change = change
+
+    def __reduce__(self) -> tuple:
+        return type(self), (str(self), self.change)
 
 
 class CalculationError(InputError):
@@ -109,6 +149,14 @@ class Simulation(Protocol):
         `neutralized` is neutralised can use it.
         """
 
+    def unreached(self, parameters: Collection[str]) -> Common:
+        """Return every value that does not depend on these parameters.
+
+        Only of variables that were calculated; for simulations of the same population under a
+        reform of these parameters, whatever it makes of them. The simulation has to have been
+        begun while the engine was `watching` them.
+        """
+
     def close(self) -> None:
         """Give the memory back."""
 
@@ -144,11 +192,42 @@ class Engine(Protocol):
         Args:
             population: the households.
             common: what another simulation shares with this one.
-            units: entity to the unit of that simulation that each unit here is the same as.
+            units: entity to the unit of that simulation that each unit here is the same as; the
+                one in the same place if none are given.
         """
 
-    def load(self, path: Path, period: int) -> Simulation:
-        """Put a dataset file into the model, as its users would."""
+    def load(self, path: Path, period: int, common: Common | None = None) -> Simulation:
+        """Put a dataset file into the model, as its users would.
+
+        Args:
+            path: the file.
+            period: its year.
+            common: what another simulation of the same file shares with this one.
+        """
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Return every parameter that has a value of its own, by path."""
+
+    def watching(self, parameters: Collection[str]) -> AbstractContextManager["Engine"]:
+        """Have simulations that are begun within note what depends on these parameters.
+
+        They have to be closed within as well. Their values are those of any other.
+
+        Raises:
+            InputError: there is no such parameter.
+        """
+
+    def reformed(self, changes: Sequence[ParameterChange]) -> AbstractContextManager["Engine"]:
+        """Have simulations that are begun within calculate under other parameters.
+
+        They have to be closed within as well. Afterwards all is as it was before.
+
+        Args:
+            changes: of those that start on the same day the later ones go before the earlier ones.
+
+        Raises:
+            ParameterError: there is no such parameter, or its value is of another kind.
+        """
 
     def growth(self, index: str, start: int, end: int) -> float:
         """Return the ratio end to start of `population` or `prices`."""

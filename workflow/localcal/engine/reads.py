@@ -32,6 +32,11 @@ class Reads:
             read = self.of[variable] = set()
         running.append(read)
 
+    @property
+    def is_running(self) -> bool:
+        """Say whether something is being calculated."""
+        return bool(self._running)
+
     def leave(self) -> None:
         """Go back to the variable that read this one."""
         self._running.pop()

@@ -159,7 +159,7 @@ def _work(connection: Connection, engine: Engine | None, failure: str, job: Job)
     """Do one job's work in a forked child, which never returns."""
     die_with_parent()
     os.chdir(job.folder)
-    connection.send("accepted")
+    connection.send(os.getpid())
     threading.Thread(target=_die_with_client, args=(connection,), daemon=True).start()
     handler = _SendingHandler(connection)
     logging.getLogger().addHandler(handler)

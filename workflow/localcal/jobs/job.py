@@ -68,6 +68,7 @@ class Task(Protocol):
     input: Named
     output: Named
     params: Named
+    resources: Any
     log: Sequence[str]
     wildcards: Any
 
@@ -86,19 +87,28 @@ def job(task: Task) -> Iterator[None]:
         SystemExit: as `logged` says; also where a file that the script reads is damaged.
     """
     run = f"runs/{task.wildcards.run_id}"
-    with logged(task.log[0]):
+    with logged(task.log[0], more_memory(task)):
         inputs = refuse_changed_inputs(task.input, run)
         with compared(inputs):
             yield
         record_outputs(task.output, run, task.rule, dict(task.params.items()), inputs)
 
 
+def more_memory(task: Task) -> str:
+    """Return what gives a job more memory, as Snakemake is told."""
+    asked = getattr(getattr(task, "resources", None), "mem_mb", None)
+    if not isinstance(asked, int):
+        return f"--set-resources {task.rule}:mem_mb=..."
+    return f"--set-resources {task.rule}:mem_mb={2 * asked} (now {asked})"
+
+
 @contextlib.contextmanager
-def logged(log_path: str | Path) -> Iterator[None]:
+def logged(log_path: str | Path, remedy: str = "--set-resources RULE:mem_mb=...") -> Iterator[None]:
     """Run some work: logged, single-threaded, never outliving Snakemake.
 
     Args:
         log_path: the job's log file; the same lines go to the terminal.
+        remedy: what gives the job more memory.
 
     Raises:
         SystemExit: the work failed. The log ends with one line that starts with `error:`, or with
@@ -120,8 +130,8 @@ def logged(log_path: str | Path) -> Iterator[None]:
             _fail(str(error), error)
         except MemoryError as error:
             _fail(
-                f"out of memory: {error}; run fewer jobs at once, make chunks smaller or, on a "
-                "cluster, ask for more: --set-resources RULE:mem_mb=...",
+                f"out of memory: {error}; run fewer jobs at once, make chunks smaller "
+                f"(matrix.chunk_columns) or ask for more: {remedy}",
                 error,
             )
         except KeyboardInterrupt as error:

@@ -17,12 +17,18 @@ def memory_mb() -> int:
 
 
 class Progress:
-    """Count units of work done and log done/total, rate, time left and memory."""
+    """Count units of work done and log done/total, rate, time left and memory.
 
-    def __init__(self, label: str, total: int) -> None:
+    Args:
+        label: what the units are.
+        total: how many there are.
+        before: how many of them were done before, in another process.
+    """
+
+    def __init__(self, label: str, total: int, before: int = 0) -> None:
         self.label = label
         self.total = total
-        self.done = 0
+        self.done = self._before = before
         self._start = self._last_line = time.monotonic()
 
     def advance(self, count: int = 1) -> None:
@@ -33,7 +39,7 @@ class Progress:
             return
         self._last_line = now
         elapsed = max(now - self._start, 1e-9)
-        rate = self.done / elapsed
+        rate = (self.done - self._before) / elapsed
         left = (self.total - self.done) / rate if rate else float("inf")
         logger.info(
             "%s: %d/%d, %.3g/s, %.0f s left, %d MB",

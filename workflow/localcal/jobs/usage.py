@@ -69,7 +69,7 @@ class UsageCounter(logging.Handler):
             wall_seconds=round(time.monotonic() - self._start, 2),
             cpu_seconds=round(seconds + self._warm_seconds, 2),
             warm_cpu_seconds=round(self._warm_seconds, 2),
-            peak_mb=max(_peak_mb(), waited_for.ru_maxrss * 1024 // 10**6) + self._warm_mb,
+            peak_mb=max(peak_mb(), waited_for.ru_maxrss * 1024 // 10**6) + self._warm_mb,
         )
         logger.info("used %s", json.dumps(asdict(usage)), extra=extra)
 
@@ -108,8 +108,11 @@ def _usage(line: str) -> Usage | None:
         return None
 
 
-def _peak_mb() -> int:
-    """Return this process's peak memory; `ru_maxrss` begins with that of whoever started it."""
+def peak_mb() -> int:
+    """Return this process's peak memory in 10^6 bytes.
+
+    `ru_maxrss` begins with that of whoever started the process.
+    """
     if STATUS.exists():
         found = re.search(r"^VmHWM:\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE)
         if found is not None:

@@ -32,7 +32,7 @@ END = "<!-- end of keys -->"
 
 def config_schema() -> dict[str, Any]:
     """Return the JSON schema of the config, every key described."""
-    schema: dict[str, Any] = _without_titles(sections.Config.model_json_schema())
+    schema: dict[str, Any] = without_titles(sections.Config.model_json_schema())
     meanings = _meanings()
     for name, part in [("Config", schema), *schema["$defs"].items()]:
         for key, field in part["properties"].items():
@@ -42,15 +42,15 @@ def config_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _without_titles(part: Any) -> Any:
+def without_titles(part: Any) -> Any:
     """Leave out what pydantic makes of the names of keys."""
     if isinstance(part, dict):
         return {
-            name: _without_titles(content)
+            name: without_titles(content)
             for name, content in part.items()
             if name != "title" or not isinstance(content, str)
         }
-    return [_without_titles(item) for item in part] if isinstance(part, list) else part
+    return [without_titles(item) for item in part] if isinstance(part, list) else part
 
 
 def _meanings() -> dict[str, dict[str, str]]:
@@ -62,11 +62,12 @@ def _meanings() -> dict[str, dict[str, str]]:
                 found[model.name] = {}
                 for base in map(ast.unparse, model.bases):
                     found[model.name] |= found.get(base, {})
-                found[model.name] |= _texts_below(model)
+                found[model.name] |= texts_below(model)
     return found
 
 
-def _texts_below(model: ast.ClassDef) -> dict[str, str]:
+def texts_below(model: ast.ClassDef) -> dict[str, str]:
+    """Return the texts below the fields of one model."""
     texts = {}
     for field, below in zip(model.body, model.body[1:], strict=False):
         if (

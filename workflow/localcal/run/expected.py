@@ -39,6 +39,15 @@ STAGES: dict[str, tuple[str, ...]] = {
     "areas": ("write_area", "write_area_replicates"),
     "validation": ("simulate_area", "validate_area", "summarize_validation"),
     "report": ("write_report",),
+    # Asked for by name.
+    "sweeps": (
+        "run_baseline",
+        "plan_sweep",
+        "run_batch",
+        "collect_outcome",
+        "collect_failures",
+        "collect_sweep",
+    ),
 }
 
 # All that is made once, once per fit and once per simulation, so that what is lost shows, and comes

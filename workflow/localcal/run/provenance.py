@@ -40,6 +40,7 @@ PRODUCT_FOLDERS = (
     "validation",
     "report",
     "exports",
+    "sweeps",
 )
 
 # What begins the names of the state's entries.

@@ -1,0 +1,26 @@
+"""Simulate an area without a reform, for a sweep."""
+
+from pathlib import Path
+
+from localcal.jobs.job import job
+
+if __name__ == "__main__":
+    with job(snakemake):
+        from localcal.engine.client import run_with_engine
+        from localcal.sweeps.bench import AreaFiles
+        from localcal.sweeps.given import run_files
+        from localcal.sweeps.plan import draws_of
+        from localcal.sweeps.settings import read_sweep, sweep_path
+
+        sweep = read_sweep(sweep_path(snakemake.wildcards.sweep))
+        run_with_engine(
+            snakemake.params.engine,
+            "localcal.sweeps.simulate:write_baseline",
+            limit_mb=snakemake.resources.mem_mb,
+            files=AreaFiles(Path(snakemake.input.area)),
+            run=run_files(dict(snakemake.input.items()), dict(snakemake.params.items())),
+            draws=draws_of(sweep, snakemake.params.seed),
+            outcomes=sweep.outcomes,
+            together=sweep.households_together,
+            path=Path(snakemake.output.baseline),
+        )

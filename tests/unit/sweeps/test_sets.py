@@ -1,0 +1,113 @@
+"""Parameter sets and their ids."""
+
+import itertools
+
+import pytest
+
+from localcal.engine.protocol import ParameterChange
+from localcal.errors import InputError
+from localcal.sweeps.sets import parameter_sets, set_id
+from localcal.sweeps.settings import Sampler
+
+TABLE = "name,snap.maximum,tax.rate@2024-01-01.2024-12-31\nlow,1000,0.1\nhigh,2e3,.25\n"
+
+
+def sets_of(tmp_path, text):
+    path = tmp_path / "sets.csv"
+    path.write_text(text)
+    return parameter_sets(str(path), "sweep.yaml")
+
+
+def sampled(**fields):
+    return parameter_sets(Sampler.model_validate(fields), "sweep.yaml")
+
+
+def test_a_table_says_what_each_set_changes(tmp_path):
+    sets = sets_of(tmp_path, TABLE)
+    assert sets.columns == ("snap.maximum", "tax.rate@2024-01-01.2024-12-31")
+    assert [one.name for one in sets.sets] == ["low", "high"]
+    assert sets.changes(1) == [
+        ParameterChange("snap.maximum", None, None, 2000.0),
+        ParameterChange("tax.rate", "2024-01-01", "2024-12-31", 0.25),
+    ]
+
+
+def test_an_id_is_that_of_what_is_changed_and_of_nothing_else(tmp_path):
+    first = sets_of(tmp_path, TABLE).ids
+    assert first[1] != first[0]
+    other = "tax.rate@2024-01-01.2024-12-31,snap.maximum\n2.5e-1,2000.0\n1e-1,+1000\n"
+    assert sets_of(tmp_path, other).ids == first[::-1]
+    bounds = {"snap.maximum": [1000, 2000.0], "tax.rate@2024-01-01.2024-12-31": [0.1, 0.25]}
+    assert {*first} < {*sampled(sampler="grid", bounds=bounds).ids}
+    assert set_id({"a": 1.0}) == set_id({"a": 1.0}) != set_id({"b": 1.0})
+    assert set_id({"a": True}) != set_id({"a": 1.0})
+
+
+def test_a_set_that_is_there_twice_runs_once_and_is_reported(tmp_path):
+    sets = sets_of(tmp_path, "a.b\n1\n0\n-0\n1.0\n")
+    assert [one.values for one in sets.sets] == [(1.0,), (0.0,)]
+    lines = [
+        (there.rpartition(" ")[2], before.rpartition(" ")[2]) for there, before in sets.repeated
+    ]
+    assert lines == [("4", "3"), ("5", "2")]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "holds no parameter set"),
+        ("a.b\n", "holds no parameter set"),
+        ("name\nx\n", "line 1: has no column with a parameter"),
+        ("a b\n1\n", "line 1, column 'a b': is no parameter"),
+        ("a,a\n1,2\n", "line 1, column a: is there twice"),
+        ("a,name,name\n1,x,y\n", "line 1, column name: is there twice"),
+        ("a@2024\n1\n", "line 1, column a@2024: expected two dates after @, found '2024'"),
+        ("a@2024-13-01.2024-12-31\n1\n", "expected two dates"),
+        ("a@2025-01-01.2024-12-31\n1\n", "ends before it begins"),
+        ("a,b\n1,2\n3\n", "line 3: has 1 fields, the first line 2"),
+        ("a,b\n1,2\n3,x\n", "line 3, column b: expected a number, true or false, found 'x'"),
+        ("a,b\n1,\n", "line 2, column b: expected a number, true or false, found ''"),
+        ("a\n1e999\n", "line 2, column a: expected a number"),
+        ("a\nnan\n", "line 2, column a: expected a number"),
+        ('a\n"1,000"\n', "line 2, column a: expected a number"),
+    ],
+)
+def test_a_wrong_table_is_refused_by_line_and_column(tmp_path, text, words):
+    with pytest.raises(InputError) as caught:
+        sets_of(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path / 'sets.csv'}: ")
+    assert words in str(caught.value)
+
+
+def test_a_grid_is_every_combination_of_lists_and_of_steps_between_bounds():
+    sets = sampled(sampler="grid", n=3, bounds={"b": [0, 1], "a": [1, 2, 5, 6]})
+    expected = set(itertools.product([1.0, 2.0, 5.0, 6.0], [0.0, 0.5, 1.0]))
+    assert sets.columns == ("a", "b")
+    assert {one.values for one in sets.sets} == expected
+    assert len(sets.sets) == 12
+
+
+def test_a_latin_hypercube_has_one_point_in_each_stratum_of_each_parameter():
+    fields = {"sampler": "latin_hypercube", "n": 10, "bounds": {"a": [0, 10], "b": [-5, 5]}}
+    sets = sampled(**fields, seed=1)
+    for column, low in enumerate((0, -5)):
+        strata = sorted(int(one.values[column] - low) for one in sets.sets)
+        assert strata == list(range(10))
+    assert sampled(**fields, seed=1).ids == sets.ids
+    assert sampled(**fields, seed=2).ids != sets.ids
+    other = fields | {"bounds": {"b": [-5, 5], "a": [0, 10]}}
+    assert sampled(**other, seed=1).ids == sets.ids
+
+
+def test_a_sobol_sample_is_balanced_and_a_longer_one_begins_with_a_shorter_one():
+    fields = {"sampler": "sobol", "bounds": {"a": [0, 1], "b": [0, 1]}}
+    sets = sampled(**fields, n=16)
+    for quarter in itertools.product((0, 1), repeat=2):
+        inside = [one for one in sets.sets if tuple(int(v * 2) for v in one.values) == quarter]
+        assert len(inside) == 4
+    assert sampled(**fields, n=11).ids == sets.ids[:11]
+
+
+def test_a_bound_that_is_no_parameter_is_refused():
+    with pytest.raises(InputError, match="sweep.yaml: parameters.bounds, column 'a b': is no"):
+        sampled(sampler="grid", bounds={"a b": [1, 2]})

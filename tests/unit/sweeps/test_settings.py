@@ -1,0 +1,76 @@
+"""The file of a sweep."""
+
+import pytest
+
+from localcal.errors import InputError
+from localcal.sweeps.settings import Sampler, batch_names, batch_size, read_sweep, science
+
+REST = "areas: [US]\noutcomes: [cost]\n"
+
+
+def read(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    return read_sweep(path)
+
+
+def test_a_sweep_says_what_it_needs_and_has_defaults_for_the_rest(tmp_path):
+    sweep = read(tmp_path, f"parameters: sets.csv\n{REST}")
+    assert (sweep.parameters, sweep.areas, sweep.batch_size) == ("sets.csv", ("US",), 200)
+    assert (sweep.seeds.count, sweep.replicates, sweep.on_out_of_memory) == (0, False, "split")
+    sampler = "parameters: {sampler: sobol, n: 8, bounds: {a.b: [0, 1]}}\n"
+    assert isinstance(read(tmp_path, sampler + REST).parameters, Sampler)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1]", "holds no keys"),
+        ("a: [", "is no YAML"),
+        (REST, "parameters: is missing; add it"),
+        (f"parameters: 3\n{REST}", "parameters: expected a path or a sampler, found 3"),
+        (f"parameters: x\nbatch_sise: 3\n{REST}", r"batch_sise: unknown key \(did you mean"),
+        (f"parameters: x\nbatch_size: 0\n{REST}", "batch_size: 0 is not allowed"),
+        (f"parameters: x\nbatch_size: '3'\n{REST}", "write it without quotes"),
+        (f"parameters: x\nseeds: {{cuont: 3}}\n{REST}", "seeds.cuont: unknown key"),
+        ("parameters: x\nareas: [US, US]\noutcomes: [cost]\n", "areas: .* no entry twice"),
+        ("parameters: x\nareas: []\noutcomes: [cost]\n", "areas: .* length at least 1"),
+        (f"parameters: {{sampler: sobol, bounds: {{a: [0, 1]}}}}\n{REST}", "parameters.n: null is"),
+        (f"parameters: {{sampler: sobl, bounds: {{a: [0, 1]}}}}\n{REST}", "did you mean 'sobol'"),
+        (f"parameters: {{sampler: grid, bounds: {{}}}}\n{REST}", "bounds: is empty"),
+        (
+            f"parameters: {{sampler: latin_hypercube, n: 3, bounds: {{a: [2, 1]}}}}\n{REST}",
+            "parameters.bounds.a: has to be the lowest and the highest value",
+        ),
+    ],
+)
+def test_what_it_does_not_know_is_refused_by_file_and_key(tmp_path, text, words):
+    with pytest.raises(InputError, match=words) as caught:
+        read(tmp_path, text)
+    assert str(caught.value).startswith(str(tmp_path / "x.yaml"))
+
+
+def test_the_environment_overrides_the_size_of_batches(tmp_path, monkeypatch):
+    sweep = read(tmp_path, f"parameters: x\nbatch_size: 7\n{REST}")
+    assert batch_size(sweep) == 7
+    monkeypatch.setenv("MODELOPS_JOB_BATCH_SIZE", "50")
+    assert batch_size(sweep) == 50
+    monkeypatch.setenv("LOCALCAL_SWEEP_BATCH_SIZE", "60")
+    assert batch_size(sweep) == 60
+    for wrong in ("0", "-1", "many", "", "1.5"):
+        monkeypatch.setenv("LOCALCAL_SWEEP_BATCH_SIZE", wrong)
+        with pytest.raises(InputError, match="LOCALCAL_SWEEP_BATCH_SIZE=.* expected a whole"):
+            batch_size(sweep)
+
+
+def test_batches_are_numbered_by_four_digits_or_as_many_as_are_needed():
+    assert batch_names(5, 2) == ["0000", "0001", "0002"]
+    assert batch_names(4, 2) == ["0000", "0001"]
+    assert batch_names(10_001, 1)[-1] == "10000" and len(batch_names(10_001, 1)[0]) == 5
+
+
+def test_how_the_work_is_cut_decides_no_number(tmp_path):
+    before = science(read(tmp_path, f"parameters: x\n{REST}"))
+    cut = "batch_size: 3\nmemory_mb: 5\npilot: 9\ntolerate_failed_sets: 4\nhouseholds_together: 2\n"
+    assert science(read(tmp_path, f"parameters: x\n{cut}{REST}")) == before
+    assert science(read(tmp_path, f"parameters: x\nreplicates: true\n{REST}")) != before

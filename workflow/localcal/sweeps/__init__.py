@@ -1,0 +1,1 @@
+"""What a calibrated file says about policies: parameter sets, and what each of them comes to."""

@@ -1,0 +1,251 @@
+"""One batch of a sweep: simulated by supervised processes, gathered into one table.
+
+This is the side that has no model. It hands simulations to the warm process, sees to it when that
+runs out of memory, and writes the batch's table of what is finished; it never holds more of it than
+one simulation's rows.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from localcal.engine.client import run_with_engine
+from localcal.files.origins import record
+from localcal.files.pieces import write_parquet
+from localcal.jobs.supervisor import work_through
+from localcal.sweeps.bench import AreaFiles, RunFiles
+from localcal.sweeps.cells import OUT_OF_MEMORY, SCHEMA, Cell, Store, failure, table_of
+from localcal.sweeps.names import outcome_digests
+from localcal.sweeps.plan import (
+    PARAMETER,
+    Cost,
+    Planned,
+    draws_of,
+    read_plan,
+    refuse_too_many,
+    state_cost,
+    write_plan,
+)
+from localcal.sweeps.plan import describe as describe_plan
+from localcal.sweeps.sets import ParameterSets, Value
+from localcal.sweeps.settings import Sweep
+from localcal.sweeps.simulate import Work
+
+logger = logging.getLogger(__name__)
+
+STATS_SUFFIX = ".stats.jsonl"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a sweep is, and where.
+
+    Attributes:
+        name: the sweep's.
+        sweep: its settings.
+        engine: the model as `module:Class`.
+        run_seed: the seed of the run's own draws.
+        areas: each area's files.
+        run: what draws are made from.
+        states: what states are called, by FIPS code.
+        store: the folder of finished simulations.
+        code: a digest of the code that simulates.
+    """
+
+    name: str
+    sweep: Sweep
+    engine: str
+    run_seed: int
+    areas: Mapping[str, AreaFiles]
+    run: RunFiles
+    states: Mapping[int, str]
+    store: Path
+    code: str
+
+    def made_from(self, area: str) -> dict[str, Any]:
+        """Return what, besides the set and the seed, decides the numbers of an area."""
+        files = self.areas[area]
+        inputs = {name: path for name, path in vars(files).items() if path is not None}
+        drawn = self.sweep.seeds.count > 0
+        if drawn:
+            inputs |= {"population": self.run.population, "frozen": self.run.frozen}
+        variables = self.sweep.seeds.variables
+        return {
+            "files": record(inputs),
+            "clones": self.run.clones if drawn else None,
+            "drawn": None if not drawn or variables is None else sorted(variables),
+            "outcomes": outcome_digests(self.sweep.outcomes),
+            "by_state": self.sweep.by_state,
+            "code": self.code,
+        }
+
+    def finished(self) -> Store:
+        """Return where finished simulations are."""
+        return Store(self.store, {area: self.made_from(area) for area in self.sweep.areas})
+
+
+def cells_of(setting: Setting, planned: Planned) -> list[Cell]:
+    """Return the simulations of some sets, those of one area and draw after one another."""
+    return [
+        Cell(number, name, area, draw.seed_idx, draw.seed)
+        for area in setting.sweep.areas
+        for draw in draws_of(setting.sweep, setting.run_seed)
+        for number, name in zip(planned.set_idx, planned.set_id, strict=True)
+    ]
+
+
+def plan_sweep(
+    setting: Setting, sets: ParameterSets, size: int, source: str, outputs: Mapping[str, Path]
+) -> None:
+    """Plan a sweep and state what it will cost, from a pilot whose simulations are kept.
+
+    Args:
+        setting: what the sweep is.
+        sets: its parameter sets.
+        size: how many sets a batch has.
+        source: the sweep's file.
+        outputs: `plan`, the table; `about`, what is known without a simulation; `cost`.
+
+    Raises:
+        InputError: the sweep is larger than it says it may be, or its first sets cannot be
+            simulated.
+        OutOfMemory: they do not fit.
+    """
+    refuse_too_many(setting.sweep, len(sets.ids), source)
+    describe_plan(
+        setting.sweep, sets, size, draws_of(setting.sweep, setting.run_seed), outputs["about"]
+    )
+    write_plan(sets, size, outputs["plan"])
+    pilot = read_plan(outputs["plan"]).first(setting.sweep.pilot)
+    cost = _pilot(setting, pilot, outputs["plan"].with_suffix(STATS_SUFFIX))
+    state_cost(setting.sweep, len(sets.ids), cost, source, outputs["cost"])
+
+
+def _pilot(setting: Setting, planned: Planned, stats: Path) -> Cost:
+    """Simulate the first sets with the first draw; return what that took."""
+    seconds, peak_mb = {}, 0
+    store = setting.finished()
+    cells = [cell for cell in cells_of(setting, planned) if cell.seed_idx == 0]
+    for area in setting.sweep.areas if planned.set_id else ():
+        own = [cell for cell in cells if cell.area == area]
+        work = _work(setting, planned, f"pilot in {area}: simulations", store, stats, len(own))
+        start = time.monotonic()
+        peak_mb = max(peak_mb, _simulate(setting, work, own, 0, setting.sweep.memory_mb))
+        seconds[area] = (time.monotonic() - start) / len(own)
+    return Cost(seconds, peak_mb)
+
+
+def _work(
+    setting: Setting, planned: Planned, label: str, store: Store, stats: Path, total: int
+) -> Work:
+    return Work(
+        label=label,
+        columns=planned.columns,
+        values=dict(zip(planned.set_idx, planned.values, strict=True)),
+        draws=draws_of(setting.sweep, setting.run_seed),
+        outcomes=setting.sweep.outcomes,
+        by_state=setting.sweep.by_state,
+        areas=setting.areas,
+        run=setting.run,
+        states=setting.states,
+        together=setting.sweep.households_together,
+        store=store,
+        stats=stats,
+        total=total,
+    )
+
+
+def _simulate(setting: Setting, work: Work, cells: Sequence[Cell], done: int, limit_mb: int) -> int:
+    """Have the warm process simulate; return the most memory it had."""
+    peak_mb = run_with_engine(
+        setting.engine,
+        "localcal.sweeps.simulate:run_cells",
+        limit_mb=limit_mb,
+        work=work,
+        cells=list(cells),
+        done=done,
+    )
+    assert isinstance(peak_mb, int)
+    return peak_mb
+
+
+def run_batch(setting: Setting, plan: Path, batch: int, limit_mb: int, path: Path) -> None:
+    """Write the table of a batch: every row of its parameter sets, those that failed among them.
+
+    Args:
+        setting: what the sweep is.
+        plan: the sweep's plan.
+        batch: the batch's number.
+        limit_mb: what the process that simulates may take.
+        path: the table to write, sorted by set, area, seed; the rows of one simulation as outcomes
+            yield them.
+
+    Raises:
+        InputError: something is wrong that is not one set's.
+        OutOfMemory: the remedy for it is another than to split the batch, or did not help.
+    """
+    planned = read_plan(plan, batch)
+    store = setting.finished()
+    cells = cells_of(setting, planned)
+    before = sum(map(store.has, cells))
+    label = f"batch {batch}: simulations"
+    logger.info("%s: %d of %d were done before", label, before, len(cells))
+    stats = path.with_suffix(STATS_SUFFIX)
+    work = _work(setting, planned, label, store, stats, len(cells))
+    given_up: dict[Cell, str] = {}
+
+    def simulate(part: Sequence[Cell]) -> None:
+        done = len(given_up) + sum(map(store.has, cells))
+        _simulate(setting, work, part, done, limit_mb)
+
+    sweep = setting.sweep
+    advice = (
+        f"in config/sweeps/{setting.name}.yaml raise memory_mb (now {sweep.memory_mb}) or lower "
+        f"households_together (now {sweep.households_together})"
+    )
+    work_through(cells, simulate, store.has, given_up.__setitem__, sweep.on_out_of_memory, advice)
+    by_set = sorted(cells, key=lambda cell: cell.set_idx)
+    tables = map(partial(_table, planned, work, given_up), by_set)
+    write_parquet(path, schema_of(planned), tables)
+
+
+def schema_of(planned: Planned) -> pa.Schema:
+    """Return the columns of a batch's table, and of what is gathered from batches."""
+    is_bool = [isinstance(value, bool) for value in planned.values[0]]
+    return pa.schema(
+        [
+            ("set_id", pa.string()),
+            ("set_idx", pa.int64()),
+            *(
+                (PARAMETER + name, pa.bool_() if flag else pa.float64())
+                for name, flag in zip(planned.columns, is_bool, strict=True)
+            ),
+            ("area", pa.string()),
+            ("seed_idx", pa.int64()),
+            ("seed", pa.int64()),
+            *SCHEMA,
+        ]
+    )
+
+
+def _table(planned: Planned, work: Work, given_up: Mapping[Cell, str], cell: Cell) -> pa.Table:
+    """Return the rows of one simulation with the columns that say which one it is."""
+    if cell in given_up:
+        rows = table_of(failure(work.outcomes, OUT_OF_MEMORY, "MemoryError", OUT_OF_MEMORY))
+    else:
+        rows = work.store.read(cell)
+    schema = schema_of(planned)
+    values: tuple[Value, ...] = work.values[cell.set_idx]
+    own = [cell.set_id, cell.set_idx, *values, cell.area, cell.seed_idx, cell.seed]
+    constant = [
+        pa.repeat(pa.scalar(value, field.type), rows.num_rows)
+        for value, field in zip(own, schema, strict=False)
+    ]
+    columns = [*constant, *(column.combine_chunks() for column in rows.columns)]
+    return pa.table(columns, schema=schema)

@@ -1,0 +1,51 @@
+"""What outcomes are called, and their files."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from localcal.errors import InputError
+from localcal.files.atomic import sha256_file
+
+
+def file_of(outcome: str) -> str:
+    """Return what the file of an outcome is called: mine.py:top is mine.top."""
+    path, colon, function = outcome.rpartition(":")
+    return f"{Path(path).stem}.{function}" if colon else outcome
+
+
+def refuse_alike(outcomes: Sequence[str], source: str) -> None:
+    """Refuse outcomes whose files would have the same name, or none that a file may have.
+
+    Raises:
+        InputError: there are such.
+    """
+    for name in outcomes:
+        if not re.fullmatch(r"[\w.-]+", file_of(name)):
+            raise InputError(
+                f"{source}: outcomes: '{name}' is no name of an outcome; write one, or module.py:"
+                "function"
+            )
+    files = Counter(map(file_of, outcomes))
+    twice = [name for name in outcomes if files[file_of(name)] > 1]
+    if twice:
+        raise InputError(
+            f"{source}: outcomes: {' and '.join(twice)} would be one file, "
+            f"{file_of(twice[0])}.parquet; rename one"
+        )
+
+
+def outcome_digests(outcomes: Sequence[str]) -> list[list[str]]:
+    """Return outcomes, those of a user's own file with a digest of it.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    found = []
+    for name in outcomes:
+        path, colon, _ = name.rpartition(":")
+        if colon and not Path(path).is_file():
+            raise InputError(f"outcome '{name}': there is no file {path}; correct its path")
+        found.append([name, sha256_file(path)] if colon else [name])
+    return found

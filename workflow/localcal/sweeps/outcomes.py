@@ -1,0 +1,371 @@
+"""What a policy comes to: its cost, poverty, inequality, winners and losers.
+
+Every outcome is one function of a `Context`, which yields rows: a value with the reform and one
+without it. A user's own is a function of the same kind in a file of theirs, which says by
+`requires` what it reads:
+
+    from localcal.sweeps.outcomes import requires, Row
+
+    @requires("household_net_income")
+    def poorest(context):
+        values = (context.of_household(v, "household_net_income").min()
+                  for v in (context.reformed, context.baseline))
+        yield Row("", *values)
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from localcal.errors import InputError, near, one_line
+from localcal.sweeps.context import HOUSEHOLD, Context, Row
+
+type Function = Callable[[Context], Iterable[Row]]
+
+STATE = "state"
+
+LONGEST_MESSAGE = 500
+
+# Relative changes of income between which winners and losers are told apart, and what they are
+# called from the largest loss up.
+CHANGES = np.array([-0.05, -0.001, 0.001, 0.05])
+NO_CHANGE = "no change"
+WINNERS_LOSERS = (
+    "lose more than 5%",
+    "lose less than 5%",
+    NO_CHANGE,
+    "gain less than 5%",
+    "gain more than 5%",
+)
+
+
+class Result(NamedTuple):
+    """One row of a sweep's tables, but for what says which simulation it is about.
+
+    Attributes:
+        group: what part it is about, `CA/decile 1` or '' for all.
+        vector: the position of the weight vector, -1 for all of them where there is no value.
+        value: with the reform; None where there is none, as are the next two.
+        baseline: without it.
+        delta: the difference.
+        status: ok or error.
+        error_type: the name of the exception; '' where all is well.
+        error_message: one line.
+    """
+
+    group: str
+    vector: int
+    value: float | None
+    baseline: float | None
+    delta: float | None
+    status: str = "ok"
+    error_type: str = ""
+    error_message: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A function of a context, with what it reads.
+
+    Attributes:
+        name: what the config calls it.
+        function: yields its rows.
+        requires: the variables that it reads.
+        source: the file of a user's own.
+    """
+
+    name: str
+    function: Function
+    requires: tuple[str, ...]
+    source: Path | None = None
+
+
+def requires(*variables: str) -> Callable[[Function], Function]:
+    """Say of an outcome function which variables it reads."""
+
+    def declare(function: Function) -> Function:
+        function.requires = variables  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def evaluate(outcome: Outcome, context: Context, by: str = "") -> list[Result]:
+    """Return an outcome's rows: one per group and weight vector, those that fail among them.
+
+    Args:
+        outcome: what to evaluate.
+        context: the simulations.
+        by: `state` for rows of every state besides those of all; '' for the latter alone.
+    """
+    results = _of_group(outcome, context, "")
+    if by == STATE:
+        for state in np.unique(context.state).tolist():
+            results += _of_group(outcome, context.within(state), state)
+    return results
+
+
+def _of_group(outcome: Outcome, context: Context, group: str) -> list[Result]:
+    vectors = context.weights.shape[1]
+    try:
+        rows = [_checked(row, vectors) for row in outcome.function(context)]
+        if not rows:
+            raise ValueError("it yields no rows")
+    except MemoryError:
+        raise  # the whole simulation's, which whoever runs it has to hear of
+    except Exception as error:  # noqa: BLE001 - becomes a row that says so, of this outcome alone
+        return [_failed(group, -1, error)]
+    results = []
+    for row in rows:
+        name = "/".join(part for part in (group, row.group) if part)
+        pairs = zip(row.value, row.baseline, strict=True)
+        results += [_result(name, vector, *pair) for vector, pair in enumerate(pairs)]
+    return results
+
+
+class _Numbers(NamedTuple):
+    """A row with one number per weight vector, (vectors,) float64."""
+
+    group: str
+    value: np.ndarray
+    baseline: np.ndarray
+
+
+def _checked(row: Row, vectors: int) -> _Numbers:
+    """Return a row with one number per vector.
+
+    Raises:
+        ValueError: a value is neither one number nor one per vector.
+    """
+    both = [np.asarray(values, dtype=np.float64) for values in (row.value, row.baseline)]
+    if bad := [values.shape for values in both if values.shape not in ((), (vectors,))]:
+        raise ValueError(
+            f"group '{row.group}': expected one number or {vectors}, found an array of {bad[0]}"
+        )
+    return _Numbers(str(row.group), *(np.broadcast_to(values, vectors) for values in both))
+
+
+def _result(group: str, vector: int, value: float, baseline: float) -> Result:
+    for number, label in ((value, "with the reform"), (baseline, "without the reform")):
+        if not np.isfinite(number):
+            error = ArithmeticError(f"it is {number} {label}: a share of nobody or of nothing")
+            return _failed(group, vector, error)
+    return Result(group, vector, float(value), float(baseline), float(value - baseline))
+
+
+def _failed(group: str, vector: int, error: Exception) -> Result:
+    kind, message = type(error).__name__, one_line(error)[:LONGEST_MESSAGE]
+    return Result(group, vector, None, None, None, "error", kind, message)
+
+
+@requires("household_benefits", "household_tax")
+def cost(context: Context) -> Iterator[Row]:
+    """Yield what households cost governments: benefits less taxes, dollars a year.
+
+    The difference is the reform's net cost, before anybody changes what they do; its negative is
+    what PolicyEngine calls the budgetary impact (`household_tax` less `household_benefits`).
+    Federal, state and local governments together; taxes net of refundable credits, without what
+    employers pay.
+    """
+    of_side = [
+        context.total(values, "household_benefits") - context.total(values, "household_tax")
+        for values in context.sides
+    ]
+    yield Row("", *of_side)
+
+
+@requires("income_tax", "state_income_tax")
+def revenue(context: Context) -> Iterator[Row]:
+    """Yield income tax net of refundable credits, dollars a year: the federal one, the states'."""
+    for group, variable in (("federal", "income_tax"), ("states", "state_income_tax")):
+        yield Row(group, *(context.total(values, variable) for values in context.sides))
+
+
+@requires("spm_unit_is_in_spm_poverty")
+def poverty_rate(context: Context) -> Iterator[Row]:
+    """Yield the share of persons whose SPM unit has less than its threshold.
+
+    Source: Supplemental Poverty Measure of the US Census Bureau (P60-283): a person is poor if the
+    resources of the SPM unit are below its threshold.
+    """
+    yield _share_of_persons(context, "spm_unit_is_in_spm_poverty")
+
+
+@requires("spm_unit_is_in_deep_spm_poverty")
+def deep_poverty_rate(context: Context) -> Iterator[Row]:
+    """Yield the share of persons whose SPM unit has less than half of its threshold."""
+    yield _share_of_persons(context, "spm_unit_is_in_deep_spm_poverty")
+
+
+def _share_of_persons(context: Context, variable: str) -> Row:
+    weights = context.person_weights(context.units.entity_of[variable])
+    with np.errstate(invalid="ignore"):  # of nobody, which becomes an error row
+        shares = [values[variable] @ weights / weights.sum(axis=0) for values in context.sides]
+    return Row("", *shares)
+
+
+@requires("poverty_gap")
+def poverty_gap(context: Context) -> Iterator[Row]:
+    """Yield what SPM units in poverty lack to their thresholds, dollars a year.
+
+    Source: the aggregate income deficit of the US Census Bureau, with SPM resources.
+    """
+    yield Row("", *(context.total(values, "poverty_gap") for values in context.sides))
+
+
+@requires("household_net_income")
+def mean_change(context: Context) -> Iterator[Row]:
+    """Yield the mean net income of households, for all and by decile, dollars a year.
+
+    The difference is the mean change. Deciles are those of `Context.decile`, so they stay where
+    they were without the reform.
+    """
+    incomes = [context.of_households(values, "household_net_income") for values in context.sides]
+    for group, chosen in _deciles(context):
+        weights = context.weights * chosen
+        with np.errstate(invalid="ignore"):
+            yield Row(group, *(income @ weights / weights.sum(axis=0) for income in incomes))
+
+
+@requires("household_net_income")
+def winners_losers(context: Context) -> Iterator[Row]:
+    """Yield shares of persons by what the reform does to their household's net income.
+
+    For all and by decile. Bounds as PolicyEngine has them: 5 percent, and a tenth of a percent for
+    no change; of the income without the reform, which counts as one dollar where it is less.
+    Without the reform nothing changes for anybody.
+    """
+    reformed, baseline = (
+        context.of_households(values, "household_net_income") for values in context.sides
+    )
+    change = (reformed - baseline) / np.maximum(baseline, 1)
+    kind = np.searchsorted(CHANGES, change)
+    for group, chosen in _deciles(context):
+        weights = context.person_weights(HOUSEHOLD) * chosen
+        with np.errstate(invalid="ignore"):
+            for number, name in enumerate(WINNERS_LOSERS):
+                share = (kind == number) @ weights / weights.sum(axis=0)
+                label = "/".join(part for part in (group, name) if part)
+                yield Row(label, share, float(name == NO_CHANGE))
+
+
+def _deciles(context: Context) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield '' with everybody, then each decile with who is in it, (households, vectors) bool."""
+    yield "", np.ones(context.weights.shape, dtype=bool)
+    for decile in range(1, 11):
+        yield f"decile {decile}", context.decile == decile
+
+
+@requires("household_net_income")
+def gini(context: Context) -> Iterator[Row]:
+    """Yield the Gini index of persons' equivalised household net income, from 0 to 1.
+
+    The mean difference between two persons' incomes over twice the mean income. Incomes below zero
+    count as zero, as in PolicyEngine's own analyses.
+    Source: Sen, On Economic Inequality (1973), 2.8; with weights as in Lerman and Yitzhaki,
+    Journal of Econometrics 42 (1989).
+    """
+    weights = context.person_weights(HOUSEHOLD)
+    incomes = [np.maximum(context.equivalised(values), 0) for values in context.sides]
+    yield Row("", *(weighted_gini(income, weights) for income in incomes))
+
+
+def weighted_gini(income: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the Gini index of incomes under each weight vector, (vectors,).
+
+    One less twice the area under the Lorenz curve, which joins the sums by straight lines.
+
+    Args:
+        income: (n,), none below zero.
+        weights: (n, vectors).
+    """
+    order = np.argsort(income, kind="stable")
+    persons = weights[order]
+    received = np.cumsum(persons * income[order, np.newaxis], axis=0)
+    before = np.vstack([np.zeros(received.shape[1]), received[:-1]])
+    area = (persons * (received + before)).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return 1 - area / (persons.sum(axis=0) * received[-1])
+
+
+BUILT_IN: Mapping[str, Function] = {
+    function.__name__: function
+    for function in (
+        cost,
+        deep_poverty_rate,
+        gini,
+        mean_change,
+        poverty_gap,
+        poverty_rate,
+        revenue,
+        winners_losers,
+    )
+}
+
+
+def find_outcome(name: str, folder: Path) -> Outcome:
+    """Return the outcome that a config names: one of `BUILT_IN`, or `module.py:function`.
+
+    Args:
+        name: its name.
+        folder: where the path of a user's own file starts.
+
+    Raises:
+        InputError: there is no such outcome, or it does not say what it requires.
+    """
+    if name in BUILT_IN:
+        return Outcome(name, BUILT_IN[name], BUILT_IN[name].requires)  # type: ignore[attr-defined]
+    path, colon, attribute = name.rpartition(":")
+    if not colon:
+        raise InputError(
+            f"outcome '{name}': expected one of {', '.join(BUILT_IN)}{near(name, BUILT_IN)}, or a "
+            "function of your own as module.py:function"
+        )
+    source = folder / path
+    function = getattr(_module(name, source), attribute, None)
+    if not callable(function):
+        raise InputError(f"outcome '{name}': {source} has no function '{attribute}'; name one")
+    required = getattr(function, "requires", None)
+    if isinstance(required, str) or not required:
+        raise InputError(
+            f"outcome '{name}': does not say which variables it reads; put "
+            '@requires("household_net_income") or the like above it'
+        )
+    return Outcome(name, function, tuple(required), source)
+
+
+def _module(name: str, source: Path) -> object:
+    """Return a user's own file as a module, loaded anew each time."""
+    if not source.is_file():
+        raise InputError(f"outcome '{name}': there is no file {source}; mend its path")
+    spec = importlib.util.spec_from_file_location(f"localcal_outcome_{source.stem}", source)
+    if spec is None or spec.loader is None:
+        raise InputError(f"outcome '{name}': {source} is no Python file; name one that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        kind = type(error).__name__
+        raise InputError(
+            f"outcome '{name}': {source} cannot be loaded ({kind}: {one_line(error)}); mend it"
+        ) from error
+    return module
+
+
+def refuse_unknown_variables(outcomes: Sequence[Outcome], variables: Mapping[str, object]) -> None:
+    """Stop before any work if an outcome reads a variable that the model does not have.
+
+    Raises:
+        InputError: there is no such variable.
+    """
+    for outcome in outcomes:
+        for variable in outcome.requires:
+            if variable not in variables:
+                raise InputError(
+                    f"outcome '{outcome.name}': the model has no variable "
+                    f"'{variable}'{near(variable, variables)}; mend what it requires"
+                )

@@ -1,0 +1,251 @@
+"""A sweep's plan: every simulation it takes, in which batch, and what it will cost."""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from localcal.errors import REMAKE, InputError, one_line
+from localcal.files.atomic import write_json
+from localcal.files.pieces import write_parquet
+from localcal.sweeps.sets import ParameterSets, Value
+from localcal.sweeps.settings import Sweep
+
+logger = logging.getLogger(__name__)
+
+# What parameters are called among the columns of tables.
+PARAMETER = "param_"
+
+
+class Draw(NamedTuple):
+    """Who takes up what in a simulation.
+
+    Attributes:
+        seed_idx: its number in the sweep.
+        seed: the key of the draws, which is also what the simulation is made with.
+        variables: the take-up variables that are drawn anew with it; None for all that the run
+            draws, () for none.
+    """
+
+    seed_idx: int
+    seed: int
+    variables: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Parameter sets of a plan.
+
+    Attributes:
+        columns: the parameters, sorted.
+        set_idx: the number of each set in the sweep.
+        set_id: the id of each.
+        values: of the columns in each.
+        batch: which batch each is in.
+    """
+
+    columns: tuple[str, ...]
+    set_idx: tuple[int, ...]
+    set_id: tuple[str, ...]
+    values: tuple[tuple[Value, ...], ...]
+    batch: tuple[int, ...]
+
+    def first(self, count: int) -> "Planned":
+        """Return the first sets."""
+        return Planned(
+            self.columns,
+            self.set_idx[:count],
+            self.set_id[:count],
+            self.values[:count],
+            self.batch[:count],
+        )
+
+
+def draws_of(sweep: Sweep, run_seed: int) -> tuple[Draw, ...]:
+    """Return the draws of a sweep; they are the same for every parameter set.
+
+    So differences between sets do not come from who happened to take something up.
+
+    Args:
+        sweep: its settings.
+        run_seed: the seed that the run's own draws were made with.
+    """
+    if not sweep.seeds.count:
+        return (Draw(0, run_seed, ()),)
+    return tuple(
+        Draw(number, seed_of(sweep.seeds.base_seed, number), sweep.seeds.variables)
+        for number in range(sweep.seeds.count)
+    )
+
+
+def seed_of(base_seed: int, number: int) -> int:
+    """Return the seed of a draw: 63 bits of a digest of the two."""
+    digest = hashlib.blake2b(f"{base_seed}:{number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def simulations_of(sweep: Sweep, n_sets: int) -> tuple[int, int]:
+    """Return how many simulations a sweep takes under reforms, and how many without."""
+    of_set = len(sweep.areas) * max(1, sweep.seeds.count)
+    return n_sets * of_set, of_set
+
+
+def refuse_too_many(sweep: Sweep, n_sets: int, source: str) -> None:
+    """Refuse a sweep of more simulations than it says it may have, before anything is done.
+
+    Raises:
+        InputError: there are too many.
+    """
+    reformed, baseline = simulations_of(sweep, n_sets)
+    total = reformed + baseline
+    if total > sweep.largest.simulations:
+        raise InputError(
+            f"{source}: {n_sets:,} parameter sets x {len(sweep.areas)} areas x "
+            f"{max(1, sweep.seeds.count)} seeds and {baseline} of the baseline are {total:,} "
+            f"simulations, above largest.simulations = {sweep.largest.simulations:,}; ask for "
+            "fewer, or raise that if you mean it"
+        )
+
+
+def write_plan(sets: ParameterSets, size: int, path: Path) -> None:
+    """Write which sets there are and which batch each is in.
+
+    Args:
+        sets: the sweep's.
+        size: how many sets a batch has.
+        path: the table to write: set_idx, set_id, name, batch and a column per parameter.
+
+    Raises:
+        InputError: a column has numbers in some sets and true or false in others.
+    """
+    columns = {PARAMETER + name: values for name, values in _by_column(sets)}
+    table = pa.table(
+        {
+            "set_idx": pa.array(range(len(sets.ids)), pa.int64()),
+            "set_id": list(sets.ids),
+            "name": [one.name for one in sets.sets],
+            "batch": pa.array([number // size for number in range(len(sets.ids))], pa.int64()),
+            **columns,
+        }
+    )
+    write_parquet(path, table.schema, [table])
+
+
+def _by_column(sets: ParameterSets) -> Iterator[tuple[str, list[Value]]]:
+    """Yield each parameter with its values in all sets, which are of one kind."""
+    for number, name in enumerate(sets.columns):
+        values = [one.values[number] for one in sets.sets]
+        kinds = [isinstance(value, bool) for value in values]
+        if len(set(kinds)) > 1:
+            odd = kinds.index(not kinds[0])
+            expected = "true or false" if kinds[0] else "a number"
+            raise InputError(
+                f"{sets.sets[odd].place}, column {name}: expected {expected} as in "
+                f"{sets.sets[0].place}, found {values[odd]!r}; write all in one way"
+            )
+        yield name, values
+
+
+def read_plan(path: Path, batch: int | None = None) -> Planned:
+    """Read a plan, all of it or one batch.
+
+    Raises:
+        InputError: it is damaged, or has no such batch.
+    """
+    try:
+        filters = None if batch is None else [("batch", "=", batch)]
+        table = pq.read_table(path, filters=filters)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: damaged, no plan ({one_line(error)}); {REMAKE}") from error
+    if not table.num_rows:
+        raise InputError(f"{path}: has no set of batch {batch}; {REMAKE}")
+    columns = [name for name in table.column_names if name.startswith(PARAMETER)]
+    values = zip(*(table[name].to_pylist() for name in columns), strict=True)
+    return Planned(
+        columns=tuple(name.removeprefix(PARAMETER) for name in columns),
+        set_idx=tuple(table["set_idx"].to_pylist()),
+        set_id=tuple(table["set_id"].to_pylist()),
+        values=tuple(values),
+        batch=tuple(table["batch"].to_pylist()),
+    )
+
+
+def describe(
+    sweep: Sweep, sets: ParameterSets, size: int, draws: Sequence[Draw], path: Path
+) -> None:
+    """Write what a sweep takes, as far as it is known without a simulation."""
+    reformed, baseline = simulations_of(sweep, len(sets.ids))
+    for there, before in sets.repeated:
+        logger.warning("%s repeats the parameter set of %s; it runs once", there, before)
+    batches = -(-len(sets.ids) // size)
+    logger.info(
+        "%d parameter sets in %d batches of %d (batch_size, or LOCALCAL_SWEEP_BATCH_SIZE)",
+        len(sets.ids),
+        batches,
+        size,
+    )
+    write_json(
+        path,
+        {
+            "areas": list(sweep.areas),
+            "batch_size": size,
+            "batches": batches,
+            "outcomes": list(sweep.outcomes),
+            "parameters": list(sets.columns),
+            "repeated": [{"at": there, "first_at": before} for there, before in sets.repeated],
+            "replicates": sweep.replicates,
+            "seeds": [draw.seed for draw in draws],
+            "sets": len(sets.ids),
+            "sets_digest": hashlib.sha256("\n".join(sets.ids).encode()).hexdigest(),
+            "simulations": reformed,
+            "simulations_of_baseline": baseline,
+        },
+    )
+
+
+class Cost(NamedTuple):
+    """What a sweep will cost by the measure of its pilot.
+
+    Attributes:
+        seconds: of each area's mean simulation, its outcomes included.
+        peak_mb: the most memory that the pilot's process had, the model included.
+    """
+
+    seconds: dict[str, float]
+    peak_mb: int
+
+
+def state_cost(sweep: Sweep, n_sets: int, cost: Cost, source: str, path: Path) -> None:
+    """Write and log the hours, memory and files of a sweep; without a pilot, only the files.
+
+    Raises:
+        InputError: it takes more hours than it says it may.
+    """
+    per_set = sum(cost.seconds.values()) * max(1, sweep.seeds.count)
+    hours = n_sets * per_set / 3600
+    files = n_sets * len(sweep.areas) * max(1, sweep.seeds.count)
+    content: dict[str, Any] = {"files": files, "sets": n_sets}
+    if not cost.seconds:
+        write_json(path, content | {"hours": None, "peak_mb": None})
+        return
+    content |= {"hours": hours, "peak_mb": cost.peak_mb, "seconds_per_simulation": cost.seconds}
+    logger.info(
+        "%d parameter sets: %.3g hours of work for one job at a time, %d MB per job, %d files of "
+        "single simulations",
+        n_sets,
+        hours,
+        cost.peak_mb,
+        files,
+    )
+    if hours > sweep.largest.hours:
+        raise InputError(
+            f"{source}: {n_sets:,} parameter sets at {per_set:.3g} s each are {hours:,.3g} hours "
+            f"of work, above largest.hours = {sweep.largest.hours:g}; ask for fewer, or raise that "
+            "if you mean it"
+        )
+    write_json(path, content)
