@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from localcal.engine.formulas import (
     read_by,
     reads_storage,
 )
-from localcal.engine.model import ModelSimulation, ModelSystem
+from localcal.engine.model import ModelSimulation, ModelSystem, ModelVariable
+from localcal.engine.months import Months, Ran, same
 from localcal.engine.parameters import make_lazy
 from localcal.engine.pins import Pins
 from localcal.engine.positions import unjudged
@@ -49,6 +50,10 @@ logger = logging.getLogger(__name__)
 
 _NUMBERS = ("float", "int")
 
+# As policyengine-core calls it.
+MONTH = "month"
+YEARLY = ("year", "eternity")
+
 # Some states' formulas open a branch, in which they calculate under other rules whatever has not
 # been calculated yet: New York's child tax credit the whole of federal tax, for everybody, at two
 # thirds of what a simulation takes. So that comes first.
@@ -73,6 +78,7 @@ class PolicyEngineUS:
             system=self._system,
             parameter=importlib.import_module("policyengine_core.parameters").Parameter,
         )
+        self.months = Months(self._system.parameters)
         self.branching: set[str] = set()
         self.open_runs = 0
         self.version = version("policyengine-us")
@@ -232,16 +238,83 @@ class _NotesReads(_ModelSimulation):
     Branches, which formulas create, are copies and write to the same notes.
     """
 
-    def __init__(self, *args: object, reads: Reads, **kwargs: object) -> None:
+    def __init__(self, *args: object, reads: Reads, months: Months, **kwargs: object) -> None:
         self._localcal_reads = reads
+        self._localcal_months = months
+        self._localcal_ran: dict[str, Ran] = {}
+        # What has been read by each of the calculations that are running, of all branches.
+        self._localcal_running: list[list[tuple[str, object]]] = []
         super().__init__(*args, **kwargs)
 
-    def calculate(self, variable_name: str, *args: object, **kwargs: object) -> np.ndarray:
+    def clone(self, *args: object, **kwargs: object) -> "_NotesReads":
+        copy = super().clone(*args, **kwargs)
+        copy._localcal_ran = {}
+        return copy
+
+    def calculate(
+        self, variable_name: str, period: object = None, *args: object, **kwargs: object
+    ) -> np.ndarray:
         self._localcal_reads.enter(variable_name)
+        if self._localcal_running:
+            self._localcal_running[-1].append((variable_name, period))
         try:
-            return super().calculate(variable_name, *args, **kwargs)
+            return super().calculate(variable_name, period, *args, **kwargs)
         finally:
             self._localcal_reads.leave()
+
+    def _calculate(self, variable_name: str, period: Any = None) -> np.ndarray:
+        """Calculate a variable, or take over what it was in another month."""
+        variable = self.tax_benefit_system.variables.get(variable_name)
+        if period[0] != MONTH or variable is None or variable.definition_period != MONTH:
+            self._localcal_running.append([])
+            try:
+                return super()._calculate(variable_name, period)
+            finally:
+                self._localcal_running.pop()
+        holder = self.get_holder(variable_name)
+        known = holder.get_array(period, self.branch_name)
+        if known is not None:
+            return super()._calculate(variable_name, period)
+        ran = self._localcal_ran.get(variable_name)
+        self._localcal_running.append([])
+        try:
+            if ran is not None and self._does_again(variable, ran, period):
+                holder.put_in_cache(ran.values, period, self.branch_name, derived=True)
+                self._fast_cache[variable_name, period] = ran.values
+                return ran.values
+            values = super()._calculate(variable_name, period)
+        finally:
+            noted = self._localcal_running.pop()
+        if holder.get_array(period, self.branch_name) is values:
+            variables = self.tax_benefit_system.variables
+            read = dict.fromkeys(
+                name
+                for name, when in noted
+                # One of a year is the same in all its months.
+                if when == period and variables[name].definition_period not in YEARLY
+            )
+            self._localcal_ran[variable_name] = Ran(period, values, tuple(read))
+        return values
+
+    def _does_again(self, variable: ModelVariable, ran: Ran, period: object) -> bool:
+        """Say whether a variable's formula would do in a month what it did in another."""
+        months = self._localcal_months
+        if (
+            self.tax_benefit_system.parameters is not months.parameters
+            or variable.is_neutralized
+            or self._stored(variable.name, ran.period) is not ran.values
+            or not months.alike(variable, ran.period, period)
+        ):
+            return False
+        before = self._calculation_start()[:2]
+        for name in ran.read:
+            known = self._stored(name, ran.period)
+            if known is None or not same(known, self.calculate(name, period)):
+                return False
+        return before == self._calculation_start()[:2]
+
+    def _stored(self, name: str, period: object) -> np.ndarray | None:
+        return self.get_holder(name).get_array(period, self.branch_name)
 
     def get_array(self, variable_name: str, period: object) -> np.ndarray | None:
         self._localcal_reads.enter(variable_name)
@@ -283,7 +356,7 @@ class _Run:
         self._units = units
         self._asked: set[str] = set()
         self._reads = Reads()
-        simulation = engine._simulation(dataset=dataset, reads=self._reads)
+        simulation = engine._simulation(dataset=dataset, reads=self._reads, months=engine.months)
         self._open: ModelSimulation | None = simulation
         self._period = str(period)
         engine.open_runs += 1
