@@ -19,7 +19,7 @@ from localcal.engine.formulas import (
     read_by,
     reads_storage,
 )
-from localcal.engine.model import ModelSimulation, ModelSystem, ModelVariable
+from localcal.engine.model import ModelHolder, ModelSimulation, ModelSystem, ModelVariable
 from localcal.engine.months import Months, Ran, same
 from localcal.engine.parameters import make_lazy
 from localcal.engine.pins import Pins
@@ -247,7 +247,20 @@ class _NotesReads(_ModelSimulation):
         super().__init__(*args, **kwargs)
 
     def clone(self, *args: object, **kwargs: object) -> "_NotesReads":
-        copy = super().clone(*args, **kwargs)
+        """Return a copy, as each branch is one, of what is stored.
+
+        There is a holder for every variable, most of them empty; the copy makes those when asked.
+        """
+        holders = {entity: units._holders for entity, units in self.populations.items()}
+        try:
+            for units in self.populations.values():
+                units._holders = {
+                    name: holder for name, holder in units._holders.items() if _holds(holder)
+                }
+            copy = super().clone(*args, **kwargs)
+        finally:
+            for entity, units in self.populations.items():
+                units._holders = holders[entity]
         copy._localcal_ran = {}
         return copy
 
@@ -326,6 +339,11 @@ class _NotesReads(_ModelSimulation):
     def set_input(self, variable_name: str, *args: object, **kwargs: object) -> None:
         self._localcal_reads.override(variable_name)
         super().set_input(variable_name, *args, **kwargs)
+
+
+def _holds(holder: ModelHolder) -> bool:
+    """Say whether there is anything in a holder."""
+    return bool(holder.get_known_branch_periods()) or hasattr(holder, "_user_input_storage")
 
 
 class CommonValues(NamedTuple):
