@@ -497,7 +497,11 @@ class _Run:
             return {}
         assert self._units is not None, "common values without units"
         units = self._units[self._engine.variables()[name].entity]
-        return {period: values[units] for period, values in self._common.values[name].items()}
+        known = self._common.values[name]
+        # Months of which one was taken over from the other have one array, here too.
+        of = {id(values): values for values in known.values()}
+        taken = {number: values[units] for number, values in of.items()}
+        return {period: taken[id(values)] for period, values in known.items()}
 
     def _store(self, known: Iterable[tuple[str, Mapping[object, np.ndarray]]]) -> None:
         """Put values where policyengine-core keeps what it has calculated."""
