@@ -30,6 +30,8 @@ class ModelVariable(Protocol):
 
     def is_input_variable(self) -> bool: ...
 
+    def get_formula(self, period: Any = None) -> types.FunctionType | None: ...
+
 
 class ModelSystem(Protocol):
     """The model's rules."""

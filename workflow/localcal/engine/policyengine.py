@@ -20,7 +20,8 @@ from localcal.engine.formulas import (
     read_by,
     reads_storage,
 )
-from localcal.engine.model import ModelSimulation, ModelSystem
+from localcal.engine.model import ModelHolder, ModelSimulation, ModelSystem, ModelVariable
+from localcal.engine.months import Months, Ran, same
 from localcal.engine.parameters import make_lazy
 from localcal.engine.pins import Pins
 from localcal.engine.positions import unjudged
@@ -68,6 +69,9 @@ _MODULES = Modules(
     periods="policyengine_core.periods",
     reforms="policyengine_core.reforms",
 )
+# As policyengine-core calls it.
+MONTH = "month"
+YEARLY = ("year", "eternity")
 
 # Some states' formulas open a branch, in which they calculate under other rules whatever has not
 # been calculated yet: New York's child tax credit the whole of federal tax, for everybody, at two
@@ -90,6 +94,7 @@ class PolicyEngineUS:
         self._simulation = type("ReadingSimulation", (_NotesReads, modules.system.Simulation), {})
         self._system: ModelSystem = modules.system.system
         self.pins = Pins(modules.pins, self._system, modules.parameters.Parameter)
+        self.months = Months(self._system.parameters)
         self._reformer = Reformer(modules, self._system, self.pins, lazy)
         # What simulations are begun under, if it is not what was loaded; and what is noted of them.
         self.rules: Rules | None = None
@@ -319,19 +324,101 @@ class _NotesReads(_ModelSimulation):
     Branches, which formulas create, are copies and write to the same notes.
     """
 
-    def __init__(self, *args: object, reads: Reads, rules: Rules | None, **kwargs: object) -> None:
+    def __init__(
+        self, *args: object, reads: Reads, months: Months, rules: Rules | None, **kwargs: object
+    ) -> None:
         self._localcal_reads = reads
+        self._localcal_months = months
+        self._localcal_ran: dict[str, Ran] = {}
+        # What has been read by each of the calculations that are running, of all branches.
+        self._localcal_running: list[list[tuple[str, object]]] = []
         if rules is not None:
             self.default_tax_benefit_system = rules.make_system
             kwargs["reform"] = rules
         super().__init__(*args, **kwargs)
 
-    def calculate(self, variable_name: str, *args: object, **kwargs: object) -> np.ndarray:
-        self._localcal_reads.enter(variable_name)
+    def clone(self, *args: object, **kwargs: object) -> "_NotesReads":
+        """Return a copy, as each branch is one, of what is stored.
+
+        There is a holder for every variable, most of them empty; the copy makes those when asked.
+        """
+        holders = {entity: units._holders for entity, units in self.populations.items()}
         try:
-            return super().calculate(variable_name, *args, **kwargs)
+            for units in self.populations.values():
+                units._holders = {
+                    name: holder for name, holder in units._holders.items() if _holds(holder)
+                }
+            copy = super().clone(*args, **kwargs)
+        finally:
+            for entity, units in self.populations.items():
+                units._holders = holders[entity]
+        copy._localcal_ran = {}
+        return copy
+
+    def calculate(
+        self, variable_name: str, period: object = None, *args: object, **kwargs: object
+    ) -> np.ndarray:
+        self._localcal_reads.enter(variable_name)
+        if self._localcal_running:
+            self._localcal_running[-1].append((variable_name, period))
+        try:
+            return super().calculate(variable_name, period, *args, **kwargs)
         finally:
             self._localcal_reads.leave()
+
+    def _calculate(self, variable_name: str, period: Any = None) -> np.ndarray:
+        """Calculate a variable, or take over what it was in another month."""
+        variable = self.tax_benefit_system.variables.get(variable_name)
+        if period[0] != MONTH or variable is None or variable.definition_period != MONTH:
+            self._localcal_running.append([])
+            try:
+                return super()._calculate(variable_name, period)
+            finally:
+                self._localcal_running.pop()
+        holder = self.get_holder(variable_name)
+        known = holder.get_array(period, self.branch_name)
+        if known is not None:
+            return super()._calculate(variable_name, period)
+        ran = self._localcal_ran.get(variable_name)
+        self._localcal_running.append([])
+        try:
+            if ran is not None and self._does_again(variable, ran, period):
+                holder.put_in_cache(ran.values, period, self.branch_name, derived=True)
+                self._fast_cache[variable_name, period] = ran.values
+                return ran.values
+            values = super()._calculate(variable_name, period)
+        finally:
+            noted = self._localcal_running.pop()
+        if holder.get_array(period, self.branch_name) is values:
+            variables = self.tax_benefit_system.variables
+            read = dict.fromkeys(
+                name
+                for name, when in noted
+                # One of a year is the same in all its months.
+                if when == period and variables[name].definition_period not in YEARLY
+            )
+            self._localcal_ran[variable_name] = Ran(period, values, tuple(read))
+        return values
+
+    def _does_again(self, variable: ModelVariable, ran: Ran, period: object) -> bool:
+        """Say whether a variable's formula would do in a month what it did in another."""
+        months = self._localcal_months
+        if (
+            self.tax_benefit_system.parameters is not months.parameters
+            or variable.is_neutralized
+            or self._stored(variable.name, ran.period) is not ran.values
+            or not months.alike(variable, ran.period, period)
+        ):
+            return False
+        before = self._calculation_start()[:2]
+        for name in ran.read:
+            known = self._stored(name, ran.period)
+            if known is None or not same(known, self.calculate(name, period)):
+                return False
+        return before == self._calculation_start()[:2]
+
+    def _stored(self, name: str, period: object) -> np.ndarray | None:
+        return self.get_holder(name).get_array(period, self.branch_name)
 
     def get_array(self, variable_name: str, period: object) -> np.ndarray | None:
         self._localcal_reads.enter(variable_name)
@@ -343,6 +430,11 @@ class _NotesReads(_ModelSimulation):
     def set_input(self, variable_name: str, *args: object, **kwargs: object) -> None:
         self._localcal_reads.override(variable_name)
         super().set_input(variable_name, *args, **kwargs)
+
+
+def _holds(holder: ModelHolder) -> bool:
+    """Say whether there is anything in a holder."""
+    return bool(holder.get_known_branch_periods()) or hasattr(holder, "_user_input_storage")
 
 
 class CommonValues(NamedTuple):
@@ -375,7 +467,9 @@ class _Run:
         self._reads = Reads()
         self._rules, self._watch = engine.rules, engine.watch
         self._note()
-        simulation = engine._simulation(dataset=dataset, reads=self._reads, rules=self._rules)
+        simulation = engine._simulation(
+            dataset=dataset, reads=self._reads, months=engine.months, rules=self._rules
+        )
         self._open: ModelSimulation | None = simulation
         self._period = str(period)
         engine.open_runs += 1
@@ -534,7 +628,11 @@ class _Run:
         if self._units is None:
             return dict(self._common.values[name])
         units = self._units[self._engine.variables()[name].entity]
-        return {period: values[units] for period, values in self._common.values[name].items()}
+        known = self._common.values[name]
+        # Months of which one was taken over from the other have one array, here too.
+        of = {id(values): values for values in known.values()}
+        taken = {number: values[units] for number, values in of.items()}
+        return {period: taken[id(values)] for period, values in known.items()}
 
     def _store(self, known: Iterable[tuple[str, Mapping[object, np.ndarray]]]) -> None:
         """Put values where policyengine-core keeps what it has calculated."""

@@ -24,8 +24,8 @@ from localcal.population.population import ENTITIES, Population
 # Columns simulated from scratch at a time, at some 200 kB each.
 FULLY_SIMULATED = 1_500
 
-# Most columns at a time that take over what their representatives share, at some 80 kB each.
-PARTLY_SIMULATED = 10_000
+# Most columns at a time that take over what their representatives share, at some 50 kB each.
+PARTLY_SIMULATED = 15_000
 
 # A second simulation costs about half of a first one; it has to replace more than that.
 LARGEST_SHARE = 0.4
