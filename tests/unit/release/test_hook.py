@@ -32,6 +32,12 @@ def test_it_runs_once_for_a_version(tmp_path):
     assert (tmp_path / "calls").read_text() == "\n\n"
 
 
+def test_a_version_that_was_tried_elsewhere_first_is_another_release(tmp_path):
+    run_hook("exit 0", tmp_path, RECEIPT | {"repo_id": "me/trial", "commit": "b" * 40})
+    done = run_hook("echo $LOCALCAL_REPO_ID", tmp_path, RECEIPT)
+    assert (done["said"], done["commit"]) == ("me/data\n", "a" * 40)
+
+
 def test_a_failure_is_told_and_tried_again(tmp_path):
     command = f"echo no luck; echo >> {tmp_path}/calls; test -e {tmp_path}/allowed"
     for calls in (1, 2):
@@ -50,6 +56,11 @@ def test_what_it_says_is_kept_without_tokens_and_not_endlessly(tmp_path):
     assert len(done["said"]) == 4000
     assert done["said"].endswith("***\n")
     assert token not in (tmp_path / "release/hooks/1.0.0.json").read_text()
+
+
+def test_the_token_is_not_kept_whatever_it_looks_like(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "of my own making")
+    assert run_hook('echo "$HF_TOKEN"', tmp_path, RECEIPT)["said"] == "***\n"
 
 
 def test_without_one_nothing_runs(tmp_path):

@@ -34,7 +34,8 @@ def run_hook(command: str | None, run: Path, receipt: dict[str, Any]) -> dict[st
     path = run / FOLDER / f"{receipt['version']}.json"
     if path.exists():
         before = read_json(path, ("status",))
-        if before["status"] == 0:
+        # The same version may have been tried in another repository first.
+        if (before["status"], before.get("commit")) == (0, receipt["commit"]):
             logger.info("the hook has run for version %s already", receipt["version"])
             return before
     told = {
@@ -57,7 +58,13 @@ def run_hook(command: str | None, run: Path, receipt: dict[str, Any]) -> dict[st
     said = without_secrets(done.stdout.decode(errors="replace"))[-MOST_KEPT:]
     for line in said.splitlines():
         logger.info("hook: %s", line)
-    content = {"version": receipt["version"], "status": done.returncode, "said": said}
+    content = {
+        "version": receipt["version"],
+        "repo_id": receipt["repo_id"],
+        "commit": receipt["commit"],
+        "status": done.returncode,
+        "said": said,
+    }
     write_json(path, content)
     if done.returncode != 0:
         raise InputError(
