@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tests.workflow.conftest import Checkout
+from tests.workflow.conftest import SMALL_JOBS, Checkout, give_inputs
 
 MANIFEST = "runs/small/sweeps/snap/manifest.json"
 CONFIG = ("--configfile", "small.yaml")
@@ -46,8 +46,8 @@ def test_a_sweep_is_made_where_it_is_asked_for_and_cut_anew_at_no_simulation(swe
     assert swept.jobs(*CONFIG) == {}
     of_batches = {"run_batch": 2, "collect_outcome": 2, "collect_failures": 1, "collect_sweep": 1}
     first = {"run_baseline": 2, "plan_sweep": 1, **of_batches}
-    assert swept.jobs(*CONFIG, MANIFEST) == first
-    result = swept.snakemake("--cores", "2", *CONFIG, MANIFEST)
+    assert swept.jobs(*CONFIG, "--", MANIFEST) == first
+    result = swept.snakemake("--cores", "2", *CONFIG, "--", MANIFEST)
     assert result.returncode == 0, result.stdout
     assert "snap.csv: line 5 repeats the parameter set of config/sweeps/snap.csv: line 2" in (
         result.stdout
@@ -58,33 +58,36 @@ def test_a_sweep_is_made_where_it_is_asked_for_and_cut_anew_at_no_simulation(swe
     table = pq.read_table(folder / "outcomes/cost.parquet").to_pandas()
     present = table["param_snap.maximum"] == 3000
     assert (table.delta == 0).equals(present) and present.sum() == 4
-    assert swept.jobs(*CONFIG, MANIFEST) == {} == swept.jobs(*CONFIG)
+    assert swept.jobs(*CONFIG, "--", MANIFEST) == {} == swept.jobs(*CONFIG)
 
     before = outcomes(swept)
     kept = {path: path.stat().st_mtime_ns for path in (folder / "sets").rglob("*.parquet")}
     assert len(kept) == 16
-    write(swept, batch_size=3)
-    assert swept.jobs(*CONFIG, MANIFEST) == {"plan_sweep": 1, **of_batches}
-    result = swept.snakemake("--cores", "1", *CONFIG, MANIFEST)
+    # A pilot is for its time, so it would be simulated anew.
+    write(swept, batch_size=3, pilot=0)
+    assert swept.jobs(*CONFIG, "--", MANIFEST) == {"plan_sweep": 1, **of_batches}
+    result = swept.snakemake("--cores", "1", *CONFIG, "--", MANIFEST)
     assert result.returncode == 0, result.stdout
     now = {path: path.stat().st_mtime_ns for path in (folder / "sets").rglob("*.parquet")}
     assert now == kept
     assert outcomes(swept) == before
 
 
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"areas": ["US", "CX"]}, "snap.yaml: areas: the table of areas has no 'CX'"),
-        ({"outcome": ["cost"]}, "snap.yaml: outcome: unknown key (did you mean 'outcomes'?)"),
-        ({"parameters": "nowhere.csv"}, "nowhere.csv: cannot be read as a table"),
-        ({"largest": {"simulations": 3}}, "above largest.simulations = 3"),
-        ({"outcomes": ["own.py:f"]}, "outcome 'own.py:f': there is no file own.py"),
-    ],
-)
-def test_a_wrong_sweep_is_refused_before_any_job_and_stops_nothing_else(swept, settings, words):
-    write(swept, **settings)
-    result = swept.snakemake("--cores", "1", *CONFIG, MANIFEST)
-    assert result.returncode != 0
-    assert words in result.stdout and "Traceback" not in result.stdout
-    assert swept.jobs(*CONFIG) == {}
+WRONG = [
+    ({"areas": ["US", "CX"]}, "snap.yaml: areas: the table of areas has no 'CX'"),
+    ({"outcome": ["cost"]}, "snap.yaml: outcome: unknown key (did you mean 'outcomes'?)"),
+    ({"parameters": "nowhere.csv"}, "nowhere.csv: cannot be read as a table"),
+    ({"largest": {"simulations": 3}}, "above largest.simulations = 3"),
+    ({"outcomes": ["own.py:f"]}, "outcome 'own.py:f': there is no file own.py"),
+]
+
+
+def test_a_wrong_sweep_is_refused_before_any_job_and_stops_nothing_else(checkout):
+    give_inputs(checkout.folder)
+    (checkout.folder / "config/sweeps/snap.csv").write_text("snap.maximum\n2000\n")
+    for settings, words in WRONG:
+        write(checkout, **settings)
+        result = checkout.snakemake("-n", *CONFIG, "--", MANIFEST)
+        assert result.returncode != 0
+        assert words in result.stdout and "Traceback" not in result.stdout, result.stdout
+    assert checkout.jobs(*CONFIG) == SMALL_JOBS

@@ -203,12 +203,12 @@ class PolicyEngineUS:
             self.settle()
 
     def settle(self) -> None:
-        """Collect what is garbage where nothing is open, and look for none in the rest again.
+        """Collect what is garbage; what is left where nothing is open is never looked at again.
 
         That are the model's rules and caches, a million objects, which stay.
         """
+        gc.collect()
         if not self.open_runs and self.rules is None:
-            gc.collect()
             gc.freeze()
 
     def growth(self, index: str, start: int, end: int) -> float:
@@ -648,7 +648,6 @@ class _Run:
         self._open = self._rules = self._watch = None
         self._engine._system.simulation = None
         self._engine.open_runs -= 1
-        gc.collect()
         self._engine.settle()
 
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from localcal.files.atomic import atomic_path
 
 # Rows of a group of a Parquet file, whatever pieces they come in.
-ROWS_TOGETHER = 1 << 15
+ROWS_TOGETHER = 1 << 13
 
 type Write[Piece] = Callable[[Piece], None]
 
@@ -95,19 +95,24 @@ def parquet_sink(path: Path, schema: pa.Schema) -> Iterator[Write[pa.Table]]:
         atomic_path(path) as part,
         pq.ParquetWriter(part, schema, compression="zstd") as writer,
     ):
-        waiting = schema.empty_table()
+        waiting: list[pa.Table] = []
 
         def write(piece: pa.Table) -> None:
-            nonlocal waiting
-            waiting = pa.concat_tables([waiting, piece.select(schema.names).cast(schema)])
-            while waiting.num_rows >= ROWS_TOGETHER:
-                _write_group(writer, waiting.slice(0, ROWS_TOGETHER))
+            waiting.append(piece.select(schema.names).cast(schema))
+            if sum(table.num_rows for table in waiting) < ROWS_TOGETHER:
+                return
+            rows = pa.concat_tables(waiting)
+            waiting.clear()
+            while rows.num_rows >= ROWS_TOGETHER:
+                _write_group(writer, rows.slice(0, ROWS_TOGETHER))
                 # A copy, so that the rows written can go.
-                waiting = waiting.take(pa.array(range(ROWS_TOGETHER, waiting.num_rows), pa.int64()))
+                rows = rows.take(pa.array(range(ROWS_TOGETHER, rows.num_rows), pa.int64()))
+            waiting.append(rows)
 
         yield write
-        if waiting.num_rows:
-            _write_group(writer, waiting)
+        rows = pa.concat_tables(waiting or [schema.empty_table()])
+        if rows.num_rows:
+            _write_group(writer, rows)
 
 
 def _write_group(writer: pq.ParquetWriter, rows: pa.Table) -> None:

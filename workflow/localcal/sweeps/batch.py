@@ -6,7 +6,6 @@ one simulation's rows.
 """
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +34,7 @@ from localcal.sweeps.plan import (
 from localcal.sweeps.plan import describe as describe_plan
 from localcal.sweeps.sets import ParameterSets, Value
 from localcal.sweeps.settings import Sweep
-from localcal.sweeps.simulate import Work
+from localcal.sweeps.simulate import Took, Work
 
 logger = logging.getLogger(__name__)
 
@@ -135,9 +134,9 @@ def _pilot(setting: Setting, planned: Planned, stats: Path) -> Cost:
     for area in setting.sweep.areas if planned.set_id else ():
         own = [cell for cell in cells if cell.area == area]
         work = _work(setting, planned, f"pilot in {area}: simulations", store, stats, len(own))
-        start = time.monotonic()
-        peak_mb = max(peak_mb, _simulate(setting, work, own, 0, setting.sweep.memory_mb))
-        seconds[area] = (time.monotonic() - start) / len(own)
+        took = _simulate(setting, work, own, 0, setting.sweep.memory_mb)
+        peak_mb = max(peak_mb, took.peak_mb)
+        seconds[area] = took.seconds / len(own)
     return Cost(seconds, peak_mb)
 
 
@@ -161,9 +160,11 @@ def _work(
     )
 
 
-def _simulate(setting: Setting, work: Work, cells: Sequence[Cell], done: int, limit_mb: int) -> int:
-    """Have the warm process simulate; return the most memory it had."""
-    peak_mb = run_with_engine(
+def _simulate(
+    setting: Setting, work: Work, cells: Sequence[Cell], done: int, limit_mb: int
+) -> Took:
+    """Have the warm process simulate; return what that took."""
+    took = run_with_engine(
         setting.engine,
         "localcal.sweeps.simulate:run_cells",
         limit_mb=limit_mb,
@@ -171,8 +172,8 @@ def _simulate(setting: Setting, work: Work, cells: Sequence[Cell], done: int, li
         cells=list(cells),
         done=done,
     )
-    assert isinstance(peak_mb, int)
-    return peak_mb
+    assert isinstance(took, Took)
+    return took
 
 
 def run_batch(setting: Setting, plan: Path, batch: int, limit_mb: int, path: Path) -> None:

@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -92,11 +93,20 @@ def required(outcomes: Sequence[Outcome]) -> list[str]:
     return sorted({name for outcome in outcomes for name in outcome.requires})
 
 
-def run_cells(engine: Engine, work: Work, cells: Sequence[Cell], done: int) -> int:
-    """Simulate parameter sets, each written and freed before the next.
+class Took(NamedTuple):
+    """What simulations took.
 
-    Returns:
-        The most memory that this process had, in 10^6 bytes.
+    Attributes:
+        seconds: all of them, without what was read before.
+        peak_mb: the most memory that the process had, in 10^6 bytes.
+    """
+
+    seconds: float
+    peak_mb: int
+
+
+def run_cells(engine: Engine, work: Work, cells: Sequence[Cell], done: int) -> Took:
+    """Simulate parameter sets, each written and freed before the next.
 
     Args:
         engine: the model.
@@ -109,14 +119,17 @@ def run_cells(engine: Engine, work: Work, cells: Sequence[Cell], done: int) -> i
     """
     outcomes = find_outcomes(work.outcomes, engine)
     progress = Progress(work.label, work.total, done)
+    total = 0.0
     for (area, seed_idx), group in groupby(cells, key=lambda cell: (cell.area, cell.seed_idx)):
         stand = _Stand(engine, work, outcomes, area, work.draws[seed_idx])
         for cell in group:
             start = time.monotonic()
             work.store.write(cell, stand.rows(cell))
-            _add_stats(work.stats, cell, time.monotonic() - start)
+            seconds = time.monotonic() - start
+            total += seconds
+            _add_stats(work.stats, cell, seconds)
             progress.advance()
-    return peak_mb()
+    return Took(total, peak_mb())
 
 
 class _Stand:
