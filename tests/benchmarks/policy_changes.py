@@ -175,7 +175,6 @@ def compare(arguments: argparse.Namespace, path: Path, population: Population) -
     engine = PolicyEngineUS()
     outcomes = [find_outcome(name, Path()) for name in OUTCOMES]
     read = sorted({name for outcome in outcomes for name in outcome.requires})
-    engine.warm_up(read)
     paths = {change.path for policy in POLICIES for change in policy.changes}
     started = time.process_time()
     with engine.watching(paths), closing(engine.load(path, YEAR)) as simulation:

@@ -4,7 +4,7 @@ import gc
 import importlib
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -115,7 +115,9 @@ class PolicyEngineUS:
         """
         simulation = self.simulate(one_person_per_state(WARM_UP_PERIOD, STATES))
         for variable in sorted(set(variables) & self.variables().keys()):
-            simulation.calculate(variable)
+            # These people have no county, without which there is no poverty threshold.
+            with suppress(CalculationError):
+                simulation.calculate(variable)
         self.branching |= simulation.branching()
         # What may be read from storage is found in all formulas, which every child would do anew.
         simulation.share(changed=(), neutralized=())
