@@ -7,7 +7,7 @@ their representative and does not depend on the inputs in which they differ.
 
 How columns are cut into simulations changes no value; it bounds memory. A simulation of all states
 evaluates every state's programmes for everybody, a few states at a time only theirs; but each takes
-two seconds for its thousands of formulas, whatever its size. So the more columns, the cheaper each.
+a second for its thousands of formulas, whatever its size. So the more columns, the cheaper each.
 """
 
 from collections.abc import Callable, Collection, Iterator
