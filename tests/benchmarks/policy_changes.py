@@ -11,8 +11,8 @@ By hand is what the file's own households say without a reform, by one line of a
 - No earned income tax credit: what was paid of it, which is all federal. States that pay a share of
   it on top save theirs too, which is in the cost but not in federal revenue.
 - SNAP allotments a tenth higher in the contiguous states: a tenth of the allotment of every unit
-  that gets benefits, since benefits are the allotment less a share of income. It comes to somewhat
-  more, because units whose income was just too high get some.
+  that gets benefits, since benefits are the allotment less a share of income. Units on the minimum
+  benefit gain less than that, and some whose income was just too high gain something.
 
 Published is what others say of the nation in 2024, where they say it of about the same change:
 
