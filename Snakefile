@@ -32,6 +32,7 @@ include: "workflow/rules/areas.smk"
 include: "workflow/rules/validation.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/release.smk"
+include: "workflow/rules/sweep_functions.smk"
 include: "workflow/rules/sweeps.smk"
 
 
