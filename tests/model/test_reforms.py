@@ -101,8 +101,8 @@ def differing(one, other):
 
 
 REFORMS = {
-    "all": pytest.param([*CREDITS, *RATES, *BENEFITS]),
-    # Each of them has a tax-benefit system made.
+    # Each of them has a tax-benefit system made; a quick one is in test_policyengine.py.
+    "all": pytest.param([*CREDITS, *RATES, *BENEFITS], marks=pytest.mark.slow),
     "credits": pytest.param(CREDITS, marks=pytest.mark.slow),
     "rates": pytest.param(RATES, marks=pytest.mark.slow),
     "benefits": pytest.param(BENEFITS, marks=pytest.mark.slow),
