@@ -71,6 +71,8 @@ def _stages(run: RunStatus) -> str:
             "" if stage.peak_mb is None else f"{stage.peak_mb:,} MB",
         )
         for stage in run.stages
+        # Sweeps are asked for by name, and most runs have none.
+        if stage.expected or stage.seconds is not None
     ]
     return aligned(rows)
 
