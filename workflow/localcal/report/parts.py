@@ -5,7 +5,7 @@ import pandas as pd
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>{title}</title><style>
-body {{ font: 15px/1.4 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }}
+body {{ font: 15px/1.4 sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em }}
 .wide {{ overflow-x: auto; max-width: 100% }}
 table {{ border-collapse: collapse; font-size: 13px }}
 th, td {{ padding: .2em .6em; border-bottom: 1px solid #ddd; text-align: right }}
