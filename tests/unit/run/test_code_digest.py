@@ -230,3 +230,12 @@ def test_writing_a_problem_down_does_not_depend_on_solving_it():
     solving = {"localcal.weights.solver", "localcal.weights.descent", "localcal.weights.newton"}
     assert not solving & code.modules("prepare_l0").keys()
     assert solving <= code.modules("fit_weights").keys()
+
+
+def test_every_script_that_works_with_the_model_depends_on_its_version():
+    scripts = Path(code_digest.__file__).parents[3] / "scripts"
+    code = CodeDigest(scripts, "localcal.engine:PolicyEngineUS")
+    working = [path.stem for path in scripts.glob("*.py") if "run_with_engine" in path.read_text()]
+    assert {"build_chunk", "freeze_values", "simulate_area"} <= set(working)
+    lacking = [rule for rule in working if "policyengine-us" not in code.versions(rule)]
+    assert not lacking

@@ -61,14 +61,6 @@ logger = logging.getLogger(__name__)
 
 _NUMBERS = ("float", "int")
 
-_MODULES = Modules(
-    system="policyengine_us.system",
-    pins="policyengine_us.tools.pinned_tbs",
-    spm="policyengine_us.spm",
-    parameters="policyengine_core.parameters",
-    periods="policyengine_core.periods",
-    reforms="policyengine_core.reforms",
-)
 # As policyengine-core calls it.
 MONTH = "month"
 YEARLY = ("year", "eternity")
@@ -89,7 +81,15 @@ class PolicyEngineUS:
         logger.info("loading policyengine-us (half a minute)")
         # Before anything looks up parameters.
         lazy = make_lazy(importlib.import_module("policyengine_core.parameters.parameter_node"))
-        modules = Modules(*map(importlib.import_module, _MODULES))
+        # By names that are written out, or rules' digests would not know the model among them.
+        modules = Modules(
+            system=importlib.import_module("policyengine_us.system"),
+            pins=importlib.import_module("policyengine_us.tools.pinned_tbs"),
+            spm=importlib.import_module("policyengine_us.spm"),
+            parameters=importlib.import_module("policyengine_core.parameters"),
+            periods=importlib.import_module("policyengine_core.periods"),
+            reforms=importlib.import_module("policyengine_core.reforms"),
+        )
         self._refused = modules.spm.REJECTED_DATASET_INPUTS
         self._simulation = type("ReadingSimulation", (_NotesReads, modules.system.Simulation), {})
         self._system: ModelSystem = modules.system.system
