@@ -16,9 +16,11 @@ import http.server
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from tests.web_server import running
 
 OWNER, READER = "hf_mayReadAndWrite0123456789", "hf_mayReadOnly0123456789012"
 PAGE = 1000
@@ -552,14 +554,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-@contextlib.contextmanager
-def serving(kind: str = "model") -> Iterator[HubServer]:
+def serving(kind: str = "model") -> contextlib.AbstractContextManager[HubServer]:
     """Start a server for as long as the context lasts."""
-    with HubServer(kind) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return running(HubServer(kind))

@@ -22,6 +22,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import google_crc32c
 
+from tests.web_server import running
+
 # Generations of the service are microseconds; here they only grow.
 FIRST_GENERATION = 1_700_000_000_000_001
 FAULTS = ("before", "after", "late", "cut", "cut before")
@@ -499,12 +501,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def serving() -> Iterator[StorageServer]:
     """Start a server for as long as the context lasts."""
-    with StorageServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with running(StorageServer()) as server:
         try:
             yield server
         finally:
             server.released.set()
-            server.shutdown()
-            thread.join()

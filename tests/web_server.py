@@ -77,9 +77,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[WebServer]:
-    """Start a server for as long as the context lasts."""
-    with WebServer() as server:
+def running[S: http.server.ThreadingHTTPServer](made: S) -> Iterator[S]:
+    """Have a server answer for as long as the context lasts."""
+    with made as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -87,3 +87,8 @@ def serving() -> Iterator[WebServer]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def serving() -> contextlib.AbstractContextManager[WebServer]:
+    """Start a server for as long as the context lasts."""
+    return running(WebServer())

@@ -26,7 +26,6 @@ README_FILE = CHECKOUT / "config" / "README.md"
 HEAD = f"""# What the config may contain, for editors; written by `{COMMAND}`.
 # `x-allowed` is what an error message says is allowed, where the rule itself does not read well.
 """
-BEGIN = f"<!-- keys: written by `{COMMAND}` -->"
 END = "<!-- end of keys -->"
 
 
@@ -128,23 +127,36 @@ def readme_text(text: str) -> str:
     Raises:
         ValueError: the marks are missing.
     """
-    between = re.compile(f"{re.escape(BEGIN)}\n.*{re.escape(END)}", re.DOTALL)
+    return with_table(text, key_table(), COMMAND, README_FILE)
+
+
+def with_table(text: str, table: str, command: str, path: Path) -> str:
+    """Return a page with a table between the marks of the command that writes it.
+
+    Raises:
+        ValueError: the marks are missing.
+    """
+    begin = f"<!-- keys: written by `{command}` -->"
+    between = re.compile(f"{re.escape(begin)}\n.*{re.escape(END)}", re.DOTALL)
     if not between.search(text):
-        raise ValueError(
-            f"{README_FILE}: has no lines {BEGIN} and {END}; add them around the table"
-        )
-    return between.sub(lambda _: f"{BEGIN}\n{key_table()}\n{END}", text)
+        raise ValueError(f"{path}: has no lines {begin} and {END}; add them around the table")
+    return between.sub(lambda _: f"{begin}\n{table}\n{END}", text)
 
 
 def main(arguments: list[str]) -> None:
     """Print or write what the models say."""
-    if arguments == ["--write"]:
+    if asks_to_write(arguments):
         SCHEMA_FILE.write_text(schema_text())
         README_FILE.write_text(readme_text(README_FILE.read_text()))
-    elif arguments:
-        sys.exit(f"error: unknown argument {arguments[0]}; use --write, or nothing to print")
     else:
         sys.stdout.write(f"{schema_text()}\n{key_table()}\n")
+
+
+def asks_to_write(arguments: list[str]) -> bool:
+    """Say whether a describing command is to write rather than to print."""
+    if arguments and arguments != ["--write"]:
+        sys.exit(f"error: unknown argument {arguments[0]}; use --write, or nothing to print")
+    return bool(arguments)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ config/sweeps/README.md.
 """
 
 import ast
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,13 @@ from typing import Any
 import yaml
 
 from localcal.run.complaints import allowed
-from localcal.run.describe import CHECKOUT, texts_below, without_titles
+from localcal.run.describe import (
+    CHECKOUT,
+    asks_to_write,
+    texts_below,
+    with_table,
+    without_titles,
+)
 from localcal.run.values import plain
 from localcal.sweeps import settings
 
@@ -24,8 +29,6 @@ COMMAND = "python -m localcal.sweeps.describe --write"
 SCHEMA_FILE = CHECKOUT / "workflow" / "schemas" / "sweep.schema.yaml"
 README_FILE = CHECKOUT / "config" / "sweeps" / "README.md"
 HEAD = f"# What a sweep's file may contain, for editors; written by `{COMMAND}`.\n"
-BEGIN = f"<!-- keys: written by `{COMMAND}` -->"
-END = "<!-- end of keys -->"
 # Keys that are models of their own, and what they are part of.
 SECTIONS = {"Sweep": "", "Sampler": "parameters.", "Seeds": "seeds.", "Largest": "largest."}
 
@@ -75,18 +78,19 @@ def _as_yaml(value: Any) -> str:
 
 
 def readme_text(text: str) -> str:
-    """Return a README with the table of keys between its marks brought up to date."""
-    between = re.compile(f"{re.escape(BEGIN)}\n.*{re.escape(END)}", re.DOTALL)
-    return between.sub(lambda _: f"{BEGIN}\n{key_table()}\n{END}", text)
+    """Return a README with the table of keys between its marks brought up to date.
+
+    Raises:
+        ValueError: the marks are missing.
+    """
+    return with_table(text, key_table(), COMMAND, README_FILE)
 
 
 def main(arguments: list[str]) -> None:
     """Print or write what the model says."""
-    if arguments == ["--write"]:
+    if asks_to_write(arguments):
         SCHEMA_FILE.write_text(schema_text())
         README_FILE.write_text(readme_text(README_FILE.read_text()))
-    elif arguments:
-        sys.exit(f"error: unknown argument {arguments[0]}; use --write, or nothing to print")
     else:
         sys.stdout.write(f"{schema_text()}\n{key_table()}\n")
 
