@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,29 @@ def test_versions_of_what_is_imported_count(project, monkeypatch):
     before = digests(project)
     monkeypatch.setattr(code_digest, "version", lambda name: "0.0.0")
     assert changed(before, digests(project)) == {"heavy", "named", "relative"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "text", "provided"),
+    [
+        ("x.dist-info", "RECORD", "yaml/__init__.py,sha256=a/b,9\n_yaml.so,,\n", {"yaml", "_yaml"}),
+        ("x.dist-info", "RECORD", "x.dist-info/RECORD,,\nyaml.libs/y.so,,\nb/yaml.py,,\n", {"b"}),
+        # What it declares counts, whatever its files are.
+        ("x.dist-info", "top_level.txt", "yaml\n_yaml\n", {"yaml", "_yaml"}),
+        ("x.egg-info", "SOURCES.txt", "setup.cfg\nyaml/a.py\n", {"yaml"}),
+    ],
+)
+def test_what_a_distribution_provides_is_read_of_its_own_list(
+    tmp_path, folder, file, text, provided
+):
+    described = tmp_path / folder
+    described.mkdir()
+    (described / file).write_text(text)
+    (tmp_path / "yaml").mkdir()
+    (tmp_path / "yaml/a.py").touch()
+    (found,) = distributions(path=[str(tmp_path)])
+    tops = ("yaml", "_yaml", "b", "yam", "x")
+    assert {top for top in tops if code_digest._provides(found, top)} == provided
 
 
 def test_the_models_engine_comes_with_the_model(project):
