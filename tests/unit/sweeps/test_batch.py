@@ -427,7 +427,7 @@ def test_a_full_disk_ends_the_batch_and_loses_nothing_that_is_finished(make, mon
         return atomic_path(path, suffix)
 
     with monkeypatch.context() as full:
-        full.setattr("localcal.files.pieces.atomic_path", filling)
+        full.setattr("localcal.files.parquet.atomic_path", filling)
         with pytest.raises(InputError, match="No space left"):
             case.run_one(0)
     assert len(case.finished()) == 4 and not case.batch_paths[0].exists()

@@ -14,8 +14,17 @@ import pandas as pd
 
 from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import write_json
-from localcal.files.csr import Attributes, CsrFile, csr_writer, index_dtype, open_csr, row_ranges
+from localcal.files.csr import (
+    Attributes,
+    CsrFile,
+    Entries,
+    csr_sink,
+    index_dtype,
+    open_csr,
+    row_ranges,
+)
 from localcal.files.origins import refuse_other, refuse_other_files
+from localcal.files.pieces import Pieces
 from localcal.jobs.progress import Progress
 from localcal.matrix.plan import Plan, read_plan
 from localcal.targets.table import read_targets
@@ -52,13 +61,12 @@ def assemble_matrix(
     shape = (len(targets), plan.n_columns)
     progress = Progress("entries", int(indptr[-1]))
     attributes = plan.digests | {"engine": engine}
-    with csr_writer(path, indptr, shape) as writer:
+    with Pieces[Entries](sink=lambda: csr_sink(path, indptr, shape, attributes)) as pieces:
         for start, stop in row_ranges(indptr, BLOCK_ENTRIES):
             data, indices = merge_rows(shards, indptr, start, stop)
-            writer.append(data, indices)
+            pieces.write((data, indices))
             row_sums[start:stop] = _sum_rows(data, indptr[start : stop + 1])
             progress.advance(data.size)
-        writer.finish(attributes)
         summary = _summary(targets, indptr, row_sums, attributes, plan)
         write_json(summary_path, summary)
     logger.info("matrix of %d x %d with %d entries", *shape, indptr[-1])
@@ -109,10 +117,9 @@ def join_shards(shards: Sequence[CsrFile], path: Path, attributes: Attributes) -
     """
     indptr = total_indptr(shards)
     shape = (indptr.size - 1, sum(shard.shape[1] for shard in shards))
-    with csr_writer(path, indptr, shape) as writer:
+    with Pieces[Entries](sink=lambda: csr_sink(path, indptr, shape, attributes)) as pieces:
         for start, stop in row_ranges(indptr, BLOCK_ENTRIES):
-            writer.append(*merge_rows(shards, indptr, start, stop))
-        writer.finish(attributes)
+            pieces.write(merge_rows(shards, indptr, start, stop))
 
 
 def total_indptr(shards: Sequence[CsrFile]) -> np.ndarray:
@@ -123,9 +130,7 @@ def total_indptr(shards: Sequence[CsrFile]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(counts)])
 
 
-def merge_rows(
-    shards: Sequence[CsrFile], indptr: np.ndarray, start: int, stop: int
-) -> tuple[np.ndarray, np.ndarray]:
+def merge_rows(shards: Sequence[CsrFile], indptr: np.ndarray, start: int, stop: int) -> Entries:
     """Return the data and the column indices of the rows from `start` to before `stop`."""
     size = int(indptr[stop] - indptr[start])
     data = np.empty(size, dtype=np.float32)
