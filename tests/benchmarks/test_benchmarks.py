@@ -384,3 +384,15 @@ def test_a_sweep_takes_no_more_memory_for_more_sets(figures):
     assert [found[f"simulations_{n}"] for n in (5, 20)] == [5, 20]
     assert [found[f"rows_{n}"] for n in (5, 20)] == [30, 120]
     assert found["child_mb_20"] < 1.1 * found["child_mb_5"]
+
+
+@pytest.mark.slow
+def test_what_breaks_in_a_sweep_costs_what_it_broke_and_nothing_else(figures):
+    found = figures("sweep_faults")
+    faults = {name.rpartition(": ")[0] for name in found}
+    assert len(faults) == 19
+    for fault in faults:
+        kept, anew = (found[f"{fault}: {name}"] for name in ("kept", "anew"))
+        assert kept + anew == (20 if fault.startswith("an outcome") else 10), fault
+        assert found[f"{fault}: unchanged"] and found[f"{fault}: same"], fault
+        assert (found[f"{fault}: first"] == "exit -9") == fault.startswith("killed"), fault

@@ -3,6 +3,7 @@
 import errno
 import itertools
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -225,39 +226,72 @@ def test_sets_that_are_there_twice_run_once_and_are_reported(make, caplog):
 # Memory and progress.
 
 
-def test_nothing_of_a_simulation_lives_on_when_the_next_one_begins(make):
+class Handed:
+    """Sees which of the arrays that outcomes are asked of are alive when a simulation begins."""
+
+    def __init__(self, monkeypatch):
+        self.arrays, self.most_alive, self.original = [], 0, simulate.simulated
+        monkeypatch.setattr(simulate, "simulated", self.simulated)
+
+    def simulated(self, *arguments):
+        self.most_alive = max(self.most_alive, self.alive)
+        found = self.original(*arguments)
+        self.arrays += map(weakref.ref, found.values())
+        return found
+
+    @property
+    def alive(self):
+        return sum(array() is not None for array in self.arrays)
+
+
+def test_nothing_of_a_simulation_lives_on_when_the_next_one_begins(make, monkeypatch):
     case = make(batch_size=10, outcomes=("cost", "revenue", "gini"))
     case.plan()
+    handed = Handed(monkeypatch)
     with no_collector():
         case.run_one(0)
         assert case.engine.most_alive == 1
         assert len(case.engine.alive) == 0
         assert len(case.engine.arrays) > 10 and case.engine.arrays_alive == 0
+        assert len(handed.arrays) > 10 and (handed.most_alive, handed.alive) == (0, 0)
 
 
-@pytest.mark.parametrize("kept", ["simulation", "values"])
+@pytest.mark.parametrize("kept", ["simulation", "values", "copies", "context"])
 def test_the_probes_see_a_leak(make, monkeypatch, kept):
+    """Each keeps something of every simulation, as code with a mistake would."""
     case = make(batch_size=10)
     case.plan()
     case.files("AL")
     leak = []
-    original = simulate.simulated
+    original, context = simulate.simulated, simulate.Context
 
     def leaking(engine, pieces, variables, common):
         if kept == "values":
             with simulate.closing(engine.simulate(pieces[0], common)) as simulation:
                 leak.append(simulation.calculate("snap"))
-        else:
+        elif kept == "simulation":
             leak.append(engine.simulate(pieces[0], common))
-        return original(engine, pieces, variables, common)
+        found = original(engine, pieces, variables, common)
+        if kept == "copies":
+            leak.append(found)
+        return found
+
+    def leaking_context(*arguments):
+        leak.append(context(*arguments))
+        return leak[-1]
 
     monkeypatch.setattr(simulate, "simulated", leaking)
+    if kept == "context":
+        monkeypatch.setattr(simulate, "Context", leaking_context)
+    handed = Handed(monkeypatch)
     with no_collector():
         case.run_one(0)
         if kept == "simulation":
             assert case.engine.most_alive > 10
-        else:
+        elif kept == "values":
             assert case.engine.arrays_alive >= 10
+        else:
+            assert handed.most_alive >= 9 and handed.alive >= 10
 
 
 def test_progress_only_grows_also_over_deaths(make, caplog, monkeypatch):
@@ -427,7 +461,7 @@ def test_a_full_disk_ends_the_batch_and_loses_nothing_that_is_finished(make, mon
         return atomic_path(path, suffix)
 
     with monkeypatch.context() as full:
-        full.setattr("localcal.files.pieces.atomic_path", filling)
+        full.setattr("localcal.files.parquet.atomic_path", filling)
         with pytest.raises(InputError, match="No space left"):
             case.run_one(0)
     assert len(case.finished()) == 4 and not case.batch_paths[0].exists()

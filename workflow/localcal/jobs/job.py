@@ -16,6 +16,7 @@ from localcal.files.limits import limit_of
 from localcal.files.made import record_outputs, refuse_changed_inputs
 from localcal.files.origins import compared
 from localcal.jobs.processes import die_with_parent, is_alive
+from localcal.jobs.supervisor import OutOfMemory, OverLimit
 from localcal.jobs.usage import UsageCounter
 
 logger = logging.getLogger(__name__)
@@ -129,11 +130,7 @@ def logged(log_path: str | Path, remedy: str = "--set-resources RULE:mem_mb=..."
         except InputError as error:
             _fail(str(error), error)
         except MemoryError as error:
-            _fail(
-                f"out of memory: {error}; run fewer jobs at once, make chunks smaller "
-                f"(matrix.chunk_columns) or ask for more: {remedy}",
-                error,
-            )
+            _fail(_out_of_memory(error, _label(Path(log_path)), remedy), error)
         except KeyboardInterrupt as error:
             logger.error("interrupted")
             raise SystemExit(128 + signal.SIGINT) from error
@@ -142,6 +139,13 @@ def logged(log_path: str | Path, remedy: str = "--set-resources RULE:mem_mb=..."
                 _fail(f"{error}: {limit}", error)
             logger.exception("%s", error)
             raise SystemExit(1) from error
+
+
+def _out_of_memory(error: MemoryError, label: str, remedy: str) -> str:
+    """Return what was seen, in which job, and which number to change."""
+    # Another job's memory is only to blame where it was not the limit, or a part did not fit.
+    fewer = "" if isinstance(error, OverLimit | OutOfMemory) else "run fewer jobs at once, or "
+    return f"out of memory: {label}: {error}; {fewer}ask for more: {remedy}"
 
 
 def paths(named: Named) -> dict[str, Path]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from localcal.engine.client import run_with_engine
 from localcal.files.origins import record
-from localcal.files.pieces import write_parquet
+from localcal.files.parquet import write_parquet
 from localcal.jobs.supervisor import work_through
 from localcal.sweeps.bench import AreaFiles, RunFiles
 from localcal.sweeps.cells import OUT_OF_MEMORY, SCHEMA, Cell, Store, failure, table_of

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from localcal.errors import REMAKE, InputError, one_line
 from localcal.files.atomic import write_json
-from localcal.files.pieces import write_parquet
+from localcal.files.parquet import write_parquet
 from localcal.sweeps.sets import ParameterSets, Value
 from localcal.sweeps.settings import Sweep
 
