@@ -39,12 +39,14 @@ def write(checkout, **settings):
 def outcomes(checkout):
     folder = checkout.folder / "runs/small/sweeps/snap"
     paths = [*sorted((folder / "outcomes").iterdir()), folder / "manifest.json"]
+    paths.append(folder / "report.html")
     return [path.read_bytes() for path in paths]
 
 
 def test_a_sweep_is_made_where_it_is_asked_for_and_cut_anew_at_no_simulation(swept):
     assert swept.jobs(*CONFIG) == {}
-    of_batches = {"run_batch": 2, "collect_outcome": 2, "collect_failures": 1, "collect_sweep": 1}
+    of_batches = {"run_batch": 2, "collect_outcome": 2, "collect_failures": 1}
+    of_batches |= {"report_sweep": 1, "collect_sweep": 1}
     first = {"run_baseline": 2, "plan_sweep": 1, **of_batches}
     assert swept.jobs(*CONFIG, "--", MANIFEST) == first
     result = swept.snakemake("--cores", "2", *CONFIG, "--", MANIFEST)
