@@ -4,6 +4,7 @@ Written from `workflow/documentation/formats/*.md` alone: what it needs to know 
 there is missing on a page. `test_formats.py` keeps its imports to what is named here.
 """
 
+import csv
 import hashlib
 import json
 from pathlib import Path
@@ -73,7 +74,9 @@ def read_shard(path: Path, plan: dict) -> tuple[int, np.ndarray]:
     full, about = read_sparse(path)
     start, chunk = plan["chunk_columns"] * about["chunk"], about["chunk"]
     stop = min(start + plan["chunk_columns"], plan["n_columns"])
-    check((about["column_start"], about["column_stop"]) == (start, stop), path, "is of other columns")
+    check(
+        (about["column_start"], about["column_stop"]) == (start, stop), path, "is of other columns"
+    )
     check(full.shape[1] == stop - start, path, "has another width")
     check(Path(path).name == f"chunk_{chunk:06d}.h5", path, "is another chunk's")
     for name, digest in plan["digests"].items():
@@ -247,3 +250,20 @@ def read_replicates(path: Path) -> dict:
     expected = 1 / count if method == "bootstrap" else (count - 1) / count
     check(factor == expected, path, "has another variance_factor")
     return {"weights": weights, "household_id": ids, "variance_factor": factor}
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    """Return what a fit says of the matrix' rows, one after the other."""
+    with (folder / "diagnostics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def variance(path: Path, matrix: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the variance of every row's estimate by a fit's replicates, float64 (I,)."""
+    with h5py.File(path) as file:
+        columns, replicates = file["columns"][:], file["weights"][:].astype(np.float64)
+        factor = float(file.attrs["variance_factor"])
+        check(file.attrs["n_columns"] == matrix.shape[1], path, "is of another matrix")
+    estimates = matrix[:, columns] @ replicates.T
+    apart = estimates - (matrix @ weights.astype(np.float64))[:, None]
+    return factor * np.sum(apart**2, axis=1)

@@ -146,6 +146,13 @@ def differences(path: Path, name: str) -> list[str]:
     return [f"{name}: {text} ({known.page})" for text in kinds[path.suffix](path, known.rows)]
 
 
+def differences_in(run: Path, *folders: str) -> list[str]:
+    """Return how the files of some of a run's folders differ from their pages."""
+    paths = sorted(path for folder in folders for path in (run / folder).rglob("*"))
+    files = (path for path in paths if path.is_file())
+    return [text for path in files for text in differences(path, path.relative_to(run).as_posix())]
+
+
 def _nothing(path: Path, rows: list[Row]) -> Iterator[str]:
     yield from ()
 
@@ -162,7 +169,7 @@ def _hdf5(path: Path, rows: list[Row]) -> Iterator[str]:
     lengths: dict[str, int] = {}
     seen: set[str] = set()
     with h5py.File(path) as file:
-        for name, value in _everything(file, ""):
+        for name, value in everything(file, ""):
             row = _best(name, rows)
             if row is None:
                 yield f"{name} is in no table"
@@ -172,13 +179,13 @@ def _hdf5(path: Path, rows: list[Row]) -> Iterator[str]:
     yield from (f"lacks {row.name}" for row in rows if row.must and row.name not in seen)
 
 
-def _everything(group: h5py.Group, prefix: str) -> Iterator[tuple[str, object]]:
+def everything(group: h5py.Group, prefix: str) -> Iterator[tuple[str, object]]:
     """Yield every dataset and attribute, those of hard links as often as they are named."""
     for name, value in group.attrs.items():
         yield f"{prefix.rstrip('/')}@{name}", value
     for name, item in group.items():
         if isinstance(item, h5py.Group):
-            yield from _everything(item, f"{prefix}{name}/")
+            yield from everything(item, f"{prefix}{name}/")
             continue
         yield prefix + name, item
         for attribute, value in item.attrs.items():
@@ -198,7 +205,9 @@ def _wrong_array(row: Row, value, lengths: dict[str, int]) -> Iterator[str]:
         # Of each variable's own entity.
         if letter == "n" and PLACEHOLDER.search(row.name):
             continue
-        base = int(letter) if letter.isdigit() else lengths.setdefault(letter, length - int(more or 0))
+        base = (
+            int(letter) if letter.isdigit() else lengths.setdefault(letter, length - int(more or 0))
+        )
         if length != base + int(more or 0):
             yield f"has the shape {shape}, not {row.shape} with {letter} = {base}"
 
@@ -273,7 +282,9 @@ def _fits(steps: tuple[str, ...], where: tuple[str, ...]) -> bool:
 def _is_above(steps: Mapping[str, tuple[str, ...]], name: str, where: tuple[str, ...]) -> bool:
     """Say whether a row is of something that `where` is in and no table tells more about."""
     own = steps[name]
-    inside = [other for other in steps.values() if len(other) > len(own) and other[: len(own)] == own]
+    inside = [
+        other for other in steps.values() if len(other) > len(own) and other[: len(own)] == own
+    ]
     return len(own) < len(where) and not inside and _fits(own, where[: len(own)])
 
 
