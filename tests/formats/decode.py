@@ -111,7 +111,7 @@ def read_geography(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_weights(folder: Path) -> np.ndarray:
-    """Return a fit's weights, float32 (J,), once they are what their trace says, to the last bit."""
+    """Return a fit's weights, float32 (J,), once they are what their trace says."""
     weights = np.load(folder / "weights.npy")
     with h5py.File(folder / "trace.h5") as file:
         base, probability, factor = (file[name][:] for name in ("base", "probability", "factor"))

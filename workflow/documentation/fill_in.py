@@ -56,7 +56,7 @@ def _section(name: str, title: str | None, page: str) -> str:
         text = re.sub(r"^###", "##", text, flags=re.MULTILINE)
     else:
         text = text.partition("\n")[2]
-    return LINK.sub(lambda found: _turned(found[1], found[2], name, page), text).strip()
+    return LINK.sub(lambda found: _turned(found[1], found[2], name, page), text).strip("\n")
 
 
 def _turned(words: str, link: str, name: str, page: str) -> str:
