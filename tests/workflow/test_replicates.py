@@ -4,6 +4,7 @@ import h5py
 import pandas as pd
 import yaml
 
+from tests.formats.pages import differences_in
 from tests.workflow.conftest import SMALL_CONFIG, SMALL_JOBS, give_inputs
 
 ERRORS = "runs/small/weights/local/standard_errors.csv"
@@ -32,6 +33,7 @@ def test_replicates_are_made_for_the_scope_that_asks_and_more_of_them_need_no_ot
     assert (table["standard_error"] >= 0).all() and (table["standard_error"] > 0).any()
     with h5py.File(checkout.folder / OF_STATE) as file:
         assert len(file) == 2 + 4
+    assert differences_in(checkout.folder / "runs/small", "weights", "areas") == []
     write_config(checkout.folder, replicates=6, replicate_method="jackknife")
     amended = (*config, "--config", "amend=true", "--", ERRORS, OF_STATE)
     assert checkout.jobs(*amended) == {"fit_replicates": 1, "write_area_replicates": 1}

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from tests.formats.pages import differences_in
 from tests.workflow.conftest import SMALL_JOBS, Checkout, give_inputs
 
 MANIFEST = "runs/small/sweeps/snap/manifest.json"
@@ -60,6 +61,7 @@ def test_a_sweep_is_made_where_it_is_asked_for_and_cut_anew_at_no_simulation(swe
     table = pq.read_table(folder / "outcomes/cost.parquet").to_pandas()
     present = table["param_snap.maximum"] == 3000
     assert (table.delta == 0).equals(present) and present.sum() == 4
+    assert differences_in(swept.folder / "runs/small", "sweeps") == []
     assert swept.jobs(*CONFIG, "--", MANIFEST) == {} == swept.jobs(*CONFIG)
 
     before = outcomes(swept)
