@@ -151,9 +151,10 @@ def _add_neighbours(areas: list[dict[str, Any]]) -> None:
             districts.setdefault(int(area["code"]) // 100, []).append(at)
     known = read_states()
     for at, area in enumerate(areas):
-        if area["level"] == "state" and int(area["code"]) in known:
+        if area["level"] == "state":
             code = int(area["code"])
-            near = [states[other] for other in known[code].neighbours if other in states]
+            beside = known[code].neighbours if code in known else ()
+            near = [states[other] for other in beside if other in states]
             area |= {"near": near, "parts": districts.get(code, [])}
         elif area["level"] == "district":
             state = int(area["code"]) // 100

@@ -310,7 +310,8 @@ def draw_graph(graph: Mapping[str, set[str]], jobs: Sequence[Job]) -> str:
     return (
         '<figure><div class="wide" role="region" aria-label="What waits for what" tabindex="0">'
         f'<svg class="graph" viewBox="0 0 {width:g} {height:g}" '
-        f'style="width:{width:g}px;max-width:none" role="img" aria-label="Graph of {len(graph)} rules; the table by rule has their '
-        f'durations">{"".join(parts)}</svg></div><figcaption>What waits for what, from top to '
+        f'style="width:{width:g}px;max-width:none" role="img" '
+        f'aria-label="Graph of {len(graph)} rules; the table by rule has their durations">'
+        f"{''.join(parts)}</svg></div><figcaption>What waits for what, from top to "
         "bottom, with the time of all jobs together.</figcaption></figure>"
     )

@@ -61,8 +61,8 @@ def draw_maps(areas: pd.DataFrame) -> str:
         f"{_legend()}"
         f"<figure>{_states(found)}<figcaption>States. Each leads to its page.</figcaption></figure>"
         f"<figure>{_districts(found)}<figcaption>Congressional districts, a tile each, in the "
-        "order of their numbers where their state lies. Each leads to its page.</figcaption></figure>"
-        "</div>"
+        "order of their numbers where their state lies. Each leads to its page.</figcaption>"
+        "</figure></div>"
     )
 
 
