@@ -89,3 +89,10 @@ def test_margins_are_shown_where_there_are_replicates(tmp_path, fit, simulated):
     errors[1:].to_csv(path, index=False)
     with pytest.raises(InputError, match="standard_errors.csv: its targets are not those"):
         write(tmp_path / "other", fit, simulated, [path])
+
+
+def test_a_run_without_areas_has_a_report_too(tmp_path, fit, simulated):
+    outputs = write(tmp_path / "report", fit, simulated[:0])
+    page = outputs["index"].read_text()
+    assert "What the areas&#x27; files come to in the model: none." in page
+    assert pd.read_csv(outputs["areas"]).empty

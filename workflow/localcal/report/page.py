@@ -117,10 +117,7 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
     summed_up = {f"{path.parent.name}/{path.stem}": path for path in inputs.validations}
     summed_up["states"] = inputs.states
     refuse_other_files(inputs.validation, validation["digests"], summed_up)
-    simulated = pd.concat(
-        [read_table(path, SHOWN, ["level", "area", "name"]) for path in inputs.validations],
-        ignore_index=True,
-    )
+    simulated = _read_validations(inputs.validations)
     pictures = {
         "errors": draw_errors(fits),
         "sizes": draw_sizes(fits),
@@ -185,6 +182,16 @@ class Content:
 def _files(inputs: ReportInputs) -> list[Path]:
     found = [*inputs.validations, inputs.validation, inputs.states, inputs.matrix, *inputs.errors]
     return found + ([] if inputs.geography is None else [inputs.geography])
+
+
+def _read_validations(paths: Sequence[Path]) -> pd.DataFrame:
+    """Return the rows of all areas' tables, SHOWN; none where no area was asked for."""
+    tables = [read_table(path, SHOWN, ["level", "area", "name"]) for path in paths]
+    if tables:
+        return pd.concat(tables, ignore_index=True)
+    empty = {name: pd.Series(dtype="str") for name in SHOWN[:3]}
+    empty |= {name: pd.Series(dtype="float64") for name in SHOWN[3:6]}
+    return pd.DataFrame(empty | {"sane": pd.Series(dtype="bool")})
 
 
 def _read_errors(fits: Sequence[Fit], paths: Sequence[Path]) -> dict[str, pd.DataFrame]:
