@@ -30,6 +30,7 @@ if find_spec("localcal") is None:
 from localcal.database.agencies.sources import SOURCES
 from localcal.errors import InputError, one_line, without_secrets
 from localcal.files import made, seal
+from localcal.files.atomic import sha256_file
 from localcal.files.limits import limit_of
 from localcal.geography.areas import read_areas
 from localcal.geography.codes import FOLDERS
