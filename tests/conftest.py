@@ -1,8 +1,15 @@
-"""How the tests are dealt to the workers of pytest-xdist."""
+"""How the tests are dealt to the workers of pytest-xdist, and how many threads each has."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+from localcal.jobs.job import THREAD_VARIABLES
+
+# As in a job. Tests run side by side, and threads that wait for each other in the algebra of small
+# matrices take three quarters of the time. Read when numpy is imported, so before any test is.
+os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
 
 TESTS = Path(__file__).parent
 # Those that take longest first, so that no worker is left with one of them at the end.
