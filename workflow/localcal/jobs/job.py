@@ -118,7 +118,7 @@ def logged(log_path: str | Path, remedy: str = "--set-resources RULE:mem_mb=..."
     """
     usage = UsageCounter()
     _die_with_coordinator()
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    os.environ.update(one_thread())
     with _logging_to(Path(log_path), usage):
         try:
             try:
@@ -139,6 +139,11 @@ def logged(log_path: str | Path, remedy: str = "--set-resources RULE:mem_mb=..."
                 _fail(f"{error}: {limit}", error)
             logger.exception("%s", error)
             raise SystemExit(1) from error
+
+
+def one_thread() -> dict[str, str]:
+    """Return the environment in which libraries work with one thread."""
+    return dict.fromkeys(THREAD_VARIABLES, "1")
 
 
 def _out_of_memory(error: MemoryError, label: str, remedy: str) -> str:
