@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from localcal.engine.client import WorkerError, keeper, run_where_warm, run_with_engine
-from localcal.jobs.supervisor import OverLimit, Watch
+from localcal.errors import OverLimit
+from localcal.jobs.supervisor import Watch
 from tests.served_work import (
     ENGINE,
     REPOSITORY,

@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from localcal.errors import InputError, without_secrets
+from localcal.errors import InputError, OutOfMemory, OverLimit, without_secrets
 from localcal.files.limits import limit_of
 from localcal.files.made import record_outputs, refuse_changed_inputs
 from localcal.files.origins import compared
 from localcal.jobs.processes import die_with_parent, is_alive
-from localcal.jobs.supervisor import OutOfMemory, OverLimit
 from localcal.jobs.usage import UsageCounter
 
 logger = logging.getLogger(__name__)
