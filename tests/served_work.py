@@ -75,6 +75,11 @@ def wait(engine, path):
     time.sleep(600)
 
 
+def setting_of(engine, name):
+    """Return a variable of the environment of the process that does this."""
+    return os.environ.get(name)
+
+
 def rest(seconds):
     time.sleep(seconds)
 

@@ -11,7 +11,7 @@ from tests.workflow.test_sweeps import SETTINGS
 SWEEP = "runs/small/sweeps/snap"
 SMALL = ("--configfile", "small.yaml")
 # Ends the process that simulates, like a machine without memory, at its third simulation; as long
-# as there is a file on the volume, or beside the run, that says so.
+# as there is a file on the volume that says so.
 OUTCOME = """
 import os
 import signal
@@ -26,8 +26,8 @@ calls = []
 @requires("snap")
 def fragile(context):
     calls.append(context)
-    mount = os.environ.get("SMK_MODAL_MOUNTS", "=").partition("=")[2]
-    if len(calls) == 3 and Path(mount, "lethal").exists():
+    links = Path(".snakemake/storage").rglob("baseline/*.h5")
+    if len(calls) == 3 and any((link.resolve().parents[5] / "lethal").exists() for link in links):
         os.kill(os.getpid(), signal.SIGKILL)
     yield Row("", *(context.total(values, "snap") for values in context.sides))
 """

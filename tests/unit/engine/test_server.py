@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from localcal.engine.client import WorkerError, keeper, run_where_warm, run_with_engine
-from localcal.jobs.supervisor import OverLimit, Watch
+from localcal.errors import OverLimit
+from localcal.jobs.supervisor import Watch
 from tests.served_work import (
     ENGINE,
     REPOSITORY,
@@ -20,6 +21,7 @@ from tests.served_work import (
     hoard,
     leave,
     servers,
+    setting_of,
     toil,
     vanish,
     warmed_up,
@@ -69,6 +71,18 @@ def test_a_child_within_its_limit_goes_on(own_folder):
     assert run_where_warm(ENGINE, "tests.served_work:whereabouts", **given)[1] == "warm"
     with pytest.raises(OverLimit, match="of the 10 MB it may have"):
         run_where_warm(ENGINE, "tests.served_work:rest", limit_mb=10, seconds=20)
+
+
+def test_the_model_has_one_thread_whoever_has_it_loaded(own_folder, monkeypatch):
+    """Or sums would depend on whether a job or a container's preparation came first."""
+    for threads in ("8", None):
+        if threads:
+            monkeypatch.setenv("OMP_NUM_THREADS", threads)
+            monkeypatch.setenv("SLURM_JOB_ID", threads)
+        else:
+            monkeypatch.delenv("OMP_NUM_THREADS")
+            monkeypatch.delenv("SLURM_JOB_ID")
+        assert run_with_engine(ENGINE, setting_of, name="OMP_NUM_THREADS") == "1"
 
 
 def test_a_server_of_one_job_alone_counts_as_the_job_s(own_folder, monkeypatch):

@@ -13,7 +13,7 @@ from localcal.errors import InputError
 from localcal.jobs.job import announce_lock, refuse_without_lock
 
 PREAMBLE = "from localcal.jobs.job import logged\nfrom localcal.errors import InputError\n"
-PREAMBLE += "from localcal.jobs.supervisor import OutOfMemory, OverLimit\n"
+PREAMBLE += "from localcal.errors import OutOfMemory, OverLimit\n"
 
 
 def run(tmp_path: Path, body: str, **environment: str) -> subprocess.CompletedProcess:

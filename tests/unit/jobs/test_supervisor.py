@@ -7,12 +7,11 @@ import sys
 
 import pytest
 
+from localcal.errors import OutOfMemory, OverLimit
 from localcal.jobs.supervisor import (
     MOST_DEATHS,
     MOST_GUILTY_AT_FIRST,
     MOST_HALVINGS,
-    OutOfMemory,
-    OverLimit,
     Watch,
     death_of,
     in_halves,

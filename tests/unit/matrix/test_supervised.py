@@ -3,7 +3,8 @@
 import pytest
 
 from localcal.engine.client import WorkerError, named
-from localcal.jobs.supervisor import MOST_HALVINGS, OutOfMemory
+from localcal.errors import OutOfMemory
+from localcal.jobs.supervisor import MOST_HALVINGS
 from localcal.matrix import supervised
 from localcal.matrix.chunk import build_chunk
 from localcal.matrix.plan import MatrixInputs, write_plan

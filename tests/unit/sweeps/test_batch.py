@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from localcal.errors import InputError
+from localcal.errors import InputError, OutOfMemory
 from localcal.files.atomic import atomic_path
-from localcal.jobs.supervisor import OutOfMemory
 from localcal.sweeps import batch as batches
 from localcal.sweeps import collect, simulate
 from localcal.sweeps.collect import MANIFEST_KEYS

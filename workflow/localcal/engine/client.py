@@ -33,7 +33,7 @@ import psutil
 
 from localcal.errors import InputError
 from localcal.files.origins import known_digests
-from localcal.jobs.job import COORDINATOR_VARIABLE, KEEPER_VARIABLE
+from localcal.jobs.job import COORDINATOR_VARIABLE, KEEPER_VARIABLE, one_thread
 from localcal.jobs.supervisor import Watch
 from localcal.jobs.usage import WARM_WORK
 
@@ -297,13 +297,14 @@ def _connect(key: str, engine: str) -> Connection:
             return connection
         path.unlink(missing_ok=True)
         logger.info("starting a process that loads %s (half a minute)", engine)
+        path_of_modules = os.pathsep.join(map(os.path.abspath, sys.path))
         server = subprocess.Popen(
             [sys.executable, "-m", "localcal.engine.server", str(path), engine],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+            env=os.environ | one_thread() | {"PYTHONPATH": path_of_modules},
             start_new_session=True,
         )
         while time.monotonic() < deadline and server.poll() is None:

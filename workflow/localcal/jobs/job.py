@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from localcal.errors import InputError, without_secrets
+from localcal.errors import InputError, OutOfMemory, OverLimit, without_secrets
 from localcal.files.limits import limit_of
 from localcal.files.made import record_outputs, refuse_changed_inputs
 from localcal.files.origins import compared
 from localcal.jobs.processes import die_with_parent, is_alive
-from localcal.jobs.supervisor import OutOfMemory, OverLimit
 from localcal.jobs.usage import UsageCounter
 
 logger = logging.getLogger(__name__)
@@ -118,7 +117,7 @@ def logged(log_path: str | Path, remedy: str = "--set-resources RULE:mem_mb=..."
     """
     usage = UsageCounter()
     _die_with_coordinator()
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    os.environ.update(one_thread())
     with _logging_to(Path(log_path), usage):
         try:
             try:
@@ -139,6 +138,11 @@ def logged(log_path: str | Path, remedy: str = "--set-resources RULE:mem_mb=..."
                 _fail(f"{error}: {limit}", error)
             logger.exception("%s", error)
             raise SystemExit(1) from error
+
+
+def one_thread() -> dict[str, str]:
+    """Return the environment in which libraries work with one thread."""
+    return dict.fromkeys(THREAD_VARIABLES, "1")
 
 
 def _out_of_memory(error: MemoryError, label: str, remedy: str) -> str:

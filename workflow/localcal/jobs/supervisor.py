@@ -18,6 +18,8 @@ from typing import Literal, NamedTuple
 
 import psutil
 
+from localcal.errors import OutOfMemory, OverLimit
+
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -45,14 +47,6 @@ class Death(NamedTuple):
 
     of_memory: bool
     words: str
-
-
-class OutOfMemory(MemoryError):
-    """Work ran out of memory; the message says what was seen and which number to change."""
-
-
-class OverLimit(MemoryError):
-    """A process was ended by us since it took more than it may."""
 
 
 def death_of(status: int, peak_mb: int = 0, limit_mb: int | None = None) -> Death:
