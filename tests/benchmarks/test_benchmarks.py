@@ -360,13 +360,15 @@ def test_policies_come_by_hand_to_what_the_households_say(module):
         "eitc": np.array([0.0, 500, 20]),
         "snap": np.array([100.0, 0, 200]),
         "snap_max_allotment": np.array([3_000.0, 4_000, 5_000]),
+        # The first is on it.
+        "snap_min_allotment": np.array([100.0, 0, 100]),
     }
 
     def by_hand(state):
         context = Context(units, {}, before, np.array([10.0, 2]), np.array(state))
         return [policy.by_hand(context) for policy in policies.POLICIES]
 
-    assert by_hand(["6", "36"]) == pytest.approx([4_160, 1_040, 0.1 * (30_000 + 10_000)])
+    assert by_hand(["6", "36"]) == pytest.approx([4_160, 1_040, 0.1 * (1_000 + 10_000)])
     # Alaska and Hawaii have allotments of their own.
     assert by_hand(["2", "15"])[-1] == 0
 

@@ -59,7 +59,10 @@ TESTED_ELSEWHERE = {
     "weights/columns.py": "unit/weights/test_pose.py",
     # The parts of a sweep are tested as a whole, and what rules ask of them through the rules.
     **dict.fromkeys(
-        (f"sweeps/{name}.py" for name in ("bench", "cells", "collect", "plan", "simulate")),
+        (
+            f"sweeps/{name}.py"
+            for name in ("bench", "cells", "collect", "plan", "simulate", "stats")
+        ),
         "unit/sweeps/test_batch.py",
     ),
     "sweeps/asked.py": "workflow/test_sweeps.py",

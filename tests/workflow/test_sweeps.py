@@ -67,8 +67,7 @@ def test_a_sweep_is_made_where_it_is_asked_for_and_cut_anew_at_no_simulation(swe
     before = outcomes(swept)
     kept = {path: path.stat().st_mtime_ns for path in (folder / "sets").rglob("*.parquet")}
     assert len(kept) == 16
-    # A pilot is for its time, so it would be simulated anew.
-    write(swept, batch_size=3, pilot=0)
+    write(swept, batch_size=3)
     assert swept.jobs(*CONFIG, "--", MANIFEST) == {"plan_sweep": 1, **of_batches}
     result = swept.snakemake("--cores", "1", *CONFIG, "--", MANIFEST)
     assert result.returncode == 0, result.stdout

@@ -203,6 +203,45 @@ def test_the_pilot_s_simulations_are_kept_and_its_cost_is_stated(make):
     assert case.engine.reforms == list(range(1000, 11_000, 1000))
 
 
+def test_what_a_pilot_takes_is_not_found_out_twice(make):
+    case = make(pilot=2, batch_size=10, areas=["US", "AL"])
+    first = case.plan()["cost"].read_bytes()
+    begun = len(case.engine.begun)
+    case.settings["batch_size"] = 3
+    assert case.plan()["cost"].read_bytes() == first and len(case.engine.begun) == begun
+    # One set more is one more simulation in each area, beside the one without a reform.
+    case.settings["pilot"] = 3
+    case.plan()
+    assert case.engine.reforms == [1000, 2000] * 2 + [3000] * 2
+    # Batches say what theirs took, too.
+    for number in range(4):
+        case.run_one(number)
+    begun = len(case.engine.begun)
+    case.settings["pilot"] = 10
+    cost = json.loads(case.plan()["cost"].read_text())
+    assert len(case.engine.begun) == begun and cost["seconds_per_simulation"].keys() == {"US", "AL"}
+
+
+def test_a_pilot_of_whose_cost_nothing_is_known_is_simulated(make):
+    case = make(pilot=1, batch_size=10)
+    case.plan()
+    stats = case.outputs / "plan.stats.jsonl"
+    line = stats.read_text()
+    # It takes something else with other pieces, its line is cut short, or its values are gone.
+    case.settings["households_together"] = 7
+    case.plan()
+    assert case.engine.reforms.count(1000) > 1
+    case.settings["households_together"] = 10_000
+    case.engine.begun.clear()
+    stats.write_text(line[:-20])
+    case.plan()
+    assert case.engine.reforms == [1000]
+    for path in case.finished():
+        path.unlink()
+    case.plan()
+    assert case.engine.reforms == [1000] * 2
+
+
 def test_a_sweep_that_is_larger_than_it_may_be_is_refused(make):
     case = make(largest={"simulations": 10})
     words = "10 parameter sets x 1 areas x 1 seeds and 1 of the baseline are 11 simulations, above"

@@ -23,7 +23,7 @@ from localcal.report.amounts import (
     told_of,
     value_in_words,
 )
-from localcal.report.curves import MOST_POINTS, draw_parameter, draw_parts, spaced
+from localcal.report.curves import FEWEST_FOR_MEANS, MOST_POINTS, draw_parameter, draw_parts, spaced
 from localcal.report.effects import (
     Concerned,
     Effects,
@@ -188,8 +188,9 @@ def _asked(run_id: str, shown: _Shown, failures: Failures, replicated: bool) -> 
     if len(shown.varied) > 1:
         some = f", {MOST_POINTS:,} of them at most" if sets > MOST_POINTS else ""
         yield (
-            f"<p>A point is a parameter set{some}; the other parameters vary, too. Lines join "
-            "means of all over classes of the parameter.</p>"
+            f"<p>A point is a parameter set{some}; the other parameters vary, too."
+            f"{' Lines join means over classes of the parameter.' * (sets >= FEWEST_FOR_MEANS)}"
+            "</p>"
         )
     if about["repeated"]:
         yield f"<p>{_counted(len(about['repeated']), 'set')} more were repetitions of these.</p>"
