@@ -5,6 +5,7 @@ published count of the same area (persons, households, returns, recipients) they
 can be compared without any sample.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +33,7 @@ class Counts:
         """Return the counts in the areas of these targets: float64 (c, len(rows))."""
         return self.values[:, self.area[rows]]
 
-    def beside(self, family: tuple[str, int, str]) -> "Counts":
+    def beside(self, family: tuple[Hashable, ...]) -> "Counts":
         """Return the counts without those of one family: nothing speaks for itself."""
         kept = [number for number, name in enumerate(self.families) if name != family]
         families = tuple(self.families[number] for number in kept)
@@ -66,15 +67,16 @@ def published_counts(
         code=codes, value=targets["value"].to_numpy(np.float64)
     )[is_count.to_numpy()]
     families, values = [], []
-    for (variable, reform_id, constraints), family in table.groupby(FAMILY, sort=True):
+    for key, family in table.groupby(FAMILY, sort=True):
         # Of two values for one area neither is the one.
         family = family.drop_duplicates("code", keep=False)
-        known = family.set_index("code")["value"]
+        known = dict(zip(family["code"].tolist(), family["value"].tolist(), strict=True))
         for parent, parts in (*whole.items(), (NATION, states), (NATION, districts)):
-            if parent not in known.index and parts and known.index.isin(parts).sum() == len(parts):
-                known.loc[parent] = known[sorted(parts)].sum()
-        families.append((str(variable), int(reform_id), str(constraints)))
-        values.append(known.reindex(areas).to_numpy(np.float64))
+            if parent not in known and parts and parts <= known.keys():
+                known[parent] = float(sum(known[part] for part in sorted(parts)))
+        variable, reform_id, constraints = key
+        families.append((str(variable), int(str(reform_id)), str(constraints)))
+        values.append([known.get(area, np.nan) for area in areas.tolist()])
     # What is not above zero is no size.
     found = np.array(values).reshape(len(values), len(areas))
     return Counts(
