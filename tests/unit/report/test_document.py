@@ -64,7 +64,7 @@ def test_the_page_loads_nothing_and_has_its_data_headings_and_contents(tmp_path,
 
 def test_no_text_ends_the_element_of_the_data():
     text = as_script({"what": ["</script><b>"]})
-    assert text.count("</script>") == 1 and "<b>" not in text
+    assert text.count("</script") == 1 and "<b" not in text
     assert json.loads(Page(text).data) == {"what": ["</script><b>"]}
 
 
