@@ -17,11 +17,17 @@ APART = {
 def pytest_collection_modifyitems(items):
     """Keep a file's tests together, and those that load the model."""
     for item in items:
-        path = item.path.relative_to(TESTS)
+        path = _path(item)
         if path.as_posix() not in APART:
             together = path.parts[0] if path.parts[0] == "model" else path.as_posix()
             item.add_marker(pytest.mark.xdist_group(together))
-    items.sort(key=lambda item: _turn(item.path.relative_to(TESTS).parts[0]))
+    items.sort(key=lambda item: _turn(_path(item).parts[0]))
+
+
+def _path(item) -> Path:
+    """Where a test is, below this folder or, of a plugin's own, below the folder of plugins."""
+    here = TESTS if item.path.is_relative_to(TESTS) else TESTS.parent / "workflow"
+    return item.path.relative_to(here)
 
 
 def _turn(folder: str) -> int:
