@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 REPOSITORY = Path(__file__).parents[1]
-PLUGINS = sorted(path.parent for path in (REPOSITORY / "workflow").glob("snakemake_*/pyproject.toml"))
+PLUGINS = sorted(
+    path.parent for path in (REPOSITORY / "workflow").glob("snakemake_*/pyproject.toml")
+)
 # Beside what the plugins' own MANIFEST.in leaves out.
 RESTS = shutil.ignore_patterns("__pycache__", "build", "dist", "*.egg-info", ".pytest_cache")
 
@@ -103,8 +105,6 @@ def run_tests(built: list[Built], environment: Environment) -> list[str]:
     environment.install(*folders, *(f"{name}[test]=={version}" for name, _, version in asked))
     said = [environment.call("pytest", "-q", folder=one.source) for one in built]
     return [text.strip().splitlines()[-1] for text in said]
-
-
 
 
 def main(folder: Path) -> None:
