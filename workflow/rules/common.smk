@@ -11,8 +11,8 @@ import yaml
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
-# The folder of the Snakefile.
-CHECKOUT = Path(workflow.basedir)
+# The folder of the Snakefile, which workflow/Snakefile includes, too.
+CHECKOUT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 # Whether the run's files are in a storage instead of below runs/.
 STORED = workflow.storage_settings.default_storage_provider is not None
 # Whether this is a job on a machine that has neither given files nor the run's record at hand.
