@@ -13,6 +13,7 @@ import os
 import pty
 import re
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -26,11 +27,19 @@ IDLE_SECONDS = 2
 
 def record(cast: Path, command: list[str]) -> int:
     """Run a command on a terminal of its own, show and record it; return its exit status."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ["TERM"] = "xterm-256color"
-        os.execvp(command[0], command)
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    terminal, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    sized = ("COLUMNS", "LINES")
+    environment = {name: text for name, text in os.environ.items() if name not in sized}
+    child = subprocess.Popen(
+        command,
+        env=environment | {"TERM": "xterm-256color"},
+        stdin=other,
+        stdout=other,
+        stderr=other,
+        start_new_session=True,
+    )
+    os.close(other)
     began = time.monotonic()
     header = {"version": 2, "width": COLUMNS, "height": LINES, "idle_time_limit": IDLE_SECONDS}
     rest = b""
@@ -42,7 +51,8 @@ def record(cast: Path, command: list[str]) -> int:
             file.write(json.dumps(event, ensure_ascii=False) + "\n")
             sys.stdout.write(text)
             sys.stdout.flush()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(terminal)
+    return child.wait()
 
 
 def _pieces(terminal: int) -> Iterator[bytes]:
