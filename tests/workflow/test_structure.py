@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from localcal.geography.areas import read_areas
+from localcal.jobs.usage import UsageCounter
 from localcal.run import configuration, describe
 from localcal.run.code_digest import CodeDigest
 from localcal.run.expected import STAGES, jobs, stage_of
@@ -247,7 +248,21 @@ def test_the_default_profile_holds_what_is_right_under_every_executor_and_nothin
         "ignore-incomplete": True,
         "rerun-triggers": ["mtime", "params", "input", "software-env"],
         "show-failed-logs": True,
+        "logger": "stages",
+        "logger-stages-groups": [f"{name}={','.join(STAGES[name])}" for name in STAGES],
+        "logger-stages-memory": r'"peak_mb": (\d+)',
     }
+    # Containers read it, too, and have what it names.
+    modal = yaml.safe_load((REPOSITORY / "profiles/modal/config.yaml").read_text())
+    assert "snakemake_logger_plugin_stages" in modal["modal-packages"]
+
+
+def test_the_memory_of_a_job_is_found_in_its_log(caplog):
+    profile = yaml.safe_load((REPOSITORY / "profiles/default/config.yaml").read_text())
+    caplog.set_level("INFO")
+    UsageCounter().log()
+    found = re.findall(profile["logger-stages-memory"], caplog.text)
+    assert len(found) == 1 and int(found[0]) > 1
 
 
 @pytest.mark.parametrize("name", ["local", "slurm"])

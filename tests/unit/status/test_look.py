@@ -288,6 +288,10 @@ def test_a_worker_that_waits_for_its_next_chunk_counts(runs):
         run.finish(job_of(run, "build_chunk", f"{chunk:06d}"), ago=ago, wall_seconds=20)
     chunks = look(run, with_logs=False).chunks
     assert (chunks.at_work, chunks.seconds_left) == (0, pytest.approx(20 * 20 / 2))
+    stage = next(one for one in look(run).stages if one.name == "chunks")
+    # The plan's job is one more of the stage, and has not been.
+    assert stage.seconds_left == pytest.approx(21 * 20 / 2)
+    assert stage.per_hour == pytest.approx(2 * 3600 / 20)
     run.log("logs/build_chunk/000004.log", "")
     chunks = look(run, with_logs=False).chunks
     assert chunks.seconds_left == pytest.approx(19.5 * 20 / 2)

@@ -20,7 +20,7 @@ FULL = RunStatus(
     expected=58,
     release=Release("promoted", "1.2.0"),
     problems=("sessions.jsonl: line 3 is damaged",),
-    stages=(Stage("chunks", 12, 51, 2, 600.0, 1.5, 0.00001, 1800),),
+    stages=(Stage("chunks", 12, 51, 2, 600.0, 1.5, 0.00001, 1800, 160.0, 877.5),),
     chunks=Chunks(12, 51, 2, 45.0, 160.0, 877.5),
     cost=Cost(1.5, 12_345.678, 14, 2),
     last_error=Failure("logs/build_chunk/000001.log", "x: broken; remove it"),
@@ -72,6 +72,8 @@ def test_the_keys_of_the_json_are_these():
         "cpu_hours",
         "gb_hours",
         "peak_mb",
+        "per_hour",
+        "seconds_left",
     }
 
 
@@ -113,13 +115,23 @@ def test_a_page_says_everything():
     # What is small is not nothing.
     assert [text.strip() for text in stage if text] == [
         "chunks",
+        "━━━━────────────────",
         "12/51",
         "2",
+        "2.7/min",
+        "15 min",
         "10 min",
         "1.5000",
         "<0.0001",
         "1,800 MB",
     ]
+
+
+def test_what_is_left_takes_no_room_once_nothing_is():
+    done = replace(FULL.stages[0], done=51, at_work=0)
+    header, line = as_page(replace(FULL, stages=(done,)), NOW).splitlines()[-2:]
+    assert header.split() == ["STAGE", "FILES", "TOOK", "CPU", "HOURS", "GB-HOURS", "LARGEST"]
+    assert line.split()[:3] == ["chunks", "━" * 20, "51/51"]
 
 
 def test_a_page_of_what_is_no_run_is_short():

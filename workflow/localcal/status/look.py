@@ -80,6 +80,8 @@ class Stage:
         cpu_hours: of the jobs that say so; None where none does.
         gb_hours: memory (10^9 bytes) times time, of the jobs that say so; None where none does.
         peak_mb: of the largest job, 10^6 bytes; None where none says so.
+        per_hour: jobs that are finished in an hour, reckoned as for chunks; None if not known.
+        seconds_left: until the last one is done; None if not known.
     """
 
     name: str
@@ -90,6 +92,8 @@ class Stage:
     cpu_hours: float | None
     gb_hours: float | None
     peak_mb: int | None
+    per_hour: float | None = None
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -390,14 +394,17 @@ def _stages(found: _Found, read: Sequence[Log], state: str) -> tuple[Stage, ...]
     for log in read:
         by_stage[stage_of(log.rule) or ""].append(log)
     working = _at_work(found, read, state)
-    return tuple(_stage(name, found, by_stage[name], working) for name in STAGES)
+    return tuple(_stage(name, found, by_stage[name], working, state) for name in STAGES)
 
 
-def _stage(name: str, found: _Found, read: Sequence[Log], working: Sequence[Log]) -> Stage:
+def _stage(
+    name: str, found: _Found, read: Sequence[Log], working: Sequence[Log], state: str
+) -> Stage:
     files = [file for job in found.jobs or () if job.rule in STAGES[name] for file in job.files]
     known = [log for log in read if log.usage is not None]
     begun = [log.begun for log in known if log.begun is not None]
     cpu_hours, gb_hours = _hours(known)
+    pace = _pace(found, read, state, STAGES[name])
     return Stage(
         name=name,
         done=sum(map(found.has, files)),
@@ -407,6 +414,8 @@ def _stage(name: str, found: _Found, read: Sequence[Log], working: Sequence[Log]
         cpu_hours=cpu_hours,
         gb_hours=gb_hours,
         peak_mb=max((log.usage.peak_mb for log in known if log.usage), default=None),
+        per_hour=pace.per_hour,
+        seconds_left=pace.seconds_left,
     )
 
 
@@ -430,11 +439,14 @@ def _cost(found: _Found, read: Sequence[Log]) -> Cost:
 
 
 def _chunks(found: _Found, read: Sequence[Log], state: str) -> Chunks | None:
-    if found.jobs is None:
-        return None
-    chunks = [job for job in found.jobs if job.rule == CHUNK_RULE]
+    return None if found.jobs is None else _pace(found, read, state, (CHUNK_RULE,))
+
+
+def _pace(found: _Found, read: Sequence[Log], state: str, rules: Sequence[str]) -> Chunks:
+    """Return how far the jobs of some rules are, and how fast they go."""
+    chunks = [job for job in found.jobs or () if job.rule in rules]
     done = {job.log for job in chunks if found.is_done(job)}
-    working = [log for log in _at_work(found, read, state) if log.rule == CHUNK_RULE]
+    working = [log for log in _at_work(found, read, state) if log.rule in rules]
     finished = [log for log in read if log.usage and log.file in done]
     times = [log.usage.wall_seconds for log in finished if log.usage]
     mean = sum(times) / len(times) if times else None

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from localcal.status.look import ACTIVE, RunStatus
-from localcal.status.words import ago, aligned, in_words, megabytes
+from localcal.status.look import ACTIVE, RunStatus, Stage
+from localcal.status.words import ago, aligned, bar, in_words, megabytes, per_time
 
 FORMAT = 1
 """What a reader of the JSON can rely on; it counts up when a key goes or changes its meaning."""
@@ -59,12 +59,28 @@ def as_page(run: RunStatus, now: float) -> str:
 
 
 def _stages(run: RunStatus) -> str:
-    rows = [("STAGE", "FILES", "AT WORK", "TOOK", "CPU HOURS", "GB-HOURS", "LARGEST")]
+    rows = [
+        (
+            "STAGE",
+            "",
+            "FILES",
+            "AT WORK",
+            "RATE",
+            "LEFT",
+            "TOOK",
+            "CPU HOURS",
+            "GB-HOURS",
+            "LARGEST",
+        )
+    ]
     rows += [
         (
             stage.name,
+            bar(stage.done, stage.expected),
             f"{stage.done}/{stage.expected}",
             str(stage.at_work or ""),
+            per_time(stage.per_hour) if stage.per_hour and _goes_on(stage) else "",
+            in_words(stage.seconds_left) if stage.seconds_left and _goes_on(stage) else "",
             "" if stage.seconds is None else in_words(stage.seconds),
             _hours(stage.cpu_hours),
             _hours(stage.gb_hours),
@@ -74,7 +90,13 @@ def _stages(run: RunStatus) -> str:
         # Sweeps are asked for by name, and most runs have none.
         if stage.expected or stage.seconds is not None
     ]
-    return aligned(rows)
+    # What nothing is known of takes no room: of a run that has ended, what is left.
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    return aligned(zip(*columns, strict=True))
+
+
+def _goes_on(stage: Stage) -> bool:
+    return stage.done < stage.expected
 
 
 def _chunks(run: RunStatus) -> str:

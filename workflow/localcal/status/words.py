@@ -24,6 +24,24 @@ def ago(written: float | None, now: float) -> str:
     return "" if written is None else f"{in_words(now - written)} ago"
 
 
+def bar(done: int, expected: int, width: int = 20) -> str:
+    """Return a bar as Snakemake's has it: full only with all, empty only without any."""
+    full = width if done >= expected else max(done * width // expected, done > 0)
+    return "━" * full + "─" * (width - full)
+
+
+def per_time(per_hour: float) -> str:
+    """Return how many there are in the unit of time in which there is one: 2.5/s, 12/min, 40/h."""
+    for unit, seconds in (("s", 1), ("min", 60)):
+        if per_hour * seconds >= 3600:
+            return f"{_short(per_hour * seconds / 3600)}/{unit}"
+    return f"{_short(per_hour)}/h"
+
+
+def _short(count: float) -> str:
+    return f"{count:,.0f}" if count >= 10 else f"{count:.1f}"
+
+
 def aligned(rows: Iterable[Sequence[str]]) -> str:
     """Return rows of text with their columns below each other."""
     rows = list(rows)
