@@ -21,6 +21,7 @@ import scipy.sparse
 
 from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
+from localcal.timing import WRITE, phase
 
 GROUP = "matrix"
 ENCODING_TYPE = "csr_matrix"
@@ -71,6 +72,7 @@ class CsrWriter:
         self._checksum = ContentChecksum(indptr)
         self._filled = 0
 
+    @phase(WRITE)
     def append(self, data: np.ndarray, indices: np.ndarray) -> None:
         """Write the entries of the next rows; both arrays have shape (n,).
 
@@ -124,6 +126,7 @@ def csr_writer(path: str | Path, indptr: np.ndarray, shape: tuple[int, int]) -> 
         yield CsrWriter(file, indptr, shape)
 
 
+@phase(WRITE)
 def write_csr(path: str | Path, matrix: scipy.sparse.csr_array, attributes: Attributes) -> None:
     """Write an in-memory matrix whose column indices are sorted."""
     if not matrix.has_sorted_indices:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from localcal.files.atomic import atomic_path
+from localcal.timing import WRITE, phase
 
 # Rows of a group of a Parquet file, whatever pieces they come in.
 ROWS_TOGETHER = 1 << 13
@@ -65,7 +66,8 @@ class Pieces[Piece]:
         if self._write is None:
             assert self._sink is not None  # the constructor refuses that
             self._write = self._open.enter_context(self._sink())
-        self._write(piece)
+        with phase(WRITE):
+            self._write(piece)
         self._failed = False
         self.written += 1
 

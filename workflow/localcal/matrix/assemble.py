@@ -18,6 +18,7 @@ from localcal.files.origins import refuse_other, refuse_other_files
 from localcal.jobs.progress import Progress
 from localcal.matrix.plan import Plan, read_plan
 from localcal.targets.table import read_targets
+from localcal.timing import aggregating
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,9 @@ def assemble_matrix(
     shape = (len(targets), plan.n_columns)
     progress = Progress("entries", int(indptr[-1]))
     attributes = plan.digests | {"engine": engine}
-    with csr_writer(path, indptr, shape) as writer:
+    with csr_writer(path, indptr, shape) as writer, aggregating("matrix") as payload:
+        payload.sizes = [path.stat().st_size for path in shard_paths]
+        payload.outputs = int(indptr[-1])
         for start, stop in row_ranges(indptr, BLOCK_ENTRIES):
             data, indices = _merge(shards, plan, indptr, start, stop)
             writer.append(data, indices)
