@@ -39,15 +39,18 @@ pipeline-promote: $(INSTALLED)
 	@test -n '$(RUN_ID)' || { echo 'error: name the run: make pipeline-promote RUN_ID=...' >&2; exit 2; }
 	$(VENV)/bin/localcal promote '$(RUN_ID)'
 
+# mypy beside the tests: by itself it leaves all cores but one idle. What it says is told at the end.
+# `snakemake --lint` is one of the tests.
 test: $(INSTALLED)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy
 	$(VENV)/bin/snakefmt --check Snakefile workflow
-	$(VENV)/bin/snakemake --lint
 	$(VENV)/bin/lint-imports
+	@$(VENV)/bin/mypy > $(VENV)/mypy.txt 2>&1 & typed=$$!; \
 	$(VENV)/bin/python -m pytest -m "not network and not modal and not modal_live and not slurm and not l0 and not fuzz and not slow" \
-		--numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+		--numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder; tested=$$?; \
+	wait $$typed; typed=$$?; echo mypy; cat $(VENV)/mypy.txt; \
+	exit $$((tested ? tested : typed))
 
 # Of Python the first that is new enough; python3 is pyenv's choice where pyenv is at work. Bytecode
 # is made of the model's thousands of files at once, by all cores; of the rest when it is imported.

@@ -57,6 +57,7 @@ if not STORED:
         write_report,
         collect_outcome,
         collect_failures,
+        report_sweep,
         collect_sweep,
 
     # So is a given database; one that is built lists what the model knows.

@@ -6,17 +6,16 @@ from localcal.jobs.job import job, paths
 
 if __name__ == "__main__":
     with job(snakemake):
-        from localcal.engine.client import run_with_engine
-        from localcal.matrix.plan import MatrixInputs, read_plan
+        from localcal.matrix.plan import MatrixInputs
+        from localcal.matrix.supervised import build_shard
 
         inputs = paths(snakemake.input)
         plan = inputs.pop("plan")
-        run_with_engine(
-            snakemake.params.engine,
-            "localcal.matrix.chunk:build_chunk",
-            calculated=read_plan(plan).calculated,
+        build_shard(
+            engine=snakemake.params.engine,
             chunk=int(snakemake.wildcards.chunk),
             plan_path=plan,
             inputs=MatrixInputs(**inputs),
             path=Path(snakemake.output.shard),
+            limit_mb=snakemake.resources.mem_mb,
         )

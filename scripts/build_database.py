@@ -25,7 +25,9 @@ if __name__ == "__main__":
                     areas=Path(snakemake.config["areas"]["path"]),
                     path=path,
                     variables=run_with_engine(
-                        snakemake.params.engine, "localcal.engine.protocol:variable_names"
+                        snakemake.params.engine,
+                        "localcal.engine.protocol:variable_names",
+                        limit_mb=snakemake.resources.mem_mb,
                     ),
                 )
             case "file":

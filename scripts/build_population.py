@@ -11,6 +11,7 @@ if __name__ == "__main__":
         run_with_engine(
             snakemake.params.engine,
             "localcal.microdata.sources:build_population",
+            limit_mb=snakemake.resources.mem_mb,
             section=snakemake.config["population"],
             period=snakemake.params.period,
             seed=snakemake.params.seed,

@@ -11,6 +11,7 @@ if __name__ == "__main__":
         run_with_engine(
             snakemake.params.engine,
             "localcal.clones.follow:follow_from_files",
+            limit_mb=snakemake.resources.mem_mb,
             **paths(snakemake.input),
             path=Path(snakemake.output.later),
         )

@@ -18,6 +18,7 @@ if __name__ == "__main__":
         run_with_engine(
             snakemake.params.engine,
             "localcal.clones.freeze:freeze_from_files",
+            limit_mb=snakemake.resources.mem_mb,
             # The chunks' variables: no core would have anything else to do then.
             calculated=needed_variables(measures),
             inputs=inputs if snakemake.params.take_up["enabled"] else replace(inputs, rates=None),

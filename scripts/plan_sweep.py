@@ -9,17 +9,15 @@ if __name__ == "__main__":
         from localcal.sweeps.given import setting_of
 
         asked = read_asked(snakemake.wildcards.sweep)
-        outputs = paths(snakemake.output)
         plan_sweep(
             setting=setting_of(
                 asked.name,
                 asked.settings,
                 dict(snakemake.input.items()),
                 dict(snakemake.params.items()),
-                folder=outputs["plan"].parent,
             ),
             sets=asked.sets,
             size=snakemake.params.cut["batch_size"],
             source=asked.source,
-            outputs=outputs,
+            outputs=paths(snakemake.output),
         )

@@ -12,6 +12,7 @@ if __name__ == "__main__":
         targets = run_with_engine(
             snakemake.params.engine,
             "localcal.targets.resolve:resolve_targets",
+            limit_mb=snakemake.resources.mem_mb,
             database=Path(snakemake.input.database),
             period=snakemake.params.period,
             include=snakemake.params.include,

@@ -17,7 +17,6 @@ if __name__ == "__main__":
                 read_sweep(sweep_path(name)),
                 dict(snakemake.input.items()),
                 dict(snakemake.params.items()),
-                folder=Path(snakemake.output.batch).parent.parent,
             ),
             plan=Path(snakemake.input.plan),
             batch=int(snakemake.wildcards.batch),

@@ -12,6 +12,7 @@ if __name__ == "__main__":
         run_with_engine(
             snakemake.params.engine,
             "localcal.validation.simulate:simulate_area",
+            limit_mb=snakemake.resources.mem_mb,
             area=Area(**snakemake.params.row),
             area_path=Path(snakemake.input.area),
             targets_path=Path(snakemake.input.targets),

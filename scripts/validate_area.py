@@ -13,6 +13,7 @@ if __name__ == "__main__":
         run_where_warm(
             snakemake.params.engine,
             "localcal.validation.compare:validate_area",
+            limit_mb=snakemake.resources.mem_mb,
             area=Area(**snakemake.params.row),
             inputs=ValidationInputs(**paths(snakemake.input)),
             path=Path(snakemake.output.validation),

@@ -10,7 +10,11 @@ if __name__ == "__main__":
         from localcal.database.checks import validate_database
         from localcal.engine.client import run_with_engine
 
-        names = run_with_engine(snakemake.params.engine, "localcal.engine.protocol:variable_names")
+        names = run_with_engine(
+            snakemake.params.engine,
+            "localcal.engine.protocol:variable_names",
+            limit_mb=snakemake.resources.mem_mb,
+        )
         files = paths(snakemake.input)
         with_figures = {name for name, source in SOURCES.items() if source.figures}
         validate_database(

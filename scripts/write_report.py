@@ -20,6 +20,9 @@ if __name__ == "__main__":
                 states=Path(snakemake.input.states),
                 matrix=Path(snakemake.input.matrix),
                 errors=[Path(path) for path in snakemake.input.errors],
+                geography=Path(snakemake.input.geography),
+                run=Path(snakemake.input.run),
+                limits=snakemake.params.limits,
             ),
             outputs=ReportOutputs(**paths(snakemake.output)),
         )

@@ -62,8 +62,8 @@ def vanish(engine, number=signal.SIGKILL):
     os.kill(os.getpid(), number)
 
 
-def fall_silent(engine):
-    os._exit(0)
+def leave(engine, status):
+    os._exit(status)
 
 
 def hoard(engine):
@@ -73,6 +73,15 @@ def hoard(engine):
 def wait(engine, path):
     path.write_text(str(os.getpid()))
     time.sleep(600)
+
+
+def setting_of(engine, name):
+    """Return a variable of the environment of the process that does this."""
+    return os.environ.get(name)
+
+
+def rest(seconds):
+    time.sleep(seconds)
 
 
 def talk(engine):
@@ -111,6 +120,15 @@ class Remembering(StandIn):
 
     def warm_up(self, variables):
         self.warmed_up.append(sorted(variables))
+
+
+class TooLarge(StandIn):
+    """Is killed for its memory where it has more than 40 households."""
+
+    def simulate(self, population, common=None, units=None):
+        if population.count("household") > 40:
+            vanish(self)
+        return super().simulate(population, common, units)
 
 
 def warmed_up(engine):

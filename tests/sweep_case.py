@@ -124,7 +124,7 @@ class Case:
 
     @property
     def sets(self):
-        return parameter_sets(self.settings["parameters"], "sweep.yaml")
+        return parameter_sets(self.sweep.parameters, "sweep.yaml")
 
     @property
     def setting(self):

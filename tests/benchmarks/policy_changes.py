@@ -11,8 +11,10 @@ By hand is what the file's own households say without a reform, by one line of a
 - No earned income tax credit: what was paid of it, which is all federal. States that pay a share of
   it on top save theirs too, which is in the cost but not in federal revenue.
 - SNAP allotments a tenth higher in the contiguous states: a tenth of the allotment of every unit
-  that gets benefits, since benefits are the allotment less a share of income. Units on the minimum
-  benefit gain less than that, and some whose income was just too high gain something.
+  that gets more than the minimum benefit, since benefits are the allotment less a share of income;
+  and a tenth of the minimum of those who get it, since it is 8 percent of one person's allotment
+  (7 CFR 273.10(e)(2)(ii)(C)) and their income takes up the rest. States whose own minimum is higher
+  do not raise it, and some whose income was just too high gain something.
 
 Published is what others say of the nation in 2024, where they say it of about the same change:
 
@@ -68,6 +70,7 @@ INPUTS_OF_HANDS = (
     "eitc",
     "snap",
     "snap_max_allotment",
+    "snap_min_allotment",
     "taxable_income",
 )
 
@@ -89,12 +92,15 @@ def paid_of_eitc(context: Context) -> float:
 
 
 def tenth_of_allotments(context: Context) -> float:
-    """Return a tenth of the allotments of those who get benefits."""
-    gets = context.baseline["snap"] > 0
+    """Return a tenth of the allotments of those who get benefits, or of the minimum of some."""
+    before = context.baseline
+    # Sums of twelve months, so the minimum of only some of them counts as more.
+    on_minimum = before["snap"] <= before["snap_min_allotment"] * 1.001
+    allotment = np.where(on_minimum, before["snap_min_allotment"], before["snap_max_allotment"])
     household = context.units.household_of["spm_unit"]
     contiguous = ~np.isin(context.state, [str(ALASKA), str(HAWAII)])[household]
-    allotment = context.baseline["snap_max_allotment"] * gets * contiguous
-    return 0.1 * weighted(context, "spm_unit", allotment)
+    gains = 0.1 * allotment * (before["snap"] > 0) * contiguous
+    return weighted(context, "spm_unit", gains)
 
 
 def weighted(context: Context, entity: str, values: np.ndarray) -> float:

@@ -1,12 +1,14 @@
 """What a sweep takes by the number of its parameter sets: memory should not grow with them.
 
-    python tests/benchmarks/sweeps.py [--sets 50 500 5000 10000] [--seeds 1] [--json]
+    python tests/benchmarks/sweeps.py [--sets 50 500 5000 10000] [--seeds 1] [--batch N] [--json]
 
-Sweeps of the stand-in engine over the file of one state of a small run, six outcomes, all sets in
-one batch, which is the hardest way to cut them. Each sweep has processes of its own:
+Sweeps of the stand-in engine over the file of one state of a small run, six outcomes, in batches of
+200 sets unless told otherwise; with as many as there are sets, all are in one batch, which is the
+hardest way to cut them. Each sweep has processes of its own:
 
 - `child_mb`: the most resident memory of the process that simulates;
-- `job_mb`: the same of the job that has it simulate, gathers the batch's table and collects it;
+- `job_mb`: the same of one process that does what all jobs of the sweep do: it has every batch
+  simulated, gathers its table, and collects them;
 - `later_mb`: by how much the former grew over the second half of the sets.
 
 Mark: from the smallest to the largest sweep both grow by less than 10 %.
@@ -15,6 +17,7 @@ Mark: from the smallest to the largest sweep both grow by less than 10 %.
 import json
 import os
 import time
+from itertools import chain
 from pathlib import Path
 
 from common import call_in_new_process, parser, report, temporary_folder
@@ -26,16 +29,17 @@ from localcal.sweeps.collect import collect_failures, collect_outcome, collect_s
 from localcal.sweeps.names import file_of
 from localcal.sweeps.plan import draws_of
 from localcal.sweeps.sets import parameter_sets
-from localcal.sweeps.settings import Sweep
+from localcal.sweeps.settings import Sweep, batch_names
 from localcal.sweeps.simulate import write_baseline
+from localcal.sweeps.stats import SUFFIX
 from tests.areas_case import ALABAMA, make_run, written
 from tests.standin_engine import StandIn
 
 OUTCOMES = ("cost", "revenue", "poverty_rate", "poverty_gap", "gini", "mean_change")
 
 
-def settings_for(n_sets: int, seeds: int) -> Sweep:
-    """Return a sweep of so many sets, all in one batch."""
+def settings_for(n_sets: int, seeds: int, size: int) -> Sweep:
+    """Return a sweep of so many sets, in batches of this size."""
     return Sweep.model_validate(
         {
             "parameters": {
@@ -46,18 +50,20 @@ def settings_for(n_sets: int, seeds: int) -> Sweep:
             "areas": ["AL"],
             "outcomes": OUTCOMES,
             "seeds": {"count": seeds},
-            "batch_size": n_sets,
+            "batch_size": size,
             "pilot": 0,
             "largest": {"simulations": 10**6},
         }
     )
 
 
-def run_sweep(folder: Path, run: dict[str, Path], n_sets: int, seeds: int) -> dict[str, float]:
+def run_sweep(
+    folder: Path, run: dict[str, Path], n_sets: int, seeds: int, size: int
+) -> dict[str, float]:
     """Run a sweep to its manifest and return what it took."""
     os.environ["XDG_RUNTIME_DIR"] = str(folder)
     os.environ["LOCALCAL_COORDINATOR"] = str(os.getpid())
-    sweep = settings_for(n_sets, seeds)
+    sweep = settings_for(n_sets, seeds, size)
     sets, draws = parameter_sets(sweep.parameters, "benchmark"), draws_of(sweep, 0)
     files = AreaFiles(run["area"], None, folder / "baseline.h5")
     drawn = RunFiles(run["population"], run["frozen"], 6)
@@ -67,24 +73,26 @@ def run_sweep(folder: Path, run: dict[str, Path], n_sets: int, seeds: int) -> di
     setting = Setting(
         "benchmark", sweep, engine, 0, {"AL": files}, drawn, {1: "AL"}, folder / "sets", ""
     )
-    plan, batch = folder / "plan.parquet", folder / "batch.parquet"
+    plan = folder / "plan.parquet"
+    batches = [folder / f"batch_{name}.parquet" for name in batch_names(n_sets, size)]
     outputs = {"plan": plan, "about": folder / "plan.json", "cost": folder / "cost.json"}
-    plan_sweep(setting, sets, n_sets, "benchmark", outputs)
-    run_batch(setting, plan, 0, 10_000, batch)
+    plan_sweep(setting, sets, size, "benchmark", outputs)
+    for number, batch in enumerate(batches):
+        run_batch(setting, plan, number, 10_000, batch)
     views = [folder / f"{file_of(name)}.parquet" for name in OUTCOMES]
     for name, view in zip(OUTCOMES, views, strict=True):
-        collect_outcome(plan, [batch], name, view)
-    collect_failures(plan, [batch], folder / "failures.parquet")
+        collect_outcome(plan, batches, name, view)
+    collect_failures(plan, batches, folder / "failures.parquet")
     found = {
         "plan": [plan],
-        "batches": [batch],
+        "batches": batches,
         "outcomes": views,
         "failures": [folder / "failures.parquet"],
     }
     collect_sweep("benchmark", "benchmark", sweep, draws, 0, found, folder / "manifest.json")
     manifest = json.loads((folder / "manifest.json").read_text())
-    lines = batch.with_suffix(".stats.jsonl").read_text().splitlines()
-    peaks = [json.loads(line)["peak_mb"] for line in lines]
+    lines = [batch.with_suffix(SUFFIX).read_text().splitlines() for batch in batches]
+    peaks = [json.loads(line)["peak_mb"] for line in chain.from_iterable(lines)]
     return {
         "simulations": len(peaks),
         "rows": manifest["found"],
@@ -99,6 +107,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--sets", type=int, nargs="+", default=[50, 500, 5_000, 10_000])
     options.add_argument("--seeds", type=int, default=1)
+    options.add_argument("--batch", type=int, default=200)
     given = options.parse_args()
     figures, rows = {}, []
     with temporary_folder() as folder:
@@ -107,11 +116,17 @@ def main() -> None:
         for n_sets in given.sets:
             own = folder / str(n_sets)
             own.mkdir()
-            found = call_in_new_process(run_sweep, own, run, n_sets, given.seeds)
+            found = call_in_new_process(run_sweep, own, run, n_sets, given.seeds, given.batch)
             figures |= {f"{name}_{n_sets}": value for name, value in found.items()}
             rows.append([n_sets, *(f"{value:.4g}" for value in found.values())])
     titles = ["sets", *found]
-    report(given.json, figures, titles, rows, [f"{given.seeds} seeds, {len(OUTCOMES)} outcomes"])
+    report(
+        given.json,
+        figures,
+        titles,
+        rows,
+        [f"{given.seeds} seeds, {len(OUTCOMES)} outcomes, batches of {given.batch} sets"],
+    )
 
 
 if __name__ == "__main__":

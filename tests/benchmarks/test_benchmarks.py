@@ -360,13 +360,15 @@ def test_policies_come_by_hand_to_what_the_households_say(module):
         "eitc": np.array([0.0, 500, 20]),
         "snap": np.array([100.0, 0, 200]),
         "snap_max_allotment": np.array([3_000.0, 4_000, 5_000]),
+        # The first is on it.
+        "snap_min_allotment": np.array([100.0, 0, 100]),
     }
 
     def by_hand(state):
         context = Context(units, {}, before, np.array([10.0, 2]), np.array(state))
         return [policy.by_hand(context) for policy in policies.POLICIES]
 
-    assert by_hand(["6", "36"]) == pytest.approx([4_160, 1_040, 0.1 * (30_000 + 10_000)])
+    assert by_hand(["6", "36"]) == pytest.approx([4_160, 1_040, 0.1 * (1_000 + 10_000)])
     # Alaska and Hawaii have allotments of their own.
     assert by_hand(["2", "15"])[-1] == 0
 
@@ -384,3 +386,15 @@ def test_a_sweep_takes_no_more_memory_for_more_sets(figures):
     assert [found[f"simulations_{n}"] for n in (5, 20)] == [5, 20]
     assert [found[f"rows_{n}"] for n in (5, 20)] == [30, 120]
     assert found["child_mb_20"] < 1.1 * found["child_mb_5"]
+
+
+@pytest.mark.slow
+def test_what_breaks_in_a_sweep_costs_what_it_broke_and_nothing_else(figures):
+    found = figures("sweep_faults")
+    faults = {name.rpartition(": ")[0] for name in found}
+    assert len(faults) == 19
+    for fault in faults:
+        kept, anew = (found[f"{fault}: {name}"] for name in ("kept", "anew"))
+        assert kept + anew == (20 if fault.startswith("an outcome") else 10), fault
+        assert found[f"{fault}: unchanged"] and found[f"{fault}: same"], fault
+        assert (found[f"{fault}: first"] == "exit -9") == fault.startswith("killed"), fault

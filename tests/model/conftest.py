@@ -1,5 +1,7 @@
 """The real model, loaded once for all tests that need it."""
 
+import os
+
 import pytest
 
 import localcal.clones.follow
@@ -7,7 +9,10 @@ from localcal.engine.policyengine import PolicyEngineUS
 
 
 @pytest.fixture(scope="session")
-def engine():
+def engine(tmp_path_factory):
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Fails where another worker has loaded it: all tests of this folder belong to one.
+        (tmp_path_factory.getbasetemp().parent / "model_is_loaded").touch(exist_ok=False)
     return PolicyEngineUS()
 
 

@@ -89,7 +89,7 @@ def whole(engine, adults, places, frozen):
     return evaluate_columns(adults, places, frozen, targets_for(places, MEASURES), engine).toarray()
 
 
-@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.slow), 7])
+@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.slow), 17])
 def test_the_matrix_does_not_depend_on_how_columns_are_cut(
     engine, adults, places, frozen, whole, size
 ):

@@ -30,7 +30,7 @@ def stored(engine, clones, year):
         }
 
 
-@pytest.mark.parametrize("year", [PERIOD, PERIOD + 1])
+@pytest.mark.parametrize("year", [PERIOD, pytest.param(PERIOD + 1, marks=pytest.mark.slow)])
 def test_a_month_that_is_taken_over_has_the_bits_of_one_that_is_calculated(
     engine, monkeypatch, year
 ):

@@ -49,8 +49,8 @@ def in_the_script(checkout: Checkout, line: str) -> None:
     edit(
         checkout,
         "scripts/build_chunk.py",
-        "        inputs = {",
-        f"        {line}\n        inputs = {{",
+        "        inputs = paths(",
+        f"        {line}\n        inputs = paths(",
     )
 
 
@@ -91,7 +91,7 @@ def test_a_job_over_its_memory_is_named_and_tried_again_with_more(cluster, check
     edit(checkout, "workflow/rules/matrix.smk", "# At most", "# Here less; at most")
     text = (checkout.folder / "workflow/rules/matrix.smk").read_text()
     chunk = text.index("rule build_chunk")
-    smaller = text[:chunk] + text[chunk:].replace("memory(4000)", "memory(1000)", 1)
+    smaller = text[:chunk] + text[chunk:].replace("memory(3000)", "memory(1000)", 1)
     (checkout.folder / "workflow/rules/matrix.smk").write_text(smaller)
     in_the_script(checkout, "import time; hoard = b'x' * 1_000_000_000; time.sleep(8); del hoard")
     result = checkout.snakemake(CHUNKS[0], *PROFILE, *SMALL)
@@ -106,7 +106,9 @@ def test_a_job_over_its_memory_is_named_and_tried_again_with_more(cluster, check
     assert (checkout.folder / CHUNKS[0]).exists()
 
 
-def test_a_worker_killed_for_its_memory_is_named_and_tried_again(cluster, checkout):
+def test_a_worker_killed_for_its_memory_is_told_of_and_its_chunk_goes_on_in_halves(
+    cluster, checkout
+):
     # What the kernel does to the largest process of a job, and of a machine.
     edit(
         checkout,
@@ -119,7 +121,9 @@ def test_a_worker_killed_for_its_memory_is_named_and_tried_again(cluster, checko
     )
     result = checkout.snakemake(CHUNKS[0], *PROFILE, *SMALL)
     assert result.returncode == 0, result.stdout
-    assert "error: out of memory: the process that did this job's work was killed" in result.stdout
+    log = (checkout.folder / RUN / f"logs/build_chunk/{Path(CHUNKS[0]).stem[-6:]}.log").read_text()
+    assert "work was killed from outside (SIGKILL, -9)" in log
+    assert "columns; going on with" in log
     assert (checkout.folder / CHUNKS[0]).exists()
 
 

@@ -27,8 +27,10 @@ IMPORTED = (
     "attrs",
     "graphlib",
     "jsonschema",
+    "pandas",
     "platformdirs",
     "pygments.lexers",
+    "smart_open",
     "yaml",
 )
 SECONDS = 600

@@ -53,6 +53,8 @@ ONE_STATE = {
 
 def test_the_default_run_is_listed_exactly_and_nothing_is_written(sources):
     assert sources.jobs() == DEMO
+    # The Snakefile that the catalog of workflows asks for lists the same.
+    assert sources.jobs("--snakefile", "workflow/Snakefile") == DEMO
     assert not (sources.folder / "runs").exists()
 
 

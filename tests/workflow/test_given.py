@@ -21,16 +21,16 @@ def test_given_weights_take_the_place_of_a_fit_and_count_by_their_content(finish
         yaml.safe_dump({**SMALL_CONFIG, "weights": SMALL_CONFIG["weights"] | section})
     )
     assert checkout.jobs(*CONFIG)["fit_weights"] == 1
-    result = checkout.snakemake("--cores", "2", *CONFIG)
+    # Of what follows, one file of each kind.
+    wanted = [WEIGHTS, *(f"{RUN}/areas/{area}.h5" for area in ("states/CA", "cities/NYC"))]
+    result = checkout.snakemake("--cores", "2", *CONFIG, "--", *wanted)
     assert result.returncode == 0, result.stdout
     assert (checkout.folder / WEIGHTS).read_bytes() == (finished.folder / WEIGHTS).read_bytes()
-    for area in ("states/CA.h5", "cities/NYC.h5"):
-        path = f"{RUN}/areas/{area}"
-        assert (checkout.folder / path).exists()
-    assert checkout.jobs(*CONFIG) == {}
+    assert all((checkout.folder / path).exists() for path in wanted)
+    assert checkout.jobs(*CONFIG, "--", *wanted) == {}
     np.save(given, np.load(given) * 2)
     assert checkout.jobs(*CONFIG)["fit_weights"] == 1
     np.save(given, np.load(given)[:-1])
-    result = checkout.snakemake("--cores", "1", WEIGHTS, *CONFIG)
+    result = checkout.snakemake("--cores", "1", *CONFIG, "--", WEIGHTS)
     assert result.returncode == 1
     assert "calibration_weights.npy: has 239 weights, but the run has 60 " in result.stdout

@@ -42,11 +42,14 @@ def test_the_rules_for_l0_exist_only_for_the_scope_that_uses_it(checkout):
     assert checkout.snakemake("-n", "--configfile", "l0.yaml", "--", file).returncode != 0
 
 
-def test_without_l0_python_the_one_error_says_what_to_install(checkout):
-    give_inputs(checkout.folder)
+def test_without_l0_python_the_one_error_says_what_to_install(finished, tmp_path):
+    checkout = finished.copy(tmp_path / "checkout")
+    for path in (checkout.folder / LOCAL).iterdir():
+        path.unlink()
     write_config(checkout.folder, sys.executable)
     file = f"{LOCAL}/weights.npy"
-    result = checkout.snakemake("--cores", "1", "--configfile", "l0.yaml", "--", file)
+    config = ("--configfile", "l0.yaml", "--config", "amend=true")
+    result = checkout.snakemake("--cores", "1", *config, "--", file)
     assert result.returncode != 0
     log = (checkout.folder / "runs/small/logs/fit_l0/local.log").read_text()
     assert "error:" in log and "weights.<scope>.l0.python" in log

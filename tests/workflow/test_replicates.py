@@ -4,25 +4,26 @@ import h5py
 import pandas as pd
 import yaml
 
-from tests.workflow.conftest import SMALL_CONFIG, SMALL_JOBS, give_inputs
+from tests.formats.pages import differences_in
+from tests.workflow.conftest import SMALL_CONFIG
 
 ERRORS = "runs/small/weights/local/standard_errors.csv"
 OF_STATE = "runs/small/areas/states/CA_replicates.h5"
 
 
 def write_config(folder, **settings) -> None:
-    """Add a config with replicates of the local fit to a small run's inputs."""
-    content = SMALL_CONFIG | {"weights": {"local": settings}}
+    """Add a config with replicates of the local fit to a small run."""
+    content = SMALL_CONFIG | {"weights": SMALL_CONFIG["weights"] | {"local": settings}}
     (folder / "replicates.yaml").write_text(yaml.safe_dump(content))
 
 
-def test_replicates_are_made_for_the_scope_that_asks_and_more_of_them_need_no_other_fit(checkout):
-    give_inputs(checkout.folder)
+def test_replicates_are_made_for_the_scope_that_asks_and_need_no_other_fit(finished, tmp_path):
+    checkout = finished.copy(tmp_path / "checkout")
     write_config(checkout.folder, replicates=4)
-    config = ("--configfile", "replicates.yaml")
-    # The national file has the weights of the other fit.
+    config = ("--configfile", "replicates.yaml", "--config", "amend=true")
+    # The national file has the weights of the other fit. The page shows the errors.
     added = {"fit_replicates": 1, "write_area_replicates": 5}
-    assert checkout.jobs(*config) == SMALL_JOBS | added
+    assert checkout.jobs(*config) == added | {"write_report": 1, "all": 1}
     other = ERRORS.replace("local", "national")
     assert checkout.snakemake("-n", *config, "--", other).returncode != 0
 
@@ -32,6 +33,7 @@ def test_replicates_are_made_for_the_scope_that_asks_and_more_of_them_need_no_ot
     assert (table["standard_error"] >= 0).all() and (table["standard_error"] > 0).any()
     with h5py.File(checkout.folder / OF_STATE) as file:
         assert len(file) == 2 + 4
+    assert differences_in(checkout.folder / "runs/small", "weights", "areas") == []
     write_config(checkout.folder, replicates=6, replicate_method="jackknife")
-    amended = (*config, "--config", "amend=true", "--", ERRORS, OF_STATE)
-    assert checkout.jobs(*amended) == {"fit_replicates": 1, "write_area_replicates": 1}
+    more = checkout.jobs(*config, "--", ERRORS, OF_STATE)
+    assert more == {"fit_replicates": 1, "write_area_replicates": 1}

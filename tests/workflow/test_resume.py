@@ -52,12 +52,18 @@ def run(finished, tmp_path) -> Checkout:
 
 
 def products(folder: Path) -> dict[str, str]:
-    """Return the digests of everything a run has made, but for times and logs."""
+    """Return the digests of everything a run has made, but for times and logs.
+
+    The report's page shows when jobs worked and what they took, and nothing is made from it.
+    """
     skipped = ("logs", "benchmarks", "run.json", ".lock", "sessions.jsonl")
+    page = ("report/index.html", "made/report/index.html.json")
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted((folder / RUN).rglob("*"))
-        if path.is_file() and path.relative_to(folder / RUN).parts[0] not in skipped
+        if path.is_file()
+        and path.relative_to(folder / RUN).parts[0] not in skipped
+        and path.relative_to(folder / RUN).as_posix() not in page
     }
 
 

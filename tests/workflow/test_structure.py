@@ -59,7 +59,10 @@ TESTED_ELSEWHERE = {
     "weights/columns.py": "unit/weights/test_pose.py",
     # The parts of a sweep are tested as a whole, and what rules ask of them through the rules.
     **dict.fromkeys(
-        (f"sweeps/{name}.py" for name in ("bench", "cells", "collect", "plan", "simulate")),
+        (
+            f"sweeps/{name}.py"
+            for name in ("bench", "cells", "collect", "plan", "simulate", "stats")
+        ),
         "unit/sweeps/test_batch.py",
     ),
     "sweeps/asked.py": "workflow/test_sweeps.py",
@@ -204,6 +207,7 @@ def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
     parsed += ["files.origins", "files.seal", "run.artifacts", "run.identity"]
     parsed += ["release.names"]
     parsed += ["run.complaints", "run.fit_section", "run.sections", "run.values"]
+    parsed += ["run.overrides"]
     agencies = (
         "__init__",
         "census",
@@ -335,8 +339,9 @@ def test_no_other_section_of_the_config_is_part_of_the_code_that_fits():
     sweeping = {rule for rule in code.rules() if "localcal.sweeps.settings" in code.modules(rule)}
     for rule in sweeping:
         found = {name for name in code.modules(rule) if name.startswith("localcal.run.")}
-        assert found == {"localcal.run.complaints", "localcal.run.values"}
-    others = set(code.rules()) - {*fitting, *sweeping, *NOT_STAGES}
+        assert found == {f"localcal.run.{name}" for name in ("complaints", "overrides", "values")}
+    # The report asks what a release asks, and shows the run's record: both know the config.
+    others = set(code.rules()) - {*fitting, *sweeping, *NOT_STAGES, "write_report"}
     for rule in others:
         assert not any(name.startswith("localcal.run.") for name in code.modules(rule)), rule
 

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from tests.formats.pages import differences_in
 from tests.workflow.conftest import SMALL_JOBS, Checkout, give_inputs
 
 MANIFEST = "runs/small/sweeps/snap/manifest.json"
@@ -39,12 +40,14 @@ def write(checkout, **settings):
 def outcomes(checkout):
     folder = checkout.folder / "runs/small/sweeps/snap"
     paths = [*sorted((folder / "outcomes").iterdir()), folder / "manifest.json"]
+    paths.append(folder / "report.html")
     return [path.read_bytes() for path in paths]
 
 
 def test_a_sweep_is_made_where_it_is_asked_for_and_cut_anew_at_no_simulation(swept):
     assert swept.jobs(*CONFIG) == {}
-    of_batches = {"run_batch": 2, "collect_outcome": 2, "collect_failures": 1, "collect_sweep": 1}
+    of_batches = {"run_batch": 2, "collect_outcome": 2, "collect_failures": 1}
+    of_batches |= {"report_sweep": 1, "collect_sweep": 1}
     first = {"run_baseline": 2, "plan_sweep": 1, **of_batches}
     assert swept.jobs(*CONFIG, "--", MANIFEST) == first
     result = swept.snakemake("--cores", "2", *CONFIG, "--", MANIFEST)
@@ -58,13 +61,13 @@ def test_a_sweep_is_made_where_it_is_asked_for_and_cut_anew_at_no_simulation(swe
     table = pq.read_table(folder / "outcomes/cost.parquet").to_pandas()
     present = table["param_snap.maximum"] == 3000
     assert (table.delta == 0).equals(present) and present.sum() == 4
+    assert differences_in(swept.folder / "runs/small", "sweeps") == []
     assert swept.jobs(*CONFIG, "--", MANIFEST) == {} == swept.jobs(*CONFIG)
 
     before = outcomes(swept)
     kept = {path: path.stat().st_mtime_ns for path in (folder / "sets").rglob("*.parquet")}
     assert len(kept) == 16
-    # A pilot is for its time, so it would be simulated anew.
-    write(swept, batch_size=3, pilot=0)
+    write(swept, batch_size=3)
     assert swept.jobs(*CONFIG, "--", MANIFEST) == {"plan_sweep": 1, **of_batches}
     result = swept.snakemake("--cores", "1", *CONFIG, "--", MANIFEST)
     assert result.returncode == 0, result.stdout

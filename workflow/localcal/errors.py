@@ -1,4 +1,4 @@
-"""The one error a user is meant to read."""
+"""The errors whose message a user is meant to read."""
 
 import difflib
 import re
@@ -30,6 +30,14 @@ class InputError(Exception):
 
     def __init__(self, message: object) -> None:
         super().__init__(without_secrets(str(message)))
+
+
+class OutOfMemory(MemoryError):
+    """Work ran out of memory; the message says what was seen and which number to change."""
+
+
+class OverLimit(MemoryError):
+    """A process was ended by us since it took more than it may."""
 
 
 def keep_secret(text: str | None) -> None:

@@ -11,8 +11,8 @@ import yaml
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
-# The folder of the Snakefile.
-CHECKOUT = Path(workflow.basedir)
+# The folder of the Snakefile, which workflow/Snakefile includes, too.
+CHECKOUT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 # Whether the run's files are in a storage instead of below runs/.
 STORED = workflow.storage_settings.default_storage_provider is not None
 # Whether this is a job on a machine that has neither given files nor the run's record at hand.
@@ -30,6 +30,7 @@ if find_spec("localcal") is None:
 from localcal.database.agencies.sources import SOURCES
 from localcal.errors import InputError, one_line, without_secrets
 from localcal.files import made, seal
+from localcal.files.atomic import sha256_file
 from localcal.files.limits import limit_of
 from localcal.geography.areas import read_areas
 from localcal.geography.codes import FOLDERS

@@ -179,3 +179,10 @@ def uploaded_records(wildcards):
 def records_of(paths, wildcards):
     """The records of files of the run."""
     return [made.record_path(path, f"runs/{wildcards.run_id}") for path in paths]
+
+
+def report_assets():
+    """What the report's page is made of besides code, as a parameter."""
+    folder = CHECKOUT / "workflow" / "localcal" / "report" / "assets"
+    files = [path for kind in ("css", "js", "csv") for path in sorted(folder.rglob(f"*.{kind}"))]
+    return seal.digest({path.relative_to(folder).as_posix(): sha256_file(path) for path in files})

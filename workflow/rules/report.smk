@@ -18,6 +18,10 @@ rule write_report:
         validation="runs/{run_id}/validation/summary.json",
         states="runs/{run_id}/validation/states.csv",
         matrix="runs/{run_id}/matrix/summary.json",
+        run=ancient("runs/{run_id}/run.json"),
+        # A release is held against them, too.
+        targets="runs/{run_id}/targets/targets.parquet",
+        geography="runs/{run_id}/population/geography.h5",
     output:
         errors=report(
             "runs/{run_id}/report/errors.png", caption="../report/errors.rst", category="Fit"
@@ -60,6 +64,8 @@ rule write_report:
         runtime=15,
     params:
         scopes=SCOPES,
+        limits=config["release"]["gates"],
+        assets=report_assets(),
         code=code_digest("write_report"),
     script:
         "../../scripts/write_report.py"

@@ -2,12 +2,14 @@
 
 from functools import cache
 
+from localcal.run.overrides import overrides
 from localcal.sweeps import settings as sweep_settings
 
 with stopping():
     SWEEPS = sweep_settings.names()
-# Jobs on other machines are sent them.
+# Jobs on other machines are sent them, and what overrides them.
 workflow.configfiles.extend(sweep_settings.files())
+workflow.register_envvars(*overrides())
 
 
 wildcard_constraints:

@@ -143,12 +143,43 @@ rule collect_failures:
         "../../scripts/collect_failures.py"
 
 
+rule report_sweep:
+    input:
+        plan="runs/{run_id}/sweeps/{sweep}/plan.parquet",
+        about="runs/{run_id}/sweeps/{sweep}/plan.json",
+        outcomes=sweep_outcomes,
+        failures="runs/{run_id}/sweeps/{sweep}/failures.parquet",
+        replicates=sweep_replicates,
+    output:
+        page=report(
+            "runs/{run_id}/sweeps/{sweep}/report.html",
+            caption="../report/sweep.rst",
+            category="Sweeps",
+        ),
+    log:
+        "runs/{run_id}/logs/report_sweep/{sweep}.log",
+    benchmark:
+        "runs/{run_id}/benchmarks/report_sweep/{sweep}.tsv"
+    conda:
+        "../../envs/localcal.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code_digest("report_sweep"),
+    script:
+        "../../scripts/report_sweep.py"
+
+
 rule collect_sweep:
     input:
         plan="runs/{run_id}/sweeps/{sweep}/plan.parquet",
         batches=sweep_batches,
         outcomes=sweep_outcomes,
         failures="runs/{run_id}/sweeps/{sweep}/failures.parquet",
+        # Made before too many failures are refused, since it says which they are.
+        page="runs/{run_id}/sweeps/{sweep}/report.html",
     output:
         manifest="runs/{run_id}/sweeps/{sweep}/manifest.json",
     log:

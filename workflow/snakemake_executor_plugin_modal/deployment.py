@@ -21,7 +21,7 @@ IGNORED = ["**/__pycache__", "**/*.pyc"]
 if str(IMAGE) not in sys.path:
     sys.path.append(str(IMAGE))
 
-from snakemake_modal_worker.code import digest_of  # noqa: E402  (found in the folder above)
+from snakemake_modal_worker.code import digest_of, not_code  # noqa: E402  (found in the folder above)
 from snakemake_modal_worker.main import CHECKED, run  # noqa: E402
 
 
@@ -126,7 +126,8 @@ def image_of(settings: ExecutorSettings, python: str, folders: dict[str, Path]) 
 def with_folders(image: modal.Image, folders: dict[str, Path]) -> modal.Image:
     """An image with local folders in /root."""
     for name, folder in folders.items():
-        image = image.add_local_dir(folder, f"/root/{name}", ignore=IGNORED)
+        ignored = [*IGNORED, *not_code(folder)]
+        image = image.add_local_dir(folder, f"/root/{name}", ignore=ignored)
     return image
 
 

@@ -11,13 +11,17 @@ from multiprocessing.connection import Connection
 import psutil
 import pytest
 
-from localcal.engine.client import WorkerError, keeper, run_with_engine
+from localcal.engine.client import WorkerError, keeper, run_where_warm, run_with_engine
+from localcal.errors import OverLimit
+from localcal.jobs.supervisor import Watch
 from tests.served_work import (
     ENGINE,
     REPOSITORY,
     client,
-    fall_silent,
+    hoard,
+    leave,
     servers,
+    setting_of,
     toil,
     vanish,
     warmed_up,
@@ -36,22 +40,59 @@ def test_jobs_share_one_server_and_have_a_process_each(own_folder):
     assert len(servers(own_folder)) == 1
 
 
-def test_a_killed_child_fails_its_job_and_no_other(own_folder):
+DEATHS = {
+    "killed by the kernel": (vanish, {}, MemoryError, r"was killed from outside \(SIGKILL, -9\)"),
+    "killed behind a shell": (leave, {"status": 137}, MemoryError, r"\(SIGKILL, 137\)"),
+    "no memory in Python": (hoard, {}, MemoryError, "^no more$"),
+    "over its limit": (
+        toil,
+        {"limit_mb": 300, "seconds": 20, "megabytes": 300},
+        OverLimit,
+        r"was ended since it took [\d,]+ MB of the 300 MB it may have",
+    ),
+    "a broken library": (vanish, {"number": signal.SIGBUS}, WorkerError, "was ended by SIGBUS"),
+    "an exit": (leave, {"status": 3}, WorkerError, "left with exit status 3"),
+    "without a word": (leave, {"status": 0}, WorkerError, "status 0 .*before that was done"),
+}
+
+
+def test_a_child_that_dies_fails_its_job_and_no_other_and_is_told_of(own_folder):
     server = run_with_engine(ENGINE, who)[1]
-    with pytest.raises(MemoryError, match="killed from outside .* no more memory"):
-        run_with_engine(ENGINE, vanish)
-    with pytest.raises(WorkerError, match="ended by SIGBUS"):
-        run_with_engine(ENGINE, vanish, number=signal.SIGBUS)
-    with pytest.raises(WorkerError, match="died without a word"):
-        run_with_engine(ENGINE, fall_silent)
+    for how, (work, arguments, kind, words) in DEATHS.items():
+        with pytest.raises(kind, match=words) as found:
+            run_with_engine(ENGINE, work, **arguments)
+        assert type(found.value) is kind, how
     assert run_with_engine(ENGINE, who)[1] == server
 
 
-def test_a_child_that_takes_more_than_it_may_is_ended_and_told_of(own_folder):
+def test_a_child_within_its_limit_goes_on(own_folder):
     assert run_with_engine(ENGINE, toil, limit_mb=5_000, seconds=0, megabytes=1) == 10**6
-    words = r"ended since it took [\d,]+ MB of the 200 MB it may have"
-    with pytest.raises(MemoryError, match=words):
-        run_with_engine(ENGINE, toil, limit_mb=200, seconds=20, megabytes=300)
+    given = {"limit_mb": 5_000, "note": "warm"}
+    assert run_where_warm(ENGINE, "tests.served_work:whereabouts", **given)[1] == "warm"
+    with pytest.raises(OverLimit, match="of the 10 MB it may have"):
+        run_where_warm(ENGINE, "tests.served_work:rest", limit_mb=10, seconds=20)
+
+
+def test_the_model_has_one_thread_whoever_has_it_loaded(own_folder, monkeypatch):
+    """Or sums would depend on whether a job or a container's preparation came first."""
+    for threads in ("8", None):
+        if threads:
+            monkeypatch.setenv("OMP_NUM_THREADS", threads)
+            monkeypatch.setenv("SLURM_JOB_ID", threads)
+        else:
+            monkeypatch.delenv("OMP_NUM_THREADS")
+            monkeypatch.delenv("SLURM_JOB_ID")
+        assert run_with_engine(ENGINE, setting_of, name="OMP_NUM_THREADS") == "1"
+
+
+def test_a_server_of_one_job_alone_counts_as_the_job_s(own_folder, monkeypatch):
+    monkeypatch.setattr(Watch, "_look", lambda self: seen.append(self._counted))
+    seen = []
+    child, server, *_ = run_with_engine(ENGINE, who)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    own_child, own_server, *_ = run_with_engine(ENGINE, who)
+    assert seen == [(child, os.getpid()), (own_child, os.getpid(), own_server)]
+    assert own_server != server
 
 
 def test_a_child_ends_with_its_client(tmp_path):

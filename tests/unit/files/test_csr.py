@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 from localcal.errors import InputError
-from localcal.files.csr import CsrWriter, csr_writer, index_dtype, open_csr, row_ranges, write_csr
+from localcal.files.csr import csr_sink, index_dtype, open_csr, row_ranges, write_csr
 
 
 def random_matrix(rows=20, columns=50, density=0.2, seed=0):
@@ -41,11 +41,10 @@ def test_a_matrix_without_entries_is_read_back(tmp_path):
 def test_the_checksum_does_not_depend_on_how_rows_are_appended(tmp_path):
     matrix = random_matrix()
     write_csr(tmp_path / "whole.h5", matrix, {})
-    with csr_writer(tmp_path / "cut.h5", matrix.indptr, matrix.shape) as writer:
+    with csr_sink(tmp_path / "cut.h5", matrix.indptr, matrix.shape, {}) as write:
         for start, stop in ((0, 0), (0, 7), (7, 8), (8, 20)):
             piece = slice(matrix.indptr[start], matrix.indptr[stop])
-            writer.append(matrix.data[piece], matrix.indices[piece])
-        writer.finish({})
+            write((matrix.data[piece], matrix.indices[piece]))
     assert (tmp_path / "whole.h5").read_bytes() == (tmp_path / "cut.h5").read_bytes()
 
 
@@ -74,19 +73,21 @@ def test_index_width_grows_only_when_it_must():
 
 
 def test_a_column_outside_the_matrix_is_refused(tmp_path):
-    with h5py.File(tmp_path / "m.h5", "w") as file:
-        writer = CsrWriter(file, np.array([0, 1]), (1, 5))
-        with pytest.raises(OverflowError):
-            writer.append(np.ones(1, np.float32), np.array([5]))
+    with (
+        pytest.raises(OverflowError),
+        csr_sink(tmp_path / "m.h5", np.array([0, 1]), (1, 5), {}) as write,
+    ):
+        write((np.ones(1, np.float32), np.array([5])))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unwritten_entries_are_noticed(tmp_path):
     matrix = random_matrix()
     with (
         pytest.raises(ValueError, match="entries were written"),
-        csr_writer(tmp_path / "m.h5", matrix.indptr, matrix.shape) as writer,
+        csr_sink(tmp_path / "m.h5", matrix.indptr, matrix.shape, {}) as write,
     ):
-        writer.finish({})
+        write((matrix.data[:3], matrix.indices[:3]))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,6 +13,7 @@ from localcal.errors import InputError
 from localcal.jobs.job import announce_lock, refuse_without_lock
 
 PREAMBLE = "from localcal.jobs.job import logged\nfrom localcal.errors import InputError\n"
+PREAMBLE += "from localcal.errors import OutOfMemory, OverLimit\n"
 
 
 def run(tmp_path: Path, body: str, **environment: str) -> subprocess.CompletedProcess:
@@ -61,7 +62,13 @@ def test_a_message_of_several_lines_becomes_one(tmp_path):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("raise MemoryError('12 GB')", "error: out of memory: 12 GB; run fewer jobs"),
+        (
+            "raise MemoryError('12 GB')",
+            "error: out of memory: build_chunk/000003: 12 GB; run fewer jobs at once, or ask for "
+            "more: --set-resources RULE:mem_mb=...",
+        ),
+        ("raise OverLimit('it took 12 GB')", "000003: it took 12 GB; ask for more: --set-res"),
+        ("raise OutOfMemory('killed; cut it')", "000003: killed; cut it; ask for more: --set-res"),
         ("import errno\nraise OSError(errno.ENOSPC, 'No space left')", "free some and run"),
     ],
 )

@@ -7,12 +7,14 @@ import sys
 
 import pytest
 
+from localcal.errors import OutOfMemory, OverLimit
 from localcal.jobs.supervisor import (
     MOST_DEATHS,
     MOST_GUILTY_AT_FIRST,
-    OutOfMemory,
+    MOST_HALVINGS,
     Watch,
     death_of,
+    in_halves,
     memory_of,
     work_through,
 )
@@ -49,7 +51,25 @@ def test_a_process_that_takes_too_much_is_ended():
     assert status == -signal.SIGKILL and watch.ended
     death = watch.death(status)
     assert death.of_memory
-    assert death.words == f"ended since it took {watch.peak_mb} MB of the 100 MB it may have"
+    assert death.words == f"was ended since it took {watch.peak_mb} MB of the 100 MB it may have"
+
+
+def test_what_is_there_for_a_process_counts_and_is_not_ended():
+    code = "held = b'x' * (100 * 10**6); print('there', flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    held = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(2)]
+    try:
+        for process in held:
+            process.stdout.readline()
+        with Watch(held[0].pid, 150, [held[1].pid]).watching() as watch:
+            status = held[0].wait(timeout=10)
+        assert watch.ended and watch.peak_mb > 190 and held[1].poll() is None
+        error = watch.error(status, "it")
+        assert isinstance(error, OverLimit) and "150 MB it may have" in str(error)
+    finally:
+        for process in held:
+            process.kill()
+            process.communicate()
 
 
 def test_a_process_within_its_limit_goes_on_and_one_that_is_gone_has_no_memory():
@@ -149,3 +169,49 @@ def test_another_failure_is_not_taken_for_one_of_memory():
     worker.work = lambda items: 1 / 0
     with pytest.raises(ZeroDivisionError):
         worker.through()
+
+
+class Ranges:
+    """Does ranges of up to so many."""
+
+    def __init__(self, most):
+        self.most, self.tried = most, []
+
+    def work(self, start, stop):
+        self.tried.append((start, stop))
+        if stop - start > self.most:
+            raise MemoryError("killed from outside (SIGKILL, -9)")
+
+    def through(self, start, stop):
+        return in_halves(start, stop, self.work, "columns", "make chunks smaller")
+
+
+@pytest.mark.parametrize(("most", "size"), [(100, 100), (99, 50), (40, 25), (4, 4), (7, 7)])
+def test_a_range_that_does_not_fit_is_done_in_halves_that_cover_it_once(most, size):
+    ranges = Ranges(most)
+    parts = ranges.through(1000, 1100)
+    assert [number for part in parts for number in range(*part)] == list(range(1000, 1100))
+    assert max(stop - start for start, stop in parts) == size
+    # What is done is not done again, and no part as large as one that died is tried again.
+    assert len(ranges.tried) == len(parts) + len(
+        [1 for start, stop in ranges.tried if stop - start > most]
+    )
+    assert len({stop - start for start, stop in ranges.tried if stop - start > most}) == len(
+        ranges.tried
+    ) - len(parts)
+
+
+@pytest.mark.parametrize(("columns", "least"), [(10_000, 313), (3, 1), (1, 1)])
+def test_halves_end_soon_where_nothing_fits(columns, least):
+    ranges = Ranges(0)
+    words = rf"SIGKILL, -9\), also with {least} columns; make chunks smaller"
+    with pytest.raises(OutOfMemory, match=words):
+        ranges.through(0, columns)
+    assert len(ranges.tried) <= MOST_HALVINGS + 1
+
+
+def test_another_failure_is_not_halved():
+    ranges = Ranges(100)
+    ranges.work = lambda start, stop: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        ranges.through(0, 10)

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from localcal.files.atomic import write_json
+from localcal.report.earlier import VALIDATED
 from localcal.report.fits import read_fit
 from localcal.weights.fit import FitOutputs, write_fit
 from tests.fit_case import make_case
@@ -42,3 +44,21 @@ def simulated():
             "sane": [True, False, True],
         }
     )
+
+
+@pytest.fixture
+def recorded_run(tmp_path):
+    """Make a validated run of a day of November."""
+
+    def make(name, day, validated=True):
+        folder = tmp_path / "runs" / name
+        (folder / VALIDATED).parent.mkdir(parents=True)
+        if validated:
+            (folder / VALIDATED).write_text("{}")
+        record = {"run_id": name, "created": f"2026-11-{day:02d}T00:00:00+00:00"}
+        record |= {"config": {"seed": "<3>"}, "code": {}, "commit": "c" * 40, "clean": True}
+        record |= {"inputs": {}, "versions": {"numpy": "2"}, "branch": "main"}
+        write_json(folder / "run.json", record)
+        return folder
+
+    return make

@@ -10,6 +10,7 @@ import pytest
 from localcal.errors import InputError
 from localcal.files.atomic import write_json
 from localcal.files.origins import record
+from localcal.report.named import finding_in_words, names
 from localcal.report.page import ReportInputs, ReportOutputs, write_report
 
 
@@ -56,13 +57,13 @@ def test_pictures_tables_and_page_are_written_and_come_out_the_same_twice(tmp_pa
         assert path.stat().st_size > 0
         assert path.read_bytes() == second[name].read_bytes(), name
     page = first["index"].read_text()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 6
     assert "How the penalty was chosen" in page
-    assert "<th>distance</th>" in page and "least squares" in page
-    assert "CA-12" in page and "state_6/snap" in page
+    assert ">distance</th>" in page and "least squares" in page
+    assert "CA-12" in page
     assert "1 totals beyond what is possible" in page
     for line in fit.report["findings"]:
-        assert html.escape(line) in page
+        assert html.escape(finding_in_words(line, names(fit.targets))) in page
     assert "How sure" not in page
 
 
@@ -75,7 +76,7 @@ def test_margins_are_shown_where_there_are_replicates(tmp_path, fit, simulated):
     simulated["name"] = [*errors["name"][:2], errors["name"][0]]
     outputs = write(tmp_path / "report", fit, simulated, [path])
     page = outputs["index"].read_text()
-    assert "How sure" in page and "0.1225" in page
+    assert "How sure" in page and "12\u00a0%" in page
     totals, worst, areas = (pd.read_csv(outputs[name]) for name in ("totals", "worst", "areas"))
     assert (totals["local_margin_90"] == 12.25).all() and "±" in page
     # The other fit has no replicates.
@@ -88,3 +89,10 @@ def test_margins_are_shown_where_there_are_replicates(tmp_path, fit, simulated):
     errors[1:].to_csv(path, index=False)
     with pytest.raises(InputError, match="standard_errors.csv: its targets are not those"):
         write(tmp_path / "other", fit, simulated, [path])
+
+
+def test_a_run_without_areas_has_a_report_too(tmp_path, fit, simulated):
+    outputs = write(tmp_path / "report", fit, simulated[:0])
+    page = outputs["index"].read_text()
+    assert "What the areas&#x27; files come to in the model: none." in page
+    assert pd.read_csv(outputs["areas"]).empty

@@ -194,7 +194,7 @@ def test_a_config_that_is_not_there_is_named(folder):
         snakemake(["--configfile", "mine.yaml", "mne.yaml", "-n"])
 
 
-def test_a_coordinator_on_modal_gets_the_run_its_arguments_and_a_token(folder, monkeypatch):
+def test_a_coordinator_on_modal_gets_the_run_its_arguments_and_variables(folder, monkeypatch):
     monkeypatch.setattr(launch, "COORDINATOR", "coordinator")
     Path("coordinator.py").write_text("import sys; print(*sys.argv[1:], file=open('said', 'w'))")
     monkeypatch.delenv("HF_TOKEN", raising=False)
@@ -203,6 +203,10 @@ def test_a_coordinator_on_modal_gets_the_run_its_arguments_and_a_token(folder, m
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     start_on_modal("x", ["--profile", "modal"])
     assert Path("said").read_text() == "start x --env HF_TOKEN --profile modal\n"
+    monkeypatch.setenv("LOCALCAL_SWEEP_BATCH_SIZE", "3")
+    start_on_modal("x", ["-n"])
+    names = "HF_TOKEN,LOCALCAL_SWEEP_BATCH_SIZE"
+    assert Path("said").read_text() == f"start x --env {names} -n\n"
 
 
 def test_the_run_id_is_what_follows_config_as_typed():

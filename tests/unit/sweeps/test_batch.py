@@ -3,14 +3,14 @@
 import errno
 import itertools
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from localcal.errors import InputError
+from localcal.errors import InputError, OutOfMemory
 from localcal.files.atomic import atomic_path
-from localcal.jobs.supervisor import OutOfMemory
 from localcal.sweeps import batch as batches
 from localcal.sweeps import collect, simulate
 from localcal.sweeps.collect import MANIFEST_KEYS
@@ -203,6 +203,45 @@ def test_the_pilot_s_simulations_are_kept_and_its_cost_is_stated(make):
     assert case.engine.reforms == list(range(1000, 11_000, 1000))
 
 
+def test_what_a_pilot_takes_is_not_found_out_twice(make):
+    case = make(pilot=2, batch_size=10, areas=["US", "AL"])
+    first = case.plan()["cost"].read_bytes()
+    begun = len(case.engine.begun)
+    case.settings["batch_size"] = 3
+    assert case.plan()["cost"].read_bytes() == first and len(case.engine.begun) == begun
+    # One set more is one more simulation in each area, beside the one without a reform.
+    case.settings["pilot"] = 3
+    case.plan()
+    assert case.engine.reforms == [1000, 2000] * 2 + [3000] * 2
+    # Batches say what theirs took, too.
+    for number in range(4):
+        case.run_one(number)
+    begun = len(case.engine.begun)
+    case.settings["pilot"] = 10
+    cost = json.loads(case.plan()["cost"].read_text())
+    assert len(case.engine.begun) == begun and cost["seconds_per_simulation"].keys() == {"US", "AL"}
+
+
+def test_a_pilot_of_whose_cost_nothing_is_known_is_simulated(make):
+    case = make(pilot=1, batch_size=10)
+    case.plan()
+    stats = case.outputs / "plan.stats.jsonl"
+    line = stats.read_text()
+    # It takes something else with other pieces, its line is cut short, or its values are gone.
+    case.settings["households_together"] = 7
+    case.plan()
+    assert case.engine.reforms.count(1000) > 1
+    case.settings["households_together"] = 10_000
+    case.engine.begun.clear()
+    stats.write_text(line[:-20])
+    case.plan()
+    assert case.engine.reforms == [1000]
+    for path in case.finished():
+        path.unlink()
+    case.plan()
+    assert case.engine.reforms == [1000] * 2
+
+
 def test_a_sweep_that_is_larger_than_it_may_be_is_refused(make):
     case = make(largest={"simulations": 10})
     words = "10 parameter sets x 1 areas x 1 seeds and 1 of the baseline are 11 simulations, above"
@@ -225,39 +264,72 @@ def test_sets_that_are_there_twice_run_once_and_are_reported(make, caplog):
 # Memory and progress.
 
 
-def test_nothing_of_a_simulation_lives_on_when_the_next_one_begins(make):
+class Handed:
+    """Sees which of the arrays that outcomes are asked of are alive when a simulation begins."""
+
+    def __init__(self, monkeypatch):
+        self.arrays, self.most_alive, self.original = [], 0, simulate.simulated
+        monkeypatch.setattr(simulate, "simulated", self.simulated)
+
+    def simulated(self, *arguments):
+        self.most_alive = max(self.most_alive, self.alive)
+        found = self.original(*arguments)
+        self.arrays += map(weakref.ref, found.values())
+        return found
+
+    @property
+    def alive(self):
+        return sum(array() is not None for array in self.arrays)
+
+
+def test_nothing_of_a_simulation_lives_on_when_the_next_one_begins(make, monkeypatch):
     case = make(batch_size=10, outcomes=("cost", "revenue", "gini"))
     case.plan()
+    handed = Handed(monkeypatch)
     with no_collector():
         case.run_one(0)
         assert case.engine.most_alive == 1
         assert len(case.engine.alive) == 0
         assert len(case.engine.arrays) > 10 and case.engine.arrays_alive == 0
+        assert len(handed.arrays) > 10 and (handed.most_alive, handed.alive) == (0, 0)
 
 
-@pytest.mark.parametrize("kept", ["simulation", "values"])
+@pytest.mark.parametrize("kept", ["simulation", "values", "copies", "context"])
 def test_the_probes_see_a_leak(make, monkeypatch, kept):
+    """Each keeps something of every simulation, as code with a mistake would."""
     case = make(batch_size=10)
     case.plan()
     case.files("AL")
     leak = []
-    original = simulate.simulated
+    original, context = simulate.simulated, simulate.Context
 
     def leaking(engine, pieces, variables, common):
         if kept == "values":
             with simulate.closing(engine.simulate(pieces[0], common)) as simulation:
                 leak.append(simulation.calculate("snap"))
-        else:
+        elif kept == "simulation":
             leak.append(engine.simulate(pieces[0], common))
-        return original(engine, pieces, variables, common)
+        found = original(engine, pieces, variables, common)
+        if kept == "copies":
+            leak.append(found)
+        return found
+
+    def leaking_context(*arguments):
+        leak.append(context(*arguments))
+        return leak[-1]
 
     monkeypatch.setattr(simulate, "simulated", leaking)
+    if kept == "context":
+        monkeypatch.setattr(simulate, "Context", leaking_context)
+    handed = Handed(monkeypatch)
     with no_collector():
         case.run_one(0)
         if kept == "simulation":
             assert case.engine.most_alive > 10
-        else:
+        elif kept == "values":
             assert case.engine.arrays_alive >= 10
+        else:
+            assert handed.most_alive >= 9 and handed.alive >= 10
 
 
 def test_progress_only_grows_also_over_deaths(make, caplog, monkeypatch):
@@ -427,7 +499,7 @@ def test_a_full_disk_ends_the_batch_and_loses_nothing_that_is_finished(make, mon
         return atomic_path(path, suffix)
 
     with monkeypatch.context() as full:
-        full.setattr("localcal.files.pieces.atomic_path", filling)
+        full.setattr("localcal.files.parquet.atomic_path", filling)
         with pytest.raises(InputError, match="No space left"):
             case.run_one(0)
     assert len(case.finished()) == 4 and not case.batch_paths[0].exists()

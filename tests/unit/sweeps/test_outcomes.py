@@ -1,5 +1,6 @@
 """Outcomes are what their formulas say, here written out by hand, by pairs and by persons."""
 
+import math
 import pickle
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from localcal.errors import InputError
 from localcal.sweeps import outcomes
-from localcal.sweeps.context import Context, Row, Units, Values
+from localcal.sweeps.context import Context, Row, Units, Values, weighted_mean, weighted_sum
 from localcal.sweeps.outcomes import (
     BUILT_IN,
     Outcome,
@@ -347,3 +348,17 @@ def test_values_are_calculated_once_and_only_what_is_declared():
 def test_results_go_between_processes():
     result = rows("cost")["", 0]
     assert pickle.loads(pickle.dumps(result)) == result
+
+
+def test_a_weighted_sum_has_the_same_bits_whatever_stands_beside_it():
+    """As it would not have from linear algebra, which takes other ways for other shapes."""
+    draws = np.random.default_rng(3)
+    for n in (7, 240, 10_001):
+        values, weights = draws.normal(size=n) * 1e4, draws.random((n, 5)) * 1e3
+        alone = [weighted_sum(values, weights[:, [k]])[0] for k in range(5)]
+        together = weighted_sum(values, weights)
+        assert together.tolist() == alone
+        assert weighted_sum(values, np.asfortranarray(weights)).tolist() == alone
+        exact = [math.fsum(values * weights[:, k]) for k in range(5)]
+        assert np.allclose(together, exact, rtol=1e-9, atol=1e-4)
+    assert weighted_mean(np.ones(n, dtype=bool), weights).tolist() == [1.0] * 5

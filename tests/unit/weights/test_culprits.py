@@ -213,3 +213,50 @@ def test_nobody_but_the_wrong_state_is_ever_accused(seed, state, times, shift):
         assert (result.factors[others] == 1.0).all()
     else:
         np.testing.assert_allclose(result.values[others].sum(), targets.loc[0, "value"], rtol=1e-9)
+
+
+def with_persons(targets: pd.DataFrame) -> pd.DataFrame:
+    """Add what is published of the persons of every district; rates differ by a tenth."""
+    rng = np.random.default_rng(7)
+    persons = targets[targets["geo_level"] == "district"].copy()
+    persons["value"] *= np.exp(rng.normal(0.0, 0.1, len(persons)))
+    return pd.concat([targets, persons.assign(variable="person_count")], ignore_index=True)
+
+
+@pytest.mark.parametrize(("state", "times"), [(1, 2.0), (1, 0.4), (3, 2.0), (20, 3.0)])
+def test_a_wrong_state_is_named_by_published_rates_where_the_sample_is_astray(state, times):
+    targets, evidence = family()
+    alone = targets["geo_level"] != "district"
+    # By the base weights the state could nearly be what is published.
+    evidence.estimate[state] *= times**0.4
+    evidence.households[:] = 30.0
+    wrong = with_persons(targets)
+    wrong.loc[state, "value"] *= times
+    # Only the persons are of districts.
+    wrong = wrong[(wrong["geo_level"] != "district") | (wrong["variable"] == "person_count")]
+    wrong = wrong.reset_index(drop=True)
+    more = len(wrong) - int(alone.sum())
+    known = Evidence(
+        np.append(evidence.estimate[alone], np.zeros(more)),
+        np.append(evidence.households[alone], np.zeros(more)),
+    )
+    result = agree(wrong, known)
+    assert np.flatnonzero(result.suspect).tolist() == [state]
+    assert (result.factors == 1.0).all()
+    assert any("person_count" in by for by in result.suspects[0]["compared_by"])
+    sample_only = wrong["variable"] == "agi"
+    assert not agree(
+        wrong[sample_only].copy(),
+        Evidence(known.estimate[sample_only], known.households[sample_only]),
+    ).suspect.any()
+
+
+def test_a_nation_of_another_year_is_not_accused_by_rates():
+    targets, evidence = family()
+    evidence.households[:] = 4.0
+    wrong = with_persons(targets)
+    wrong.loc[0, "value"] *= 2.25
+    more = len(wrong) - len(targets)
+    pad = np.zeros(more)
+    known = Evidence(np.append(evidence.estimate, pad), np.append(evidence.households, pad))
+    assert not agree(wrong, known).suspect.any()

@@ -8,6 +8,7 @@ SUSPECT = {
     "variable": "agi", "reform_id": 0, "constraints": "[]", "step": "states to nation",
     "applied": True, "of": "US", "geo_level": "state", "geographic_id": "6", "value": 4e12,
     "implied_value": 2e12, "expected_value": 2.1e12, "score": 6.0,
+    "compared_by": ["the base weights", "the published person_count []"],
 }  # fmt: skip
 MOVED = {"level": "state", "area": "36", "targets": 2, "most": -0.138, "name": "agi of New York"}
 
@@ -80,7 +81,8 @@ def healthy_report() -> dict:
         ),
         (
             {"harmonization": {"suspects": [SUSPECT | {"applied": False}]}},
-            "2.1e+12 (not harmonized, fitted): correct it",
+            "by the base weights and the published person_count [] it would be 2.1e+12 (not "
+            "harmonized, fitted): correct it",
         ),
         (
             {"harmonization": {"moved": [MOVED]}},

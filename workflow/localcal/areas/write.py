@@ -7,6 +7,8 @@ the model.
 """
 
 import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from localcal.files.atomic import require_space
 from localcal.files.documents import read_json
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import refuse_other_files
+from localcal.files.pieces import Pieces, Write
 from localcal.geography.areas import Area
 from localcal.geography.geography import find_columns, read_columns, take_columns
 from localcal.geography.vintages import other_vintage
@@ -98,21 +101,45 @@ def write_area(area: Area, inputs: AreaInputs, path: Path) -> None:
         )
     if area.counties:
         _warn_of_missing_counties(area, inputs)
-    progress = Progress(f"{area.area}: households", totals["household"])
-    stored = dict.fromkeys(ENTITIES, 0)
-    with create_h5(path) as file:
-        file.attrs.update(digests | {"level": area.folder, "area": area.area})
-        file.attrs.update({"weights_scope": area.scope, "weights_note": OF_TWO_FITS[area.scope]})
+    about = digests | {"level": area.folder, "area": area.area, "weights_scope": area.scope}
+    about |= {"weights_note": OF_TWO_FITS[area.scope]}
+    period, progress = population.period, Progress(f"{area.area}: households", columns.size)
+    with Pieces[Population](sink=lambda: dataset_sink(path, period, totals, about)) as pieces:
         for start in range(0, columns.size, BLOCK_HOUSEHOLDS):
             block = np.arange(start, min(start + BLOCK_HOUSEHOLDS, columns.size))
             weight = weights[columns[block]]
-            clones = locate(population, take_columns(places, block), frozen, weight)
+            pieces.write(locate(population, take_columns(places, block), frozen, weight))
+            progress.advance(block.size)
+
+
+@contextmanager
+def dataset_sink(
+    path: Path, period: int, totals: Mapping[str, int], about: Mapping[str, str]
+) -> Iterator[Write[Population]]:
+    """Yield what writes the next households of a dataset, which exists once all are written.
+
+    Args:
+        path: the dataset.
+        period: its year.
+        totals: how many units of each entity there will be.
+        about: what the file says about itself.
+
+    Raises:
+        InputError: the disk has no room for it.
+    """
+    stored = dict.fromkeys(ENTITIES, 0)
+    with create_h5(path) as file:
+        file.attrs.update(about)
+
+        def write(clones: Population) -> None:
             if len(file) == 0:
                 require_space(path, _file_size(clones, totals))
             _append(file, clones, stored, totals)
-            stored = {entity: stored[entity] + clones.count(entity) for entity in ENTITIES}
-            progress.advance(block.size)
-        keep_ids(file, population.period)
+            for entity in ENTITIES:
+                stored[entity] += clones.count(entity)
+
+        yield write
+        keep_ids(file, period)
 
 
 def _why_empty(area: Area, inputs: AreaInputs, all_columns: int) -> str:
@@ -152,7 +179,7 @@ def _warn_of_missing_counties(area: Area, inputs: AreaInputs) -> None:
 
 @phase(WRITE)
 def _append(
-    file: h5py.File, clones: Population, stored: dict[str, int], totals: dict[str, int]
+    file: h5py.File, clones: Population, stored: Mapping[str, int], totals: Mapping[str, int]
 ) -> None:
     period = str(clones.period)
     ids = id_columns(clones)
@@ -171,7 +198,7 @@ def _append(
             file[name][str(year)][own] = there
 
 
-def _file_size(clones: Population, totals: dict[str, int]) -> int:
+def _file_size(clones: Population, totals: Mapping[str, int]) -> int:
     """Return how many bytes the whole file's arrays take, from one block of it."""
     columns = id_columns(clones) | dict(clones.values)
     return sum(

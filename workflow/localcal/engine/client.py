@@ -31,10 +31,12 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 from localcal import timing
 from localcal.errors import InputError
 from localcal.files.origins import known_digests
-from localcal.jobs.job import COORDINATOR_VARIABLE, KEEPER_VARIABLE
+from localcal.jobs.job import COORDINATOR_VARIABLE, KEEPER_VARIABLE, one_thread
 from localcal.jobs.supervisor import Watch
 from localcal.jobs.usage import WARM_WORK
 
@@ -112,8 +114,9 @@ def run_with_engine(
             process the import.
         calculated: variables that the function and later ones will calculate; the process fills
             the model's caches for them once.
-        limit_mb: what the work may take, its share of the loaded model included; it is ended when
-            it takes more.
+        limit_mb: what the job may take: this process and the one that works for it, with its share
+            of the loaded model, or with all of it where the model is loaded for this job alone; the
+            work is ended when it takes more.
         arguments: anything that can be pickled.
 
     Raises:
@@ -137,17 +140,21 @@ def run_with_engine(
     raise WorkerError(f"the process that holds {engine} ended {TRIES} times before it answered")
 
 
-def run_where_warm(engine: str, function: str, **arguments: object) -> object:
+def run_where_warm(
+    engine: str, function: str, *, limit_mb: int | None = None, **arguments: object
+) -> object:
     """Call `function(**arguments)` in a warm process if one answers at once, else here.
 
     Args:
         engine: the engine of that process, as `module:Class`; the function does not get it.
         function: its name as `module:function`.
+        limit_mb: what the work may take in a warm process, as `run_with_engine` has it.
         arguments: anything that can be pickled.
 
     Raises:
         InputError: the function raised it.
-        MemoryError: the function raised it, or its process was killed from outside.
+        MemoryError: the function raised it, or its process was killed from outside or took more
+            than its limit.
         WorkerError: the function raised something else, or its process died.
     """
     key = server_key(engine)
@@ -157,7 +164,7 @@ def run_where_warm(engine: str, function: str, **arguments: object) -> object:
             job = _job(function, arguments, with_engine=False)
             child = _accepted(connection, key, (), job, SECONDS_TO_ACCEPT)
             if child is not None:
-                return _follow(connection, child)
+                return _follow(connection, child, limit_mb)
     return named(function)(**arguments)
 
 
@@ -223,16 +230,16 @@ def _follow(
         limit_mb: what it may take.
         asked: when the model was asked for, by `time.monotonic`; None where the work needs none.
     """
-    with Watch(child, limit_mb).watching() as watch:
+    with Watch(child, limit_mb, _beside(child)).watching() as watch:
         while True:
             try:
                 message = connection.recv_bytes()
                 kind, content = pickle.loads(message)
             except EOFError as error:
-                # The server too, which would have told of a child that was killed.
+                # The server too, which would have told of its child's end.
                 raise WorkerError(
-                    "the process that did this job's work died without a word; was it killed for "
-                    "its memory?"
+                    "the process that holds the model died without a word, and with it the one "
+                    "that did this job's work; was it killed for its memory?"
                 ) from error
             if kind == "log":
                 name, level, message = content
@@ -246,17 +253,27 @@ def _follow(
                 raise _failure(kind, content, watch)
 
 
+def _beside(child: int) -> list[int]:
+    """Return the processes that are there for a child's job alone: this one, and its own server."""
+    found = [os.getpid()]
+    if any(name in os.environ for name in JOB_VARIABLES):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(child).ppid())
+    return found
+
+
 def _failure(kind: str, content: str | int, watch: Watch) -> Exception:
-    """Return the error that a child's last message stands for."""
+    """Return the error that a child's last message stands for, or its server's about its end."""
     if kind == "input error":
         return InputError(content)
     if kind == "memory error":
         return MemoryError(content)
-    if kind == "killed":
-        assert isinstance(content, int)  # the signal's number
-        death = watch.death(-content)
-        words = f"the process that did this job's work was {death.words}"
-        return MemoryError(words) if death.of_memory else WorkerError(words)
+    if kind == "ended":
+        assert isinstance(content, int)  # the exit status
+        subject = "the process that did this job's work"
+        return watch.error(content, subject) or WorkerError(
+            f"{subject} {watch.death(content).words} before that was done"
+        )
     return WorkerError(content)
 
 
@@ -334,13 +351,14 @@ def _connect(key: str, engine: str) -> Connection:
             return connection
         path.unlink(missing_ok=True)
         logger.info("starting a process that loads %s (half a minute)", engine)
+        path_of_modules = os.pathsep.join(map(os.path.abspath, sys.path))
         server = subprocess.Popen(
             [sys.executable, "-m", "localcal.engine.server", str(path), engine],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+            env=os.environ | one_thread() | {"PYTHONPATH": path_of_modules},
             start_new_session=True,
         )
         while time.monotonic() < deadline and server.poll() is None:

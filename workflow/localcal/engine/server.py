@@ -137,14 +137,13 @@ class Server:
         self._children[child] = connection
 
     def _reap(self) -> None:
-        """Bury children; speak for those that were killed and could not say so themselves."""
+        """Bury children; say how they ended, for those that could not say so themselves."""
         for child, connection in list(self._children.items()):
             process, status = os.waitpid(child, os.WNOHANG)
             if not process:
                 continue
-            if os.WIFSIGNALED(status):
-                with contextlib.suppress(ConnectionError):  # its client is gone too
-                    connection.send(("killed", os.WTERMSIG(status)))
+            with contextlib.suppress(ConnectionError):  # its client has all it wants, or is gone
+                connection.send(("ended", os.waitstatus_to_exitcode(status)))
             connection.close()
             del self._children[child]
 

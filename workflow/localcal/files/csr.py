@@ -21,6 +21,7 @@ import scipy.sparse
 
 from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
+from localcal.files.pieces import Write
 from localcal.timing import WRITE, phase
 
 GROUP = "matrix"
@@ -32,6 +33,8 @@ CHECKSUM = "content_sha256"
 BLOCK = 1 << 20
 
 Attributes = Mapping[str, str | int | float]
+# Data and column indices of some rows, (n,) each.
+type Entries = tuple[np.ndarray, np.ndarray]
 
 
 class CsrLike(Protocol):
@@ -55,7 +58,7 @@ def index_dtype(n_columns: int) -> np.dtype:
     return np.dtype(np.int32 if n_columns - 1 <= np.iinfo(np.int32).max else np.int64)
 
 
-class CsrWriter:
+class _CsrWriter:
     """Fills a CSR file of known size, one block of rows after the other."""
 
     def __init__(self, file: h5py.File, indptr: np.ndarray, shape: tuple[int, int]) -> None:
@@ -73,12 +76,13 @@ class CsrWriter:
         self._filled = 0
 
     @phase(WRITE)
-    def append(self, data: np.ndarray, indices: np.ndarray) -> None:
-        """Write the entries of the next rows; both arrays have shape (n,).
+    def append(self, entries: Entries) -> None:
+        """Write the entries of the next rows.
 
         Raises:
             OverflowError: a column index lies outside the matrix.
         """
+        data, indices = entries
         if indices.size and not 0 <= indices.min() <= indices.max() < self._shape[1]:
             raise OverflowError(f"a column index lies outside 0..{self._shape[1] - 1}")
         stop = self._filled + data.size
@@ -119,11 +123,27 @@ class ContentChecksum:
 
 
 @contextmanager
-def csr_writer(path: str | Path, indptr: np.ndarray, shape: tuple[int, int]) -> Iterator[CsrWriter]:
-    """Yield a writer for a new file that appears under `path` only when all went well."""
+def csr_sink(
+    path: str | Path, indptr: np.ndarray, shape: tuple[int, int], attributes: Attributes
+) -> Iterator[Write[Entries]]:
+    """Yield what writes the entries of the next rows; the file exists once all are written.
+
+    Args:
+        path: the file.
+        indptr: (rows + 1,) where the rows begin.
+        shape: rows, columns.
+        attributes: what the file says about itself.
+
+    Raises:
+        InputError: the disk has no room for it.
+        OverflowError: a column index lies outside the matrix.
+        ValueError: other than all entries were written.
+    """
     entry_bytes = np.dtype(np.float32).itemsize + index_dtype(shape[1]).itemsize
     with create_h5(path, int(indptr[-1]) * entry_bytes + 8 * indptr.size) as file:
-        yield CsrWriter(file, indptr, shape)
+        writer = _CsrWriter(file, indptr, shape)
+        yield writer.append
+        writer.finish(attributes)
 
 
 @phase(WRITE)
@@ -131,9 +151,8 @@ def write_csr(path: str | Path, matrix: scipy.sparse.csr_array, attributes: Attr
     """Write an in-memory matrix whose column indices are sorted."""
     if not matrix.has_sorted_indices:
         raise ValueError("column indices are not sorted within the rows")
-    with csr_writer(path, matrix.indptr, matrix.shape) as writer:
-        writer.append(matrix.data, matrix.indices)
-        writer.finish(attributes)
+    with csr_sink(path, matrix.indptr, matrix.shape, attributes) as write:
+        write((matrix.data, matrix.indices))
 
 
 def row_ranges(indptr: np.ndarray, entries: int) -> Iterator[tuple[int, int]]:

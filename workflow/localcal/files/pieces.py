@@ -6,20 +6,12 @@ any work is done. The sink is opened by the first piece; the final name is there
 written, and a failure in the middle leaves what each piece wrote by itself usable.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Self
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from localcal.files.atomic import atomic_path
 from localcal.timing import WRITE, phase
-
-# Rows of a group of a Parquet file, whatever pieces they come in.
-ROWS_TOGETHER = 1 << 13
 
 type Write[Piece] = Callable[[Piece], None]
 
@@ -78,56 +70,3 @@ class Pieces[Piece]:
         trace: TracebackType | None,
     ) -> None:
         self._open.__exit__(kind, error, trace)
-
-
-@contextmanager
-def parquet_sink(path: Path, schema: pa.Schema) -> Iterator[Write[pa.Table]]:
-    """Yield what writes tables to a Parquet file, which exists once all are written.
-
-    The rows' groups are of one size, so that the bytes do not depend on the pieces.
-
-    Args:
-        path: the file.
-        schema: of every piece.
-
-    Raises:
-        InputError: the disk is full; nothing is left under either name.
-    """
-    with (
-        atomic_path(path) as part,
-        pq.ParquetWriter(part, schema, compression="zstd") as writer,
-    ):
-        waiting: list[pa.Table] = []
-
-        def write(piece: pa.Table) -> None:
-            waiting.append(piece.select(schema.names).cast(schema))
-            if sum(table.num_rows for table in waiting) < ROWS_TOGETHER:
-                return
-            rows = pa.concat_tables(waiting)
-            waiting.clear()
-            while rows.num_rows >= ROWS_TOGETHER:
-                _write_group(writer, rows.slice(0, ROWS_TOGETHER))
-                # A copy, so that the rows written can go.
-                rows = rows.take(pa.array(range(ROWS_TOGETHER, rows.num_rows), pa.int64()))
-            waiting.append(rows)
-
-        yield write
-        rows = pa.concat_tables(waiting or [schema.empty_table()])
-        if rows.num_rows:
-            _write_group(writer, rows)
-
-
-def _write_group(writer: pq.ParquetWriter, rows: pa.Table) -> None:
-    writer.write_table(rows.combine_chunks(), row_group_size=ROWS_TOGETHER)
-
-
-def write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
-    """Write tables one after the other to one Parquet file; return how many there were.
-
-    Without any, the file has no rows.
-    """
-    with Pieces[pa.Table](sink=lambda: parquet_sink(path, schema)) as pieces:
-        pieces.write(schema.empty_table())
-        for table in tables:
-            pieces.write(table)
-        return pieces.written - 1

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from localcal.errors import InputError, without_secrets
+from localcal.errors import InputError, OutOfMemory, OverLimit, without_secrets
 from localcal.files.limits import limit_of
 from localcal.files.made import record_outputs, refuse_changed_inputs
 from localcal.files.origins import compared
@@ -159,7 +159,7 @@ def logged(
     """
     usage = UsageCounter(asked)
     _die_with_coordinator()
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    os.environ.update(one_thread())
     with _logging_to(Path(log_path), usage):
         try:
             try:
@@ -173,11 +173,7 @@ def logged(
         except InputError as error:
             _fail(str(error), error)
         except MemoryError as error:
-            _fail(
-                f"out of memory: {error}; run fewer jobs at once, make chunks smaller "
-                f"(matrix.chunk_columns) or ask for more: {remedy}",
-                error,
-            )
+            _fail(_out_of_memory(error, _label(Path(log_path)), remedy), error)
         except KeyboardInterrupt as error:
             logger.error("interrupted")
             raise SystemExit(128 + signal.SIGINT) from error
@@ -186,6 +182,18 @@ def logged(
                 _fail(f"{error}: {limit}", error)
             logger.exception("%s", error)
             raise SystemExit(1) from error
+
+
+def one_thread() -> dict[str, str]:
+    """Return the environment in which libraries work with one thread."""
+    return dict.fromkeys(THREAD_VARIABLES, "1")
+
+
+def _out_of_memory(error: MemoryError, label: str, remedy: str) -> str:
+    """Return what was seen, in which job, and which number to change."""
+    # Another job's memory is only to blame where it was not the limit, or a part did not fit.
+    fewer = "" if isinstance(error, OverLimit | OutOfMemory) else "run fewer jobs at once, or "
+    return f"out of memory: {label}: {error}; {fewer}ask for more: {remedy}"
 
 
 def paths(named: Named) -> dict[str, Path]:

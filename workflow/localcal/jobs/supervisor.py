@@ -12,11 +12,13 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import psutil
+
+from localcal.errors import OutOfMemory, OverLimit
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ SHELL_OFFSET = 128
 MOST_DEATHS = 16
 # So many parts of the work that cannot be done even alone, without one that can.
 MOST_GUILTY_AT_FIRST = 3
+# Of one piece of work: what does not fit with 3 % of it has too little memory for anything.
+MOST_HALVINGS = 5
 
 type Remedy = Literal["split", "more_memory", "fail"]
 
@@ -45,10 +49,6 @@ class Death(NamedTuple):
     words: str
 
 
-class OutOfMemory(MemoryError):
-    """Work ran out of memory; the message says what was seen."""
-
-
 def death_of(status: int, peak_mb: int = 0, limit_mb: int | None = None) -> Death:
     """Return what an exit status says.
 
@@ -62,18 +62,18 @@ def death_of(status: int, peak_mb: int = 0, limit_mb: int | None = None) -> Deat
     if status in (-signal.SIGKILL, SHELL_OFFSET + signal.SIGKILL):
         return Death(
             True,
-            f"killed from outside (SIGKILL, {status}){seen}, most likely because the "
+            f"was killed from outside (SIGKILL, {status}){seen}, most likely because the "
             "machine or the scheduler had no more memory for it",
         )
     number = -status if status < 0 else status - SHELL_OFFSET
     with contextlib.suppress(ValueError):
-        return Death(False, f"ended by {signal.Signals(number).name}{seen}")
+        return Death(False, f"was ended by {signal.Signals(number).name}{seen}")
     return Death(False, f"left with exit status {status}{seen}")
 
 
 def over_limit(peak_mb: int, limit_mb: int) -> Death:
     """Return the death of a process that we ended because it took more than its limit."""
-    return Death(True, f"ended since it took {peak_mb:,} MB of the {limit_mb:,} MB it may have")
+    return Death(True, f"was ended since it took {peak_mb:,} MB of the {limit_mb:,} MB it may have")
 
 
 def _in_words(peak_mb: int, limit_mb: int | None) -> str:
@@ -109,16 +109,18 @@ class Watch:
     Args:
         process: its number.
         limit_mb: what it may take, in 10^6 bytes; None for no limit.
+        beside: the processes that are there for its sake, whose memory counts as its own.
 
     Attributes:
         peak_mb: the most that was seen.
         ended: whether it was ended for its memory.
     """
 
-    def __init__(self, process: int, limit_mb: int | None) -> None:
+    def __init__(self, process: int, limit_mb: int | None, beside: Collection[int] = ()) -> None:
         self.peak_mb = 0
         self.ended = False
         self._process = process
+        self._counted = (process, *beside)
         self._limit_mb = limit_mb
         self._over = threading.Event()
 
@@ -136,7 +138,7 @@ class Watch:
     def _look(self) -> None:
         limit = self._limit_mb
         while True:
-            self.peak_mb = max(self.peak_mb, memory_of(self._process))
+            self.peak_mb = max(self.peak_mb, sum(map(memory_of, self._counted)))
             if limit is not None and self.peak_mb > limit:
                 # Before the kernel ends one, which might choose another.
                 self.ended = True
@@ -151,6 +153,17 @@ class Watch:
         if self.ended and self._limit_mb is not None:
             return over_limit(self.peak_mb, self._limit_mb)
         return death_of(status, self.peak_mb, self._limit_mb)
+
+    def error(self, status: int, subject: str) -> MemoryError | None:
+        """Return what to raise where the process ended for its memory; None where it did not.
+
+        Args:
+            status: its exit status.
+            subject: what to call it.
+        """
+        death = self.death(status)
+        kind = OverLimit if self.ended else MemoryError
+        return kind(f"{subject} {death.words}") if death.of_memory else None
 
 
 def work_through[Item](
@@ -215,3 +228,38 @@ def work_through[Item](
             )
         waiting = left + waiting[len(part) :]
     return deaths
+
+
+def in_halves(
+    start: int, stop: int, work: Callable[[int, int], None], unit: str, advice: str
+) -> list[tuple[int, int]]:
+    """Do work on a range in processes that may run out of memory; return how it was cut.
+
+    After a death that part and all that follow are half as large.
+
+    Args:
+        start: the first of the range.
+        stop: the one after the last.
+        work: does a part of the range in a process of its own; raises MemoryError where that ran
+            out of memory.
+        unit: what the range is of.
+        advice: which number to change.
+
+    Raises:
+        OutOfMemory: there were too many deaths, or one cannot be done even alone.
+    """
+    size, deaths, done = stop - start, 0, []
+    while start < stop:
+        end = min(start + size, stop)
+        try:
+            work(start, end)
+        except MemoryError as error:
+            deaths += 1
+            if end - start == 1 or deaths > MOST_HALVINGS:
+                raise OutOfMemory(f"{error}, also with {end - start} {unit}; {advice}") from error
+            size = -(-(end - start) // 2)
+            logger.warning("%s, with %d %s; going on with %d", error, end - start, unit, size)
+            continue
+        done.append((start, end))
+        start = end
+    return done

@@ -6,6 +6,7 @@ Shards come in the order of their columns, so nothing has to be sorted.
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,17 @@ import pandas as pd
 
 from localcal.errors import REMAKE, InputError
 from localcal.files.atomic import write_json
-from localcal.files.csr import CsrFile, csr_writer, index_dtype, open_csr, row_ranges
+from localcal.files.csr import (
+    Attributes,
+    CsrFile,
+    Entries,
+    csr_sink,
+    index_dtype,
+    open_csr,
+    row_ranges,
+)
 from localcal.files.origins import refuse_other, refuse_other_files
+from localcal.files.pieces import Pieces
 from localcal.jobs.progress import Progress
 from localcal.matrix.plan import Plan, read_plan
 from localcal.targets.table import read_targets
@@ -47,23 +57,22 @@ def assemble_matrix(
     refuse_other_files(plan_path, plan.digests, {"targets": targets_path})
     targets = read_targets(targets_path)
     shards, engine = open_shards(plan, shard_paths, len(targets))
-    counts = np.zeros(len(targets), dtype=np.int64)
-    for shard in shards:
-        counts += np.diff(shard.indptr)
-    indptr = np.concatenate([[0], np.cumsum(counts)])
+    indptr = total_indptr(shards)
     row_sums = np.zeros(len(targets))
     shape = (len(targets), plan.n_columns)
     progress = Progress("entries", int(indptr[-1]))
     attributes = plan.digests | {"engine": engine}
-    with csr_writer(path, indptr, shape) as writer, aggregating("matrix") as payload:
+    with (
+        Pieces[Entries](sink=lambda: csr_sink(path, indptr, shape, attributes)) as pieces,
+        aggregating("matrix") as payload,
+    ):
         payload.sizes = [path.stat().st_size for path in shard_paths]
         payload.outputs = int(indptr[-1])
         for start, stop in row_ranges(indptr, BLOCK_ENTRIES):
-            data, indices = _merge(shards, plan, indptr, start, stop)
-            writer.append(data, indices)
+            data, indices = merge_rows(shards, indptr, start, stop)
+            pieces.write((data, indices))
             row_sums[start:stop] = _sum_rows(data, indptr[start : stop + 1])
             progress.advance(data.size)
-        writer.finish(attributes)
         summary = _summary(targets, indptr, row_sums, attributes, plan)
         write_json(summary_path, summary)
     logger.info("matrix of %d x %d with %d entries", *shape, indptr[-1])
@@ -104,24 +113,47 @@ def _check_shard(plan: Plan, chunk: int, shard: CsrFile, n_targets: int) -> None
     shard.verify()
 
 
-def _merge(
-    shards: list[CsrFile], plan: Plan, indptr: np.ndarray, start: int, stop: int
-) -> tuple[np.ndarray, np.ndarray]:
+def join_shards(shards: Sequence[CsrFile], path: Path, attributes: Attributes) -> None:
+    """Write one shard of several that lie side by side.
+
+    Args:
+        shards: in the order of their columns.
+        path: the shard to write.
+        attributes: what it says about itself.
+    """
+    indptr = total_indptr(shards)
+    shape = (indptr.size - 1, sum(shard.shape[1] for shard in shards))
+    with Pieces[Entries](sink=lambda: csr_sink(path, indptr, shape, attributes)) as pieces:
+        for start, stop in row_ranges(indptr, BLOCK_ENTRIES):
+            pieces.write(merge_rows(shards, indptr, start, stop))
+
+
+def total_indptr(shards: Sequence[CsrFile]) -> np.ndarray:
+    """Return where the rows begin that shards side by side have together, (rows + 1,) int64."""
+    counts = np.zeros(shards[0].shape[0], dtype=np.int64)
+    for shard in shards:
+        counts += np.diff(shard.indptr)
+    return np.concatenate([[0], np.cumsum(counts)])
+
+
+def merge_rows(shards: Sequence[CsrFile], indptr: np.ndarray, start: int, stop: int) -> Entries:
     """Return the data and the column indices of the rows from `start` to before `stop`."""
     size = int(indptr[stop] - indptr[start])
     data = np.empty(size, dtype=np.float32)
-    indices = np.empty(size, dtype=index_dtype(plan.n_columns))
+    indices = np.empty(size, dtype=index_dtype(sum(shard.shape[1] for shard in shards)))
     filled = indptr[start:stop] - indptr[start]
-    for chunk, shard in enumerate(shards):
+    first = 0
+    for shard in shards:
         bounds = shard.indptr[start : stop + 1]
         counts = np.diff(bounds)
         here = slice(bounds[0], bounds[-1])
         place = np.repeat(filled - (bounds[:-1] - bounds[0]), counts)
         place += np.arange(place.size)
         data[place] = shard.data[here]
-        indices[place] = shard.indices[here] + indices.dtype.type(plan.columns(chunk)[0])
+        indices[place] = shard.indices[here] + indices.dtype.type(first)
         shard.release()
         filled = filled + counts
+        first += shard.shape[1]
     return data, indices
 
 

@@ -28,9 +28,14 @@ logger = logging.getLogger(__name__)
 
 
 def build_chunk(
-    chunk: int, plan_path: Path, inputs: MatrixInputs, engine: Engine, path: Path
+    chunk: int,
+    plan_path: Path,
+    inputs: MatrixInputs,
+    engine: Engine,
+    path: Path,
+    columns: tuple[int, int] | None = None,
 ) -> None:
-    """Write the shard of one chunk.
+    """Write the shard of one chunk, or of a part of it.
 
     Args:
         chunk: its number.
@@ -38,27 +43,21 @@ def build_chunk(
         inputs: what the plan was made for.
         engine: the model.
         path: the shard to write.
+        columns: the first of the part and the one after its last; all if none are given.
 
     Raises:
         InputError: an input is not the one planned for, or a target cannot be evaluated.
     """
     plan = read_plan(plan_path)
     refuse_other_files(plan_path, plan.digests, vars(inputs))
-    start, stop = plan.columns(chunk)
+    start, stop = plan.columns(chunk) if columns is None else columns
     targets = read_targets(inputs.targets)
     places = read_geography(inputs.geography, start, stop)
     population = read_population(inputs.population)
     logger.info("columns %d to %d of %d targets", start, stop - 1, len(targets))
     with simulating(f"columns_{start}_{stop - 1}"):
         matrix = evaluate_columns(population, places, read_frozen(inputs.frozen), targets, engine)
-    attributes: dict[str, str | int | float] = {
-        **plan.digests,
-        "chunk": chunk,
-        "column_start": start,
-        "column_stop": stop,
-        "engine": engine.version,
-    }
-    write_csr(path, matrix, attributes)
+    write_csr(path, matrix, plan.about(chunk, start, stop, engine.version))
     logger.info("columns %d to %d: %d entries", start, stop - 1, matrix.nnz)
 
 

@@ -51,6 +51,18 @@ class Plan:
         start = chunk * self.chunk_columns
         return start, min(start + self.chunk_columns, self.n_columns)
 
+    def about(self, chunk: int, start: int, stop: int, engine: str) -> dict[str, str | int]:
+        """Return what the shard of a chunk's columns, or of some of them, says about itself.
+
+        Args:
+            chunk: its number.
+            start: the first column.
+            stop: the one after the last.
+            engine: the model's version.
+        """
+        columns = {"chunk": chunk, "column_start": start, "column_stop": stop}
+        return {**self.digests, **columns, "engine": engine}
+
 
 def write_plan(
     path: Path,

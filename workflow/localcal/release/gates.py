@@ -100,6 +100,26 @@ def check(
     ]
 
 
+def check_tables(run: str | Path, settings: Gates) -> list[Gate]:
+    """Hold a run against the gates that read its tables, not its areas' files or what is live.
+
+    Args:
+        run: the run's folder; it has at least its record, targets, fits and validation.
+        settings: the limits.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    run = Path(run)
+    summary = summarize(run)
+    return [
+        _validation(run, asked_of(run).areas),
+        _errors(run, summary, settings),
+        _effective(run, summary, settings),
+        _provenance(run),
+    ]
+
+
 def refuse(gates: Sequence[Gate], override: Sequence[str]) -> list[dict[str, Any]]:
     """Refuse a run that a gate refuses, unless that is accepted by its name.
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from localcal.report.fits import Fit
+from localcal.report.named import family_in_words
 from localcal.weights.verdicts import MISSED_ABOVE, UNPUBLISHABLE_BELOW
 
 # Errors below this are drawn here, since a logarithmic axis has no zero.
@@ -82,7 +83,8 @@ def _error_legend(groups: Sequence[Sequence[Mapping]]) -> list[Line2D]:
 
 
 def _family(row: Mapping) -> str:
-    return " / ".join(row[key] for key in ("geo_level", "variable", "domain_variable") if row[key])
+    family = family_in_words(row["variable"], row["domain_variable"] or "")
+    return f"{row['geo_level']}: {family}"
 
 
 def draw_sizes(fits: Sequence[Fit]) -> Figure:
@@ -153,6 +155,44 @@ def draw_penalties(fits: Sequence[Fit]) -> Figure:
         beside.plot(path["penalty"], path["design_effect"], color="tab:gray", label="design effect")
         beside.set_ylabel("design effect", color="tab:gray")
         axes.legend(fontsize=8, loc="lower left")
+    return figure
+
+
+# The values of a target by how they are called.
+_VALUES = {
+    "published_value": "published",
+    "target_value": "uprated to the run's year",
+    "harmonized_value": "harmonized",
+}
+
+
+def draw_targets(fits: Sequence[Fit]) -> Figure:
+    """Draw the estimates of fitted and held-out targets against each of their three values."""
+    figure = Figure(figsize=(11, 3.9 * len(fits)), layout="constrained")
+    panels = figure.subplots(len(fits), len(_VALUES), squeeze=False)
+    for row, fit in zip(panels, fits, strict=True):
+        judged = fit.targets[fit.targets["role"].isin(["fitted", "held_out"])]
+        for axes, (column, name) in zip(row, _VALUES.items(), strict=True):
+            drawn = judged[(judged[column] > 0) & (judged["final_estimate"] > 0)]
+            for level, rows in drawn.groupby("geo_level", sort=True):
+                axes.scatter(
+                    rows[column], rows["final_estimate"], s=7, linewidth=0, alpha=0.7,
+                    color=_LEVEL_COLOURS[str(level)], label=level,
+                )  # fmt: skip
+            if len(drawn):
+                ends = [drawn[column].min(), drawn[column].max()]
+                axes.plot(ends, ends, color="black", linewidth=0.8)
+                axes.set(xscale="log", yscale="log")
+                axes.legend(fontsize=8)
+            far = (drawn["final_estimate"] / drawn[column] - 1).abs() > MISSED_ABOVE
+            axes.set_title(
+                f"{fit.scope} fit, {name}\n{far.sum():,} of {len(drawn):,} more than "
+                f"{MISSED_ABOVE:.0%} off",
+                fontsize=9,
+            )
+            axes.set_xlabel(f"target, {name}", fontsize=8)
+            axes.tick_params(labelsize=7)
+        row[0].set_ylabel("estimate (persons, units or dollars)", fontsize=8)
     return figure
 
 

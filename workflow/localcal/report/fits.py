@@ -28,6 +28,8 @@ class Fit:
     """float64 (K,): positive weights, households."""
     factor: np.ndarray
     """float64 (K,): their factors on the scaled design weight / selection probability."""
+    kept: np.ndarray
+    """bool (N,): the columns that have them."""
 
 
 # What the report shows of fit.json and of the tables beside it.
@@ -38,10 +40,16 @@ REPORTED = (
 )  # fmt: skip
 LABELS = (
     "name", "geo_level", "geographic_id", "variable", "domain_variable", "constraints", "verdict",
-    "source",
+    "role", "source",
 )  # fmt: skip
-ESTIMATES = ("target_value", "base_estimate", "final_estimate", "rel_error")
-AREA_COLUMNS = ("level", "area", "effective_households")
+ESTIMATES = (
+    "published_value", "target_value", "harmonized_value", "base_estimate", "final_estimate",
+    "rel_error", "columns", "effective_households",
+)  # fmt: skip
+AREA_COLUMNS = (
+    "level", "area", "records", "sum_of_weights", "effective_households", "largest_share",
+    "fitted", "median", "p90", "max",
+)  # fmt: skip
 
 
 def read_fit(scope: str, folder: Path) -> Fit:
@@ -65,4 +73,5 @@ def read_fit(scope: str, folder: Path) -> Fit:
         areas=read_table(areas, AREA_COLUMNS, ["level", "area"]),
         weights=trace.weights()[kept].astype(np.float64),
         factor=trace.factor[kept],
+        kept=kept,
     )

@@ -4,10 +4,9 @@ Errors are shown by level and family of targets, never pooled only: a pooled fig
 fits before.
 """
 
-import base64
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib
@@ -18,16 +17,27 @@ from localcal.files.atomic import atomic_path
 from localcal.files.documents import read_json
 from localcal.files.origins import refuse_other_files
 from localcal.files.table import read_table
+from localcal.geography.geography import read_geography
+from localcal.release.gates import Gate
+from localcal.report import shown
+from localcal.report.document import write_document
+from localcal.report.earlier import changes
+from localcal.report.elements import items, paragraph, picture, section
+from localcal.report.embedded import embedded
 from localcal.report.figures import (
     draw_errors,
     draw_penalties,
     draw_simulated,
     draw_sizes,
+    draw_targets,
     draw_weights,
     png,
 )
 from localcal.report.fits import Fit
-from localcal.report.parts import PAGE, table_of
+from localcal.report.jobs import draw_graph, draw_timeline, read_graph, read_jobs, sum_up
+from localcal.report.maps import draw_maps
+from localcal.report.named import finding_in_words
+from localcal.report.origin import origin
 from localcal.report.tables import (
     accuracies,
     dearest_targets,
@@ -38,7 +48,8 @@ from localcal.report.tables import (
     sampling_errors,
     worst_targets,
 )
-from localcal.report.totals import national_totals, totals_in_words
+from localcal.report.totals import national_totals
+from localcal.report.verdict import answer, check_run, checks
 
 # Columns of the areas' tables.
 BESIDE = ("area", "name", "target_value", "national_file", "state_file", "rel_difference")
@@ -60,6 +71,13 @@ class ReportInputs:
     """The matrix's summary."""
     errors: Sequence[Path] = ()
     """Standard errors of the fits that have replicates, each in the folder of its scope."""
+    geography: Path | None = None
+    """Places of the columns, for the weights of each area."""
+    run: Path | None = None
+    """The run's record, with logs, other records and earlier runs beside it, where they are at
+    hand."""
+    limits: Mapping[str, float | None] = field(default_factory=dict)
+    """What a release is held against, where it is not what it is held against by default."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +117,7 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
     summed_up = {f"{path.parent.name}/{path.stem}": path for path in inputs.validations}
     summed_up["states"] = inputs.states
     refuse_other_files(inputs.validation, validation["digests"], summed_up)
-    simulated = pd.concat(
-        [read_table(path, SHOWN, ["level", "area", "name"]) for path in inputs.validations],
-        ignore_index=True,
-    )
+    simulated = _read_validations(inputs.validations)
     pictures = {
         "errors": draw_errors(fits),
         "sizes": draw_sizes(fits),
@@ -121,17 +136,21 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
         "totals": national_totals(fits, margins),
         "areas": errors_by_area(simulated, margins),
     }
-    dearest = dearest_targets(fits)
     sure = pd.DataFrame()
     if errors:
         sure = sampling_errors(pd.concat(errors.values(), ignore_index=True))
     states = fits_of_states(read_table(inputs.states, BESIDE, ["area", "name"]))
-    page = _page(
-        fits,
-        matrix,
-        validation,
-        images,
-        tables | {"states": states, "dearest": dearest, "sure": sure},
+    geography = None if inputs.geography is None else read_geography(inputs.geography)
+    data = embedded(fits, simulated, geography)
+    content = Content(
+        fits=fits,
+        matrix=matrix,
+        validation=validation,
+        images=images,
+        tables=tables | {"states": states, "dearest": dearest_targets(fits), "sure": sure},
+        run=None if inputs.run is None else inputs.run.parent,
+        gates=check_run(None if inputs.run is None else inputs.run.parent, inputs.limits),
+        read=_files(inputs),
     )
     for name, image in images.items():
         with atomic_path(getattr(outputs, name)) as part:
@@ -139,8 +158,40 @@ def write_report(fits: Sequence[Fit], inputs: ReportInputs, outputs: ReportOutpu
     for name, table in tables.items():
         with atomic_path(getattr(outputs, name)) as part:
             table.to_csv(part, index=False)
+    name = "" if content.run is None else content.run.name
     with atomic_path(outputs.index) as part:
-        part.write_text(page)
+        write_document(part, name, _sections(content), data)
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that the page is made of."""
+
+    fits: Sequence[Fit]
+    matrix: Mapping
+    validation: Mapping
+    images: Mapping[str, bytes]
+    tables: Mapping[str, pd.DataFrame]
+    run: Path | None
+    """The run's folder."""
+    gates: Sequence[Gate]
+    read: Sequence[Path]
+    """The files of the run that the report is made from."""
+
+
+def _files(inputs: ReportInputs) -> list[Path]:
+    found = [*inputs.validations, inputs.validation, inputs.states, inputs.matrix, *inputs.errors]
+    return found + ([] if inputs.geography is None else [inputs.geography])
+
+
+def _read_validations(paths: Sequence[Path]) -> pd.DataFrame:
+    """Return the rows of all areas' tables, SHOWN; none where no area was asked for."""
+    tables = [read_table(path, SHOWN, ["level", "area", "name"]) for path in paths]
+    if tables:
+        return pd.concat(tables, ignore_index=True)
+    empty = {name: pd.Series(dtype="str") for name in SHOWN[:3]}
+    empty |= {name: pd.Series(dtype="float64") for name in SHOWN[3:6]}
+    return pd.DataFrame(empty | {"sane": pd.Series(dtype="bool")})
 
 
 def _read_errors(fits: Sequence[Fit], paths: Sequence[Path]) -> dict[str, pd.DataFrame]:
@@ -156,55 +207,140 @@ def _read_errors(fits: Sequence[Fit], paths: Sequence[Path]) -> dict[str, pd.Dat
     return found
 
 
-def _page(
-    fits: Sequence[Fit],
-    matrix: Mapping,
-    validation: Mapping,
-    images: Mapping[str, bytes],
-    tables: Mapping[str, pd.DataFrame],
-) -> str:
-    rows, columns = matrix["shape"]
-    parts = [
-        f"<p>Matrix of {rows:,} targets by {columns:,} columns, {matrix['nnz']:,} entries; "
-        f"{len(matrix['impossible'])} targets no column adds to.</p>",
-        "<h2>Totals of the nation</h2>",
-        "<p>Before: what the households come to with their own weights, scaled. No fit was told "
-        "those compared. Published figures of other years are brought to the run's.</p>",
-        table_of(totals_in_words(tables["totals"], [fit.scope for fit in fits])),
-        "<h2>Fit</h2>",
-        table_of(pd.DataFrame([_fit_row(fit) for fit in fits]).set_index("scope").T, index=True),
-        *(_findings(fit) for fit in fits),
-        _image("errors", images),
+def _sections(content: Content) -> list[str]:
+    """Return the parts of the page, the answer first."""
+    known = shown.names_of(content.fits)
+    return [
+        answer(content.fits, content.gates, known),
+        section(
+            "places",
+            "Where it is good, and where it is not",
+            paragraph(
+                "By the local fit, whose weights the files of states and districts have. Darkest: "
+                "more than 5 % off, or too few effective households to be published."
+            ),
+            draw_maps(content.fits[0].areas),
+        ),
+        section(
+            "targets",
+            "Targets",
+            '<div id="all-targets" class="scripted" hidden></div>',
+            "<noscript><p>The table of all targets and the places' pages need JavaScript; "
+            "weights/*/diagnostics.csv of the run has the same.</p></noscript>",
+            "<h3>Target against estimate</h3>",
+            picture(
+                png(draw_targets(content.fits)),
+                "Estimates of the fits against the targets as published, as brought to the run's "
+                "year and as harmonized; the table above has the figures",
+                "What the weights come to, against each target as it was published, brought to "
+                "the run's year (uprated), and made to agree across levels (harmonized). What "
+                "lies on the line is met.",
+            ),
+        ),
+        _fit(content, known),
+        _validation(content, known),
+        section(
+            "totals",
+            "Totals of the nation",
+            paragraph(
+                "Before: what the households come to with their own weights, scaled. No fit was "
+                "told those compared. Published figures of other years are brought to the run's."
+            ),
+            shown.totals(content.tables["totals"], [fit.scope for fit in content.fits]),
+        ),
+        *_of_run(content, known),
+    ]
+
+
+def _of_run(content: Content, known: dict[str, str]) -> list[str]:
+    """Return what is only known where the run's folder is at hand."""
+    if content.run is None:
+        return []
+    jobs = read_jobs(content.run)
+    graph = read_graph(content.run, "write_report", content.read)
+    return [
+        section(
+            "work", "Time and memory", sum_up(jobs), draw_timeline(jobs), draw_graph(graph, jobs)
+        ),
+        section("changes", "What changed against the run before", changes(content.run, known)),
+        section("origin", "What it was made of", checks(content.gates, known), origin(content.run)),
+    ]
+
+
+def _fit(content: Content, known: dict[str, str]) -> str:
+    rows, columns = content.matrix["shape"]
+    fits, tables = content.fits, content.tables
+    money = shown.is_money_of(fits)
+    return section(
+        "fit",
+        "The fits",
+        paragraph(
+            f"Matrix of {rows:,} targets by {columns:,} columns, {content.matrix['nnz']:,} "
+            f"entries; {len(content.matrix['impossible']):,} targets no column adds to."
+        ),
+        *(_findings(fit, known) for fit in fits),
+        shown.fits_side_by_side(fits),
         "<h3>What the weights know of what they were told, and of what they were not</h3>",
-        table_of(accuracies(fits)),
+        shown.accuracies(accuracies(fits)),
         *_penalty(fits),
         "<h3>Errors by level and family</h3>",
-        table_of(tables["families"]),
+        picture(
+            content.images["errors"],
+            "Errors by level and family of targets; the table below has the figures",
+            "A bar runs from the median to the largest error, a thick one to where 9 of 10 are; "
+            "the ring is the median before the fit.",
+        ),
+        shown.families(tables["families"]),
         "<h3>Missed most</h3>",
-        table_of(tables["worst"]),
+        shown.worst(tables["worst"], known, money),
         "<h3>What costs most</h3>",
-        "<p>What the objective and the weights' dispersion rise by per per cent by which a target "
-        "must be met better; and, without it, by how much the objective falls, and what the "
-        "dispersion and its own error would be.</p>",
-        table_of(tables["dearest"]),
+        paragraph(
+            "What the objective and the weights' dispersion rise by per per cent by which a "
+            "target must be met better; and, without it, by how much the objective falls, and "
+            "what the dispersion and its own error would be."
+        ),
+        shown.dearest(tables["dearest"], known),
         *_sure(tables["sure"]),
-        "<h3>How many households an area rests on</h3>",
-        _image("sizes", images),
         "<h3>Weights</h3>",
-        _image("weights", images),
-        "<h2>Validation</h2>",
-        f"<p>{validation['areas']:,} areas, {validation['rows']:,} pairs of area and target, "
-        f"{len(validation['insane'])} totals beyond what is possible.</p>",
+        picture(
+            content.images["weights"],
+            "Distribution of the weights over their mean, and of their factors on the design "
+            "weight",
+        ),
+        picture(
+            content.images["sizes"],
+            "Effective households of states and districts, the smallest first; the pages of the "
+            "places have the figures",
+        ),
+    )
+
+
+def _validation(content: Content, known: dict[str, str]) -> str:
+    validation, tables = content.validation, content.tables
+    return section(
+        "validation",
+        "The written files in the model",
+        paragraph(
+            f"{validation['areas']:,} areas, {validation['rows']:,} pairs of area and target, "
+            f"{len(validation['insane']):,} totals beyond what is possible."
+        ),
+        items(validation["insane"]),
         _sampled(validation["simulated_districts"]),
-        _image("simulated", images),
-        table_of(tables["areas"]),
+        picture(
+            content.images["simulated"],
+            "Totals of the written files against the targets; the table below has the errors",
+        )
+        if validation["rows"]
+        else "",
+        shown.areas(tables["areas"]),
         "<h3>States in the national file and in their own</h3>",
-        "<p>The national file has the weights of the national fit, every other file those of the "
-        "local one; nothing makes them agree on a state. Which to use: the national file for the "
-        "nation, a state's for the state.</p>",
-        table_of(tables["states"]),
-    ]
-    return PAGE.format(title="Fit and validation", body="\n".join(parts))
+        paragraph(
+            "The national file has the weights of the national fit, every other file those of the "
+            "local one; nothing makes them agree on a state. Which to use: the national file for "
+            "the nation, a state's for the state."
+        ),
+        shown.states(tables["states"], known, shown.is_money_of(content.fits)),
+    )
 
 
 def _sure(table: pd.DataFrame) -> list[str]:
@@ -212,9 +348,11 @@ def _sure(table: pd.DataFrame) -> list[str]:
         return []
     return [
         "<h3>How sure the estimates are</h3>",
-        "<p>90 % margins relative to the estimate, from fits with other households; the targets "
-        "count as known.</p>",
-        table_of(table),
+        paragraph(
+            "90 % margins relative to the estimate, from fits with other households; the targets "
+            "count as known."
+        ),
+        shown.sampling_errors(table),
     ]
 
 
@@ -224,45 +362,30 @@ def _penalty(fits: Sequence[Fit]) -> list[str]:
     if not chosen:
         return []
     # Inside the page only: no file of its own, since most settings need none.
-    image = {"penalties": png(draw_penalties(chosen))}
     return [
         "<h3>How the penalty was chosen</h3>",
-        "<p>A fifth of the targets at a time was left out; chosen is the largest penalty whose "
-        "held-out error is within one standard error (of the difference) of the smallest.</p>",
-        _image("penalties", image),
-        table_of(penalties(chosen)),
+        paragraph(
+            "A fifth of the targets at a time was left out; chosen is the largest penalty whose "
+            "held-out error is within one standard error (of the difference) of the smallest."
+        ),
+        picture(
+            png(draw_penalties(chosen)),
+            "Errors and design effect against the penalty; the table below has the figures",
+        ),
+        shown.penalties(penalties(chosen)),
     ]
 
 
 def _sampled(names: Sequence[str]) -> str:
     if not names:
-        return "<p>No district's own file was simulated (validation.simulated_districts).</p>"
-    return (
-        f"<p>By itself, each of these districts' files comes to what its state's does: "
-        f"{html.escape(', '.join(names))}.</p>"
+        return paragraph("No district's own file was simulated (validation.simulated_districts).")
+    return paragraph(
+        "By itself, each of these districts' files comes to what its state's does: "
+        f"{', '.join(names)}."
     )
 
 
-def _fit_row(fit: Fit) -> dict[str, object]:
-    report, quality = fit.report, fit.report["weights"]
-    row: dict[str, object] = {"scope": fit.scope, "targets": report["n_targets"]}
-    row |= report["targets_by_verdict"]
-    row |= {key: report[key] for key in ("sweeps", "stopped_by", "rms_gap", "loss")}
-    if report["settings"]["method"] != "given":
-        row["distance"] = report["settings"]["distance"].replace("_", " ")
-    row |= {"records": quality["records"], "records per target": report["records_per_target"]}
-    keys = ("design_effect_base", "design_effect", "effective_size_households")
-    row |= {key.replace("_", " "): quality[key] for key in keys}
-    row["largest over mean weight"] = quality["largest_over_mean"]
-    return row
-
-
-def _findings(fit: Fit) -> str:
-    lines = "".join(f"<li>{html.escape(line)}</li>" for line in fit.report["findings"])
-    return f"<h3>Not to be overlooked in the {fit.scope} fit</h3><ul>{lines or '<li>nothing'}</ul>"
-
-
-def _image(name: str, images: Mapping[str, bytes]) -> str:
-    # Inside the page, which may be moved or shown by Snakemake's report.
-    data = base64.b64encode(images[name]).decode("ascii")
-    return f'<p><img alt="{html.escape(name)}" src="data:image/png;base64,{data}"></p>'
+def _findings(fit: Fit, known: dict[str, str]) -> str:
+    told = [finding_in_words(text, known) for text in fit.report["findings"]]
+    lines = items(told) or "<p>Nothing.</p>"
+    return f"<h3>Not to be overlooked in the {html.escape(fit.scope)} fit</h3>{lines}"

@@ -8,11 +8,12 @@ imports, not those that lie in the checkout.
 
 import ast
 import hashlib
+import re
 import sys
 import tokenize
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -322,11 +323,26 @@ def _distributions(top: str) -> tuple[str, ...]:
         version(top)
         names = [top.replace("_", "-")]
     except PackageNotFoundError:
-        # Slow (it reads the file list of every distribution), so only where names differ.
-        names = packages_distributions().get(top, [])
+        names = [found.name for found in distributions() if _provides(found, top)]
     if not names:
         raise InputError(f"{top} is imported, but no installed distribution provides it")
     return tuple(sorted({n for name in names for n in (name, *COMPANIONS.get(name, ()))}))
+
+
+def _provides(distribution: Distribution, top: str) -> bool:
+    """Return whether a distribution has a top-level package or module of this name.
+
+    As `importlib.metadata.packages_distributions` does, which looks for every file of every
+    distribution on the disk, a second's work at each start.
+    """
+    declared = (distribution.read_text("top_level.txt") or "").split()
+    if declared:
+        return top in declared
+    listed = distribution.read_text("RECORD")
+    if listed is None:
+        listed = "\n".join(str(path) for path in distribution.files or ())
+    own = re.compile(rf"^{re.escape(top)}(?:/|\.[^/,]+(?:,|$))", re.MULTILINE)
+    return own.search(listed) is not None
 
 
 def refuse_other_package(folder: str | Path) -> None:

@@ -46,6 +46,7 @@ STAGES: dict[str, tuple[str, ...]] = {
         "run_batch",
         "collect_outcome",
         "collect_failures",
+        "report_sweep",
         "collect_sweep",
     ),
 }

@@ -22,6 +22,7 @@ import yaml
 from localcal.errors import InputError, near, one_line
 from localcal.files.limits import limit_of
 from localcal.run.lock import LOCK_FILE, Holder, claim, holder_of, write_holder
+from localcal.run.overrides import overrides
 from localcal.run.start import refuse_foreign
 
 RUNS = "runs"
@@ -232,10 +233,11 @@ def start_on_modal(run_id: str, arguments: Sequence[str]) -> int:
     """Have Snakemake run in a container of Modal; return the exit status of whoever starts it.
 
     The plugin does that, in a process of its own: nothing here knows Modal. A token for downloads
-    goes along, as it would be read here.
+    goes along, as it would be read here, and variables that override something.
     """
-    tokens = ["--env", HUB_TOKEN] if HUB_TOKEN in os.environ else []
-    command = [sys.executable, "-m", COORDINATOR, "start", run_id, *tokens, *arguments]
+    names = [*([HUB_TOKEN] if HUB_TOKEN in os.environ else []), *overrides()]
+    sent = ["--env", ",".join(names)] if names else []
+    command = [sys.executable, "-m", COORDINATOR, "start", run_id, *sent, *arguments]
     return subprocess.run(command, check=False).returncode
 
 

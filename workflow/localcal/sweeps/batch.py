@@ -10,14 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pyarrow as pa
 
 from localcal.engine.client import run_with_engine
 from localcal.files.origins import record
-from localcal.files.pieces import write_parquet
+from localcal.files.parquet import write_parquet
 from localcal.jobs.supervisor import work_through
+from localcal.sweeps import stats
 from localcal.sweeps.bench import AreaFiles, RunFiles
 from localcal.sweeps.cells import OUT_OF_MEMORY, SCHEMA, Cell, Store, failure, table_of
 from localcal.sweeps.names import outcome_digests
@@ -34,12 +36,11 @@ from localcal.sweeps.plan import (
 from localcal.sweeps.plan import describe as describe_plan
 from localcal.sweeps.sets import ParameterSets, Value
 from localcal.sweeps.settings import Sweep
-from localcal.sweeps.simulate import Took, Work
+from localcal.sweeps.simulate import Work
+from localcal.sweeps.stats import Took
 from localcal.timing import Payload, aggregating
 
 logger = logging.getLogger(__name__)
-
-STATS_SUFFIX = ".stats.jsonl"
 
 
 @dataclass(frozen=True)
@@ -123,26 +124,44 @@ def plan_sweep(
     )
     write_plan(sets, size, outputs["plan"])
     pilot = read_plan(outputs["plan"]).first(setting.sweep.pilot)
-    cost = _pilot(setting, pilot, outputs["plan"].with_suffix(STATS_SUFFIX))
+    cost = _pilot(setting, pilot, outputs["plan"].with_suffix(stats.SUFFIX))
     state_cost(setting.sweep, len(sets.ids), cost, source, outputs["cost"])
 
 
-def _pilot(setting: Setting, planned: Planned, stats: Path) -> Cost:
-    """Simulate the first sets with the first draw; return what that took."""
-    seconds, peak_mb = {}, 0
-    store = setting.finished()
+def _pilot(setting: Setting, planned: Planned, path: Path) -> Cost:
+    """Return what the first sets take with the first draw, simulating those that are not known.
+
+    Args:
+        setting: what the sweep is.
+        planned: the first sets.
+        path: the plan's file of lines on what simulations took; those of batches lie below it.
+    """
+    store, together = setting.finished(), setting.sweep.households_together
+    lines = [path, *sorted((path.parent / "batches").glob(f"*{stats.SUFFIX}"))]
+    known = stats.read_stats(lines, together)
     cells = [cell for cell in cells_of(setting, planned) if cell.seed_idx == 0]
-    for area in setting.sweep.areas if planned.set_id else ():
-        own = [cell for cell in cells if cell.area == area]
-        work = _work(setting, planned, f"pilot in {area}: simulations", store, stats, len(own))
-        took = _simulate(setting, work, own, 0, setting.sweep.memory_mb)
-        peak_mb = max(peak_mb, took.peak_mb)
-        seconds[area] = took.seconds / len(own)
-    return Cost(seconds, peak_mb)
+    for area in setting.sweep.areas if cells else ():
+        new = [cell for cell in cells if cell.area == area and not _is_known(cell, store, known)]
+        if new:
+            work = _work(setting, planned, f"pilot in {area}: simulations", store, path, len(new))
+            _simulate(setting, work, new, 0, setting.sweep.memory_mb)
+        else:
+            logger.info("pilot in %s: it was simulated before", area)
+    known |= stats.read_stats([path], together)
+    took: dict[str, list[Took]] = {area: [] for area in setting.sweep.areas}
+    for cell in cells:
+        took[cell.area].append(known[store.path(cell).name])
+    seconds = {area: fmean(one.seconds for one in own) for area, own in took.items() if own}
+    return Cost(seconds, max((one.peak_mb for own in took.values() for one in own), default=0))
+
+
+def _is_known(cell: Cell, store: Store, known: Mapping[str, Took]) -> bool:
+    """Say whether a simulation is finished, and what it took is known."""
+    return store.has(cell) and store.path(cell).name in known
 
 
 def _work(
-    setting: Setting, planned: Planned, label: str, store: Store, stats: Path, total: int
+    setting: Setting, planned: Planned, label: str, store: Store, lines: Path, total: int
 ) -> Work:
     return Work(
         label=label,
@@ -156,16 +175,16 @@ def _work(
         states=setting.states,
         together=setting.sweep.households_together,
         store=store,
-        stats=stats,
+        stats=lines,
         total=total,
     )
 
 
 def _simulate(
     setting: Setting, work: Work, cells: Sequence[Cell], done: int, limit_mb: int
-) -> Took:
-    """Have the warm process simulate; return what that took."""
-    took = run_with_engine(
+) -> None:
+    """Have the warm process simulate."""
+    run_with_engine(
         setting.engine,
         "localcal.sweeps.simulate:run_cells",
         limit_mb=limit_mb,
@@ -173,8 +192,6 @@ def _simulate(
         cells=list(cells),
         done=done,
     )
-    assert isinstance(took, Took)
-    return took
 
 
 def run_batch(setting: Setting, plan: Path, batch: int, limit_mb: int, path: Path) -> None:
@@ -198,8 +215,8 @@ def run_batch(setting: Setting, plan: Path, batch: int, limit_mb: int, path: Pat
     before = sum(map(store.has, cells))
     label = f"batch {batch}: simulations"
     logger.info("%s: %d of %d were done before", label, before, len(cells))
-    stats = path.with_suffix(STATS_SUFFIX)
-    work = _work(setting, planned, label, store, stats, len(cells))
+    lines = path.with_suffix(stats.SUFFIX)
+    work = _work(setting, planned, label, store, lines, len(cells))
     given_up: dict[Cell, str] = {}
 
     def simulate(part: Sequence[Cell]) -> None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from localcal.errors import REMAKE, InputError, one_line
-from localcal.files.pieces import write_parquet
+from localcal.files.parquet import write_parquet
 
 DIGEST_BYTES = 16
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from localcal.errors import REMAKE, InputError, one_line
 from localcal.files.atomic import sha256_file, write_json
-from localcal.files.pieces import write_parquet
+from localcal.files.parquet import write_parquet
 from localcal.sweeps.batch import schema_of
 from localcal.sweeps.cells import OK, is_undefined
 from localcal.sweeps.plan import Draw, Planned, read_plan

@@ -102,6 +102,26 @@ class Units:
         return Units(household_of, persons, self.entity_of), of
 
 
+def weighted_sum(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the sum of values times each weight vector, (vectors,).
+
+    numpy's own sum, not linear algebra's: that adds in an order which the processor and the number
+    of threads decide, so that the last digit would depend on the machine.
+
+    Args:
+        values: (units,).
+        weights: (units, vectors).
+    """
+    # A row of the product per vector, which is added by itself however many there are.
+    total: np.ndarray = np.multiply(values, weights.T, order="C").sum(axis=1)
+    return total
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the mean of values by each weight vector, (vectors,); NaN where all weigh nothing."""
+    return weighted_sum(values, weights) / weighted_sum(np.ones(len(values)), weights)
+
+
 @dataclass(frozen=True)
 class Context:
     """A simulation under a reform beside one without it, of the same weighted households.
@@ -143,7 +163,7 @@ class Context:
 
     def total(self, values: Mapping[str, np.ndarray], variable: str) -> np.ndarray:
         """Return the weighted sum of a variable of one side over its units, (vectors,)."""
-        return self.of_households(values, variable) @ self.weights
+        return weighted_sum(self.of_households(values, variable), self.weights)
 
     def of_households(self, values: Mapping[str, np.ndarray], variable: str) -> np.ndarray:
         """Return what a variable of one side comes to in each household, (households,)."""

@@ -8,6 +8,9 @@ from localcal.sweeps.batch import Setting
 from localcal.sweeps.bench import AreaFiles, RunFiles
 from localcal.sweeps.settings import Sweep
 
+# The folder of finished simulations.
+FINISHED = "sets"
+
 
 def run_files(files: Mapping[str, Any], params: Mapping[str, Any]) -> RunFiles:
     """Return what draws are made from.
@@ -19,8 +22,19 @@ def run_files(files: Mapping[str, Any], params: Mapping[str, Any]) -> RunFiles:
     return RunFiles(Path(files["population"]), Path(files["frozen"]), params["clones"])
 
 
+def finished_folder(baseline: Path) -> Path:
+    """Return where a sweep's finished simulations are: beside its other files.
+
+    Beside the file that `baseline` leads to, if it is a link: where a storage is mounted, a job's
+    inputs are links into it, and its own folder is gone with it. So what it finishes is there for
+    the next one, also if it fails.
+    """
+    real = baseline.resolve() if baseline.is_symlink() else baseline
+    return real.parent.parent / FINISHED
+
+
 def setting_of(
-    name: str, sweep: Sweep, files: Mapping[str, Any], params: Mapping[str, Any], folder: Path
+    name: str, sweep: Sweep, files: Mapping[str, Any], params: Mapping[str, Any]
 ) -> Setting:
     """Return what a job of a sweep works with.
 
@@ -31,7 +45,6 @@ def setting_of(
             `population` and `frozen`.
         params: `engine`, `seed`, `clones`, `states`, and in `simulating` or else `code` a digest
             of the code that simulates.
-        folder: the sweep's.
     """
     replicates: Sequence[str | None] = files["replicates"] or [None] * len(sweep.areas)
     by_area = zip(sweep.areas, files["areas"], replicates, files["baselines"], strict=True)
@@ -46,6 +59,6 @@ def setting_of(
         },
         run=run_files(files, params),
         states={int(code): state for code, state in params["states"].items()},
-        store=folder / "sets",
+        store=finished_folder(Path(files["baselines"][0])),
         code=params.get("simulating", params["code"]),
     )

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from localcal.errors import InputError, near, one_line
-from localcal.sweeps.context import HOUSEHOLD, Context, Row
+from localcal.sweeps.context import HOUSEHOLD, Context, Row, weighted_mean
 
 type Function = Callable[[Context], Iterable[Row]]
 
@@ -204,7 +204,7 @@ def deep_poverty_rate(context: Context) -> Iterator[Row]:
 def _share_of_persons(context: Context, variable: str) -> Row:
     weights = context.person_weights(context.units.entity_of[variable])
     with np.errstate(invalid="ignore"):  # of nobody, which becomes an error row
-        shares = [values[variable] @ weights / weights.sum(axis=0) for values in context.sides]
+        shares = [weighted_mean(values[variable], weights) for values in context.sides]
     return Row("", *shares)
 
 
@@ -228,7 +228,7 @@ def mean_change(context: Context) -> Iterator[Row]:
     for group, chosen in _deciles(context):
         weights = context.weights * chosen
         with np.errstate(invalid="ignore"):
-            yield Row(group, *(income @ weights / weights.sum(axis=0) for income in incomes))
+            yield Row(group, *(weighted_mean(income, weights) for income in incomes))
 
 
 @requires("household_net_income")
@@ -248,7 +248,7 @@ def winners_losers(context: Context) -> Iterator[Row]:
         weights = context.person_weights(HOUSEHOLD) * chosen
         with np.errstate(invalid="ignore"):
             for number, name in enumerate(WINNERS_LOSERS):
-                share = (kind == number) @ weights / weights.sum(axis=0)
+                share = weighted_mean(kind == number, weights)
                 label = "/".join(part for part in (group, name) if part)
                 yield Row(label, share, float(name == NO_CHANGE))
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from localcal.errors import REMAKE, InputError, one_line
 from localcal.files.atomic import write_json
-from localcal.files.pieces import write_parquet
+from localcal.files.parquet import write_parquet
 from localcal.sweeps.sets import ParameterSets, Value
 from localcal.sweeps.settings import Sweep
 
@@ -45,6 +45,7 @@ class Planned:
         columns: the parameters, sorted.
         set_idx: the number of each set in the sweep.
         set_id: the id of each.
+        name: what the table of sets calls each, '' if it does not.
         values: of the columns in each.
         batch: which batch each is in.
     """
@@ -52,6 +53,7 @@ class Planned:
     columns: tuple[str, ...]
     set_idx: tuple[int, ...]
     set_id: tuple[str, ...]
+    name: tuple[str, ...]
     values: tuple[tuple[Value, ...], ...]
     batch: tuple[int, ...]
 
@@ -61,6 +63,7 @@ class Planned:
             self.columns,
             self.set_idx[:count],
             self.set_id[:count],
+            self.name[:count],
             self.values[:count],
             self.batch[:count],
         )
@@ -170,6 +173,7 @@ def read_plan(path: Path, batch: int | None = None) -> Planned:
         columns=tuple(name.removeprefix(PARAMETER) for name in columns),
         set_idx=tuple(table["set_idx"].to_pylist()),
         set_id=tuple(table["set_id"].to_pylist()),
+        name=tuple(table["name"].to_pylist()),
         values=tuple(values),
         batch=tuple(table["batch"].to_pylist()),
     )

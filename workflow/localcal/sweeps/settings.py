@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from localcal.errors import InputError, one_line
 from localcal.run.complaints import problems
+from localcal.run.overrides import BATCH_SIZE_VARIABLES
 from localcal.run.values import (
     AS_TUPLE,
     EACH_ONCE,
@@ -31,9 +32,6 @@ from localcal.run.values import (
 # Where sweeps are, and what a sweep may be called: it is part of file names.
 FOLDER = Path("config/sweeps")
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9_-]*"
-
-# What overrides `batch_size`, the stronger first. The second is what others call it.
-BATCH_SIZE_VARIABLES = ("LOCALCAL_SWEEP_BATCH_SIZE", "MODELOPS_JOB_BATCH_SIZE")
 
 # The number of a batch has at least this many digits in file names.
 BATCH_DIGITS = 4

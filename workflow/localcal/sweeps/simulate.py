@@ -5,17 +5,13 @@ the next one begins, so that memory does not grow with the number of parameter s
 of the sweep reaches is taken over from a simulation without one.
 """
 
-import json
 import logging
-import os
-import socket
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +20,6 @@ from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import record, refuse_other_files
 from localcal.jobs.progress import Progress
-from localcal.jobs.usage import peak_mb
 from localcal.population.population import Population
 from localcal.sweeps.bench import AreaFiles, RunFiles, set_up, states_of
 from localcal.sweeps.cells import ERROR, Cell, CellRow, Store, failure
@@ -38,6 +33,7 @@ from localcal.sweeps.outcomes import (
 )
 from localcal.sweeps.plan import Draw
 from localcal.sweeps.sets import Value, change
+from localcal.sweeps.stats import add_stats
 from localcal.timing import EVALUATE, phase, simulating
 
 logger = logging.getLogger(__name__)
@@ -94,19 +90,7 @@ def required(outcomes: Sequence[Outcome]) -> list[str]:
     return sorted({name for outcome in outcomes for name in outcome.requires})
 
 
-class Took(NamedTuple):
-    """What simulations took.
-
-    Attributes:
-        seconds: all of them, without what was read before.
-        peak_mb: the most memory that the process had, in 10^6 bytes.
-    """
-
-    seconds: float
-    peak_mb: int
-
-
-def run_cells(engine: Engine, work: Work, cells: Sequence[Cell], done: int) -> Took:
+def run_cells(engine: Engine, work: Work, cells: Sequence[Cell], done: int) -> None:
     """Simulate parameter sets, each written and freed before the next.
 
     Args:
@@ -120,7 +104,6 @@ def run_cells(engine: Engine, work: Work, cells: Sequence[Cell], done: int) -> T
     """
     outcomes = find_outcomes(work.outcomes, engine)
     progress = Progress(work.label, work.total, done)
-    total = 0.0
     for (area, seed_idx), group in groupby(cells, key=lambda cell: (cell.area, cell.seed_idx)):
         stand = _Stand(engine, work, outcomes, area, work.draws[seed_idx])
         for cell in group:
@@ -128,10 +111,9 @@ def run_cells(engine: Engine, work: Work, cells: Sequence[Cell], done: int) -> T
             with simulating(cell.set_id, cell.seed):
                 work.store.write(cell, stand.rows(cell))
             seconds = time.monotonic() - start
-            total += seconds
-            _add_stats(work.stats, cell, seconds)
+            made = work.store.path(cell).name
+            add_stats(work.stats, cell, made, work.together, seconds)
             progress.advance()
-    return Took(total, peak_mb())
 
 
 class _Stand:
@@ -268,19 +250,3 @@ def read_baseline(files: AreaFiles, draw: Draw, variables: Sequence[str]) -> dic
         found = {name: group[name][:] for name in variables}
     refuse_other_files(path, about, {"area": files.area})
     return found
-
-
-def _add_stats(path: Path, cell: Cell, seconds: float) -> None:
-    """Add a line of what a simulation took; nothing that is computed depends on it."""
-    line = {
-        "set_id": cell.set_id,
-        "area": cell.area,
-        "seed_idx": cell.seed_idx,
-        "seconds": round(seconds, 3),
-        "peak_mb": peak_mb(),
-        "host": socket.gethostname(),
-        "process": os.getpid(),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.write(json.dumps(line, sort_keys=True) + "\n")

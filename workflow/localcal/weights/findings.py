@@ -121,8 +121,9 @@ def _suspect_line(row: dict) -> str:
     done = "left out, the others stay as published" if row["applied"] else "not harmonized, fitted"
     return (
         f"{what}: {row['value']:.6g} alone explains why {levels[row['step']]}; the others leave "
-        f"{row['implied_value']:.6g} for it, and their ratios to the base weights would make it "
-        f"{row['expected_value']:.6g} ({done}): correct it"
+        f"{row['implied_value']:.6g} for it, and compared with them by "
+        f"{' and '.join(row['compared_by'])} it would be {row['expected_value']:.6g} ({done}): "
+        "correct it"
     )
 
 

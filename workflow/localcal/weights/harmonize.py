@@ -13,12 +13,13 @@ say would leak into the fit, and what the fit knows into their error; and implau
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from localcal.database.levels import FAMILY
+from localcal.weights.counts import published_counts
 from localcal.weights.culprits import CONTRADICTION, Culprit, Evidence, find_culprit
 
 logger = logging.getLogger(__name__)
@@ -99,13 +100,17 @@ def harmonize(
     published = targets["value"].to_numpy(np.float64)
     rows = targets.reset_index(drop=True)
     takes_part = rows["geo_level"].isin(levels).to_numpy()
-    rows = rows[takes_part if aside is None else takes_part & ~aside]
+    takes_part = takes_part if aside is None else takes_part & ~aside
+    if evidence is not None:
+        counts = published_counts(rows, takes_part, all_states, all_districts)
+    rows = rows[takes_part]
     families, contradictions, suspects = [], [], []
     suspect = np.zeros(len(targets), dtype=bool)
     for key, family in rows.groupby(FAMILY, sort=True, dropna=False):
         is_applied = switched_off is None or not switched_off[family.index].any()
         filled = factors if is_applied else np.ones(len(targets))
-        values = _Values(published, filled, evidence)
+        known = evidence and replace(evidence, counts=counts.beside(key))
+        values = _Values(published, filled, known)
         for step in _scale_family(family, values, all_states, all_districts):
             row = _describe(key, step) | {"applied": is_applied}
             families.append(row)
@@ -270,4 +275,5 @@ def _describe_culprit(culprit: Culprit, targets: pd.DataFrame, published: np.nda
         "implied_value": culprit.implied,
         "expected_value": culprit.expected,
         "score": culprit.score,
+        "compared_by": list(culprit.witnesses),
     }

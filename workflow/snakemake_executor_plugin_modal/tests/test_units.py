@@ -11,6 +11,7 @@ import pytest
 
 from snakemake_executor_plugin_modal import api, batches, jobs, records
 from snakemake_executor_plugin_modal.classes import Class, Needs, choose, parse_classes
+from snakemake_executor_plugin_modal.deployment import digest_of, not_code
 from snakemake_executor_plugin_modal.errors import ModalPluginError
 
 
@@ -164,3 +165,31 @@ def test_a_job_is_done_if_all_its_files_and_folders_came():
     stored = [["out/0.txt", 2, 1], ["out/folder/a", 2, 1]]
     assert batches.made(["out/0.txt", "out/folder"], stored)
     assert not batches.made(["out/0.txt", "out/0"], stored)
+
+
+def test_what_lies_beside_the_code_of_a_project_is_no_other_code(tmp_path):
+    """A new text or test deploys nothing anew; in a container, without them, it is the same."""
+    code = {"__init__.py": "one = 1", "part/tests.py": "", "part/docs/a.py": ""}
+    beside = {"pyproject.toml": "", "README.md": "", "docs/intro.md": "", "tests/test_a.py": ""}
+    for name, text in code.items():
+        write(tmp_path / "there" / name, text)
+        write(tmp_path / "here" / name, text)
+    for name, text in beside.items():
+        write(tmp_path / "here" / name, text)
+    assert digest_of(tmp_path / "here") == digest_of(tmp_path / "there")
+    assert set(not_code(tmp_path / "here")) >= {"docs", "tests"} and not not_code(
+        tmp_path / "there"
+    )
+    # Where a folder is no project, all that is in it counts.
+    for name, changed in (("here/part/docs/a.py", True), ("here/tests/test_a.py", False)):
+        before = digest_of(tmp_path / "here")
+        write(tmp_path / name, "two = 2")
+        assert (digest_of(tmp_path / "here") != before) == changed
+    before = digest_of(tmp_path / "there")
+    write(tmp_path / "there/docs/a.txt", "")
+    assert digest_of(tmp_path / "there") != before
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
