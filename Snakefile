@@ -99,6 +99,7 @@ rule all:
 
 # After all rules.
 include: "workflow/rules/made.smk"
+include: "workflow/rules/measured.smk"
 
 
 onstart:

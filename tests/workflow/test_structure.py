@@ -200,7 +200,8 @@ def test_every_module_that_does_something_has_its_test_file():
 
 def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
     parsed = ["run.configuration", "run.code_digest", "run.provenance", "jobs.job"]
-    parsed += ["jobs.processes", "jobs.usage", "geography.areas", "geography.codes", "errors"]
+    parsed += ["jobs.processes", "jobs.usage", "timing", "errors"]
+    parsed += ["geography.areas", "geography.codes"]
     parsed += ["files.rows", "files.limits", "run.lock", "run.since", "run.start"]
     parsed += ["run.expected", "run.sessions"]
     parsed += ["files.atomic", "files.documents", "files.folders", "files.made"]

@@ -30,6 +30,7 @@ from localcal.geography.vintages import other_vintage
 from localcal.jobs.progress import Progress
 from localcal.population.dataset import entity_of_column, id_columns, keep_ids, read_population
 from localcal.population.population import ENTITIES, Population
+from localcal.timing import WRITE, phase
 
 logger = logging.getLogger(__name__)
 
@@ -176,6 +177,7 @@ def _warn_of_missing_counties(area: Area, inputs: AreaInputs) -> None:
         )
 
 
+@phase(WRITE)
 def _append(
     file: h5py.File, clones: Population, stored: Mapping[str, int], totals: Mapping[str, int]
 ) -> None:

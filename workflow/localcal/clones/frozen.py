@@ -9,6 +9,7 @@ import numpy as np
 from localcal.clones.take_up import TakeUpRate, in_words
 from localcal.database.constraints import constraints_in
 from localcal.files.hdf5 import create_h5, open_h5
+from localcal.timing import WRITE, phase
 
 # Model variable to its values by state, (STATE_CODES,), in each of the years after the run's.
 Later = Mapping[str, Mapping[int, np.ndarray]]
@@ -34,6 +35,7 @@ class Frozen:
     later: Later = field(default_factory=dict)
 
 
+@phase(WRITE)
 def write_frozen(path: str | Path, frozen: Frozen) -> None:
     """Write what is frozen to an HDF5 file."""
     with create_h5(path) as file:
@@ -53,6 +55,7 @@ def write_frozen(path: str | Path, frozen: Frozen) -> None:
             variables.create_dataset(name, data=by_state).attrs["entity"] = frozen.entity[name]
 
 
+@phase(WRITE)
 def write_later(path: str | Path, later: Later) -> None:
     """Write what frozen variables come to in later years to an HDF5 file."""
     with create_h5(path) as file:

@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import pickle
 import socket
 import stat
 import subprocess
@@ -26,11 +27,13 @@ from importlib import import_module
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
+from localcal import timing
 from localcal.errors import InputError
 from localcal.files.origins import known_digests
 from localcal.jobs.job import COORDINATOR_VARIABLE, KEEPER_VARIABLE, one_thread
@@ -76,6 +79,25 @@ class Job(NamedTuple):
     digests: Mapping[str, str]
 
 
+class Took(NamedTuple):
+    """What a server's child took for a job.
+
+    Attributes:
+        seconds: from its beginning to the end of the work.
+        cpu_seconds: that it used.
+        peak_mb: the most memory it had, in 10^6 bytes, with what it shares with its server.
+        ready: when the server had loaded and warmed up all that the job needs, by the clock that
+            all processes of a machine share (`time.monotonic`).
+        figures: what it counted.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: int
+    ready: float
+    figures: timing.Figures
+
+
 def run_with_engine(
     engine: str,
     function: str | Callable,
@@ -103,13 +125,17 @@ def run_with_engine(
             than its limit.
         WorkerError: the function raised something else, or its process died.
     """
-    key = server_key(engine)
+    asked = time.monotonic()
+    with timing.phase(timing.LOAD):
+        key = server_key(engine)
     for _ in range(TRIES):
-        connection = _connect(key, engine)
         job = _job(function, arguments, with_engine=True)
-        if (child := _accepted(connection, key, calculated, job)) is not None:
+        with timing.phase(timing.LOAD):
+            connection = _connect(key, engine)
+            child = _accepted(connection, key, calculated, job)
+        if child is not None:
             with connection:
-                return _follow(connection, child, limit_mb)
+                return _follow(connection, child, limit_mb, asked)
         connection.close()
     raise WorkerError(f"the process that holds {engine} ended {TRIES} times before it answered")
 
@@ -163,7 +189,9 @@ def _accepted(
 ) -> int | None:
     """Ask for a job; return the child that begins it, within some seconds if any are given."""
     try:
-        connection.send((key, keeper(os.getpid()), frozenset(calculated), job))
+        request = ForkingPickler.dumps((key, keeper(os.getpid()), frozenset(calculated), job))
+        connection.send_bytes(request)
+        _count_handed(len(request))
         if not connection.poll(seconds):
             return None
         child: int = connection.recv()
@@ -176,12 +204,37 @@ class WorkerError(RuntimeError):
     """The work failed in another process; the message holds that process's traceback."""
 
 
-def _follow(connection: Connection, child: int, limit_mb: int | None = None) -> object:
-    """Repeat the child's log lines here until it delivers its result."""
+def _count_handed(n_bytes: int) -> None:
+    figures = timing.figures()
+    figures.handed_bytes = (figures.handed_bytes or 0) + n_bytes
+
+
+def _count(took: Took, asked: float | None) -> None:
+    """Count what a child took as this process's work."""
+    logger.info(WARM_WORK, took.seconds, took.cpu_seconds, took.peak_mb)
+    figures = timing.figures()
+    figures.take_over(took.figures)
+    if asked is not None:
+        # A job that asks several times waited if it did once.
+        figures.cold = bool(figures.cold) or took.ready > asked
+
+
+def _follow(
+    connection: Connection, child: int, limit_mb: int | None = None, asked: float | None = None
+) -> object:
+    """Repeat the child's log lines here until it delivers its result.
+
+    Args:
+        connection: to the child.
+        child: its number.
+        limit_mb: what it may take.
+        asked: when the model was asked for, by `time.monotonic`; None where the work needs none.
+    """
     with Watch(child, limit_mb, _beside(child)).watching() as watch:
         while True:
             try:
-                kind, content = connection.recv()
+                message = connection.recv_bytes()
+                kind, content = pickle.loads(message)
             except EOFError as error:
                 # The server too, which would have told of its child's end.
                 raise WorkerError(
@@ -192,9 +245,10 @@ def _follow(connection: Connection, child: int, limit_mb: int | None = None) -> 
                 name, level, message = content
                 logging.getLogger(name).log(level, "%s", message)
             elif kind == "result":
-                result, seconds, cpu_seconds, peak_mb = content
-                logger.info(WARM_WORK, seconds, cpu_seconds, peak_mb)
-                return result
+                _count_handed(len(message))
+                return content
+            elif kind == "figures":
+                _count(content, asked)
             else:
                 raise _failure(kind, content, watch)
 

@@ -21,8 +21,10 @@ from collections.abc import Collection, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from localcal.engine.client import SECONDS_BETWEEN_LOOKS, Job, keeper, named
+from localcal import timing
+from localcal.engine.client import SECONDS_BETWEEN_LOOKS, Job, Took, keeper, named
 from localcal.engine.protocol import Engine, load_engine
+from localcal.engine.timed import timed
 from localcal.errors import InputError, one_line
 from localcal.files.limits import limit_of
 from localcal.files.origins import compared
@@ -49,6 +51,7 @@ class Server:
                 self._engine, self._failure = None, str(error)
         self._warm: set[str] = set()
         self._settle()
+        self._ready = time.monotonic()
 
     def _settle(self) -> None:
         """Have children share what is loaded; a collection in one would copy all of it."""
@@ -64,6 +67,7 @@ class Server:
         with contextlib.suppress(InputError):  # whoever asks for such a variable is told
             self._engine.warm_up(new)
         self._settle()
+        self._ready = time.monotonic()
 
     @contextlib.contextmanager
     def _ending_early(self) -> Iterator[None]:
@@ -126,7 +130,7 @@ class Server:
             for other in self._children.values():
                 other.close()
             try:
-                _work(connection, self._engine, self._failure, job)
+                _work(connection, self._engine, self._failure, job, self._ready)
             finally:
                 # Its client may be gone by now; what a server does at its end is not the child's.
                 os._exit(1)
@@ -154,7 +158,9 @@ def _keeping_all() -> Iterator[None]:
         gc.enable()
 
 
-def _work(connection: Connection, engine: Engine | None, failure: str, job: Job) -> None:
+def _work(
+    connection: Connection, engine: Engine | None, failure: str, job: Job, ready: float
+) -> None:
     """Do one job's work in a forked child, which never returns."""
     die_with_parent()
     os.chdir(job.folder)
@@ -166,17 +172,20 @@ def _work(connection: Connection, engine: Engine | None, failure: str, job: Job)
     logging.captureWarnings(True)
     status = 1
     start = time.monotonic()
+    counted = timing.begin()
     try:
-        if job.with_engine and engine is None:
-            raise InputError(failure)
-        given = {"engine": engine} if job.with_engine else {}
-        with compared(job.digests):
-            result = named(job.function)(**given, **job.arguments)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        cpu_seconds = used.ru_utime + used.ru_stime
-        # In kibibytes, and with what it shares with this server.
-        peak_mb = used.ru_maxrss * 1024 // 10**6
-        handler.send(("result", (result, time.monotonic() - start, cpu_seconds, peak_mb)))
+        try:
+            if job.with_engine and engine is None:
+                raise InputError(failure)
+            given = {"engine": timed(engine)} if job.with_engine and engine is not None else {}
+            with timing.phase(timing.IMPORT):
+                function = named(job.function)
+            with compared(job.digests):
+                result = function(**given, **job.arguments)
+        finally:
+            # Also of work that fails.
+            handler.send(("figures", _took(start, ready, counted)))
+        handler.send(("result", result))
         status = 0
     except InputError as error:
         handler.send(("input error", str(error)))
@@ -193,6 +202,19 @@ def _work(connection: Connection, engine: Engine | None, failure: str, job: Job)
         os._exit(status)
 
 
+def _took(start: float, ready: float, counted: timing.Figures) -> Took:
+    """Return what this process took since it began to work."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return Took(
+        seconds=time.monotonic() - start,
+        cpu_seconds=used.ru_utime + used.ru_stime,
+        # In kibibytes, and with what it shares with its server.
+        peak_mb=used.ru_maxrss * 1024 // 10**6,
+        ready=ready,
+        figures=counted,
+    )
+
+
 class _SendingHandler(logging.Handler):
     """Sends log lines to the client, whose log file and terminal they belong to."""
 
@@ -204,7 +226,7 @@ class _SendingHandler(logging.Handler):
         self._connection.send(("log", (record.name, record.levelno, record.getMessage())))
 
     def send(self, message: tuple[str, object]) -> None:
-        """Send the job's outcome, never in the middle of a log line."""
+        """Send what the job took, or its outcome, never in the middle of a log line."""
         assert self.lock is not None  # logging.Handler makes one
         with self.lock:
             self._connection.send(message)

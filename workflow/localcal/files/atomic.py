@@ -13,6 +13,7 @@ from typing import Any
 from localcal.errors import InputError
 from localcal.files.limits import largest_file, limit_of
 from localcal.files.seal import sealed
+from localcal.timing import WRITE, phase
 
 PART_SUFFIX = ".part"
 
@@ -43,8 +44,9 @@ def atomic_path(path: str | Path, suffix: str = PART_SUFFIX) -> Iterator[Path]:
         # Never through a link of this name.
         part.unlink(missing_ok=True)
         yield part
-        _flush_to_disk(part)
-        part.rename(path)
+        with phase(WRITE):
+            _flush_to_disk(part)
+            part.rename(path)
     except (OSError, RuntimeError) as error:
         _remove(part)
         if (limit := limit_of(error)) is not None:
@@ -125,6 +127,7 @@ def sha256_file(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@phase(WRITE)
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write an object as JSON with its seal and sorted keys; NaN is refused, JSON has none."""
     with atomic_path(path) as part:

@@ -22,6 +22,7 @@ import scipy.sparse
 from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.pieces import Write
+from localcal.timing import WRITE, phase
 
 GROUP = "matrix"
 ENCODING_TYPE = "csr_matrix"
@@ -74,6 +75,7 @@ class _CsrWriter:
         self._checksum = ContentChecksum(indptr)
         self._filled = 0
 
+    @phase(WRITE)
     def append(self, entries: Entries) -> None:
         """Write the entries of the next rows.
 
@@ -144,6 +146,7 @@ def csr_sink(
         writer.finish(attributes)
 
 
+@phase(WRITE)
 def write_csr(path: str | Path, matrix: scipy.sparse.csr_array, attributes: Attributes) -> None:
     """Write an in-memory matrix whose column indices are sorted."""
     if not matrix.has_sorted_indices:

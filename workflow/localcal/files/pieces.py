@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Self
 
+from localcal.timing import WRITE, phase
+
 type Write[Piece] = Callable[[Piece], None]
 
 
@@ -56,7 +58,8 @@ class Pieces[Piece]:
         if self._write is None:
             assert self._sink is not None  # the constructor refuses that
             self._write = self._open.enter_context(self._sink())
-        self._write(piece)
+        with phase(WRITE):
+            self._write(piece)
         self._failed = False
         self.written += 1
 

@@ -8,11 +8,13 @@ import numpy as np
 
 from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
+from localcal.timing import WRITE, phase
 
 # Values in a block of the file: 4 MB.
 CHUNK = 1 << 20
 
 
+@phase(WRITE)
 def write_replicates(
     columns: np.ndarray,
     made: Iterable[tuple[np.ndarray, int, float]],

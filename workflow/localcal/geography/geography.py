@@ -17,6 +17,7 @@ from localcal.files.hdf5 import create_h5, open_h5
 from localcal.geography.areas import Area
 from localcal.geography.blocks import county_of, refuse_foreign_states, state_of
 from localcal.geography.codes import BLOCK_DIGITS, COUNTY_DIGITS
+from localcal.timing import WRITE, phase
 
 DTYPES = {
     "household": np.dtype("<i4"),
@@ -66,6 +67,7 @@ class Geography:
         return len(self.household)
 
 
+@phase(WRITE)
 def write_geography(
     path: str | Path, geography: Geography, attributes: Mapping[str, object]
 ) -> None:

@@ -1,6 +1,7 @@
 """What surrounds the work of every script: its log, its end with Snakemake, and clear errors."""
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -16,7 +17,8 @@ from localcal.files.limits import limit_of
 from localcal.files.made import record_outputs, refuse_changed_inputs
 from localcal.files.origins import compared
 from localcal.jobs.processes import die_with_parent, is_alive
-from localcal.jobs.usage import UsageCounter
+from localcal.jobs.usage import Asked, UsageCounter
+from localcal.timing import CHECK, counting_imports, phase
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +45,9 @@ THREAD_VARIABLES = (
 
 # What rules call the records of what they read and make.
 RECORDS = "made"
+
+# What a job read and made, by path below the run's folder, with bytes.
+FILES = "files %s"
 
 # A terminal shows one line of a job that failed: why.
 QUIET = "only_in_log"
@@ -87,11 +92,43 @@ def job(task: Task) -> Iterator[None]:
         SystemExit: as `logged` says; also where a file that the script reads is damaged.
     """
     run = f"runs/{task.wildcards.run_id}"
-    with logged(task.log[0], more_memory(task)):
-        inputs = refuse_changed_inputs(task.input, run)
-        with compared(inputs):
+    asked = asked_of(task)
+    with logged(task.log[0], more_memory(task), asked):
+        with phase(CHECK):
+            inputs = refuse_changed_inputs(task.input, run)
+        read = _sizes(inputs, run)
+        asked.read_bytes = sum(read.values())
+        with compared(inputs), counting_imports():
             yield
-        record_outputs(task.output, run, task.rule, dict(task.params.items()), inputs)
+        with phase(CHECK):
+            record_outputs(task.output, run, task.rule, dict(task.params.items()), inputs)
+        made = _sizes((path for name, path in _single(task.output) if name != RECORDS), run)
+        asked.made_bytes = sum(made.values())
+        logger.info(FILES, json.dumps({"read": read, "made": made}), extra=ONLY_IN_LOG)
+
+
+def asked_of(task: Task) -> Asked:
+    """Return what is known of a job before it begins."""
+    resources = getattr(task, "resources", None)
+    numbers = {
+        name: value
+        for name in ("attempt", "mem_mb")
+        if isinstance(value := getattr(resources, name, None), int)
+    }
+    return Asked(task.wildcards.run_id, numbers.get("attempt"), numbers.get("mem_mb"))
+
+
+def _single(named: Named) -> Iterator[tuple[str, str]]:
+    """Yield the files that a script's output names, one after the other, with their names."""
+    for name, files in named.items():
+        yield from ((name, str(file)) for file in ([files] if isinstance(files, str) else files))
+
+
+def _sizes(files: Iterable[str], run: str) -> dict[str, int]:
+    """Return the sizes of files of the run, by their paths below its folder."""
+    paths = {path.rpartition(f"{run}/")[2]: Path(path) for path in files}
+    # Of a folder, what is in it is not counted here.
+    return {name: path.stat().st_size for name, path in paths.items() if path.is_file()}
 
 
 def more_memory(task: Task) -> str:
@@ -103,19 +140,24 @@ def more_memory(task: Task) -> str:
 
 
 @contextlib.contextmanager
-def logged(log_path: str | Path, remedy: str = "--set-resources RULE:mem_mb=...") -> Iterator[None]:
+def logged(
+    log_path: str | Path,
+    remedy: str = "--set-resources RULE:mem_mb=...",
+    asked: Asked | None = None,
+) -> Iterator[None]:
     """Run some work: logged, single-threaded, never outliving Snakemake.
 
     Args:
         log_path: the job's log file; the same lines go to the terminal.
         remedy: what gives the job more memory.
+        asked: what is known of the job.
 
     Raises:
         SystemExit: the work failed. The log ends with one line that starts with `error:`, or with
             a traceback where the reason is not one the user can act on. Before that, or at the end
             of a job that did not fail, it says what the job took (`localcal.jobs.usage`).
     """
-    usage = UsageCounter()
+    usage = UsageCounter(asked)
     _die_with_coordinator()
     os.environ.update(one_thread())
     with _logging_to(Path(log_path), usage):
@@ -123,8 +165,10 @@ def logged(log_path: str | Path, remedy: str = "--set-resources RULE:mem_mb=..."
             try:
                 yield
             except BaseException:
+                usage.log_timings(ONLY_IN_LOG)
                 usage.log(ONLY_IN_LOG)
                 raise
+            usage.log_timings(ONLY_IN_LOG)
             usage.log()
         except InputError as error:
             _fail(str(error), error)

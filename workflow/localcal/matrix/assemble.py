@@ -28,6 +28,7 @@ from localcal.files.pieces import Pieces
 from localcal.jobs.progress import Progress
 from localcal.matrix.plan import Plan, read_plan
 from localcal.targets.table import read_targets
+from localcal.timing import aggregating
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,12 @@ def assemble_matrix(
     shape = (len(targets), plan.n_columns)
     progress = Progress("entries", int(indptr[-1]))
     attributes = plan.digests | {"engine": engine}
-    with Pieces[Entries](sink=lambda: csr_sink(path, indptr, shape, attributes)) as pieces:
+    with (
+        Pieces[Entries](sink=lambda: csr_sink(path, indptr, shape, attributes)) as pieces,
+        aggregating("matrix") as payload,
+    ):
+        payload.sizes = [path.stat().st_size for path in shard_paths]
+        payload.outputs = int(indptr[-1])
         for start, stop in row_ranges(indptr, BLOCK_ENTRIES):
             data, indices = merge_rows(shards, indptr, start, stop)
             pieces.write((data, indices))

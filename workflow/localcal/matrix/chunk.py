@@ -22,6 +22,7 @@ from localcal.population.population import Population
 from localcal.targets.evaluate import Evaluation
 from localcal.targets.measures import distinct_measures, needed_variables
 from localcal.targets.table import read_targets
+from localcal.timing import EVALUATE, aggregating, phase, simulating
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +55,13 @@ def build_chunk(
     places = read_geography(inputs.geography, start, stop)
     population = read_population(inputs.population)
     logger.info("columns %d to %d of %d targets", start, stop - 1, len(targets))
-    matrix = evaluate_columns(population, places, read_frozen(inputs.frozen), targets, engine)
+    with simulating(f"columns_{start}_{stop - 1}"):
+        matrix = evaluate_columns(population, places, read_frozen(inputs.frozen), targets, engine)
     write_csr(path, matrix, plan.about(chunk, start, stop, engine.version))
     logger.info("columns %d to %d: %d entries", start, stop - 1, matrix.nnz)
 
 
+@phase(EVALUATE)
 def evaluate_columns(
     population: Population,
     places: Geography,
@@ -86,7 +89,10 @@ def evaluate_columns(
     lookups = [_RowsByPlace(targets, of_target == number) for number in range(len(measures))]
     neutralized = {measure.variable for measure in measures if measure.reform_id}
     progress = Progress("columns", places.household.size)
-    rows, columns, data = [], [], []
+    rows: list[np.ndarray] = []
+    columns: list[np.ndarray] = []
+    data: list[np.ndarray] = []
+    sizes: list[int] = []
     ids = population.ids["household"][places.household]
     parts = simulate_parts(places, located, needed_variables(measures), neutralized, engine)
     with naming_households(ids):
@@ -102,8 +108,15 @@ def evaluate_columns(
                         rows.append(row[matching])
                         columns.append(part.columns[filled[matching]])
                         data.append(values[filled[matching]])
+            sizes.append(
+                sum(array.nbytes for found in (rows, columns, data) for array in found) - sum(sizes)
+            )
             progress.advance(part.columns.size)
-    return _to_csr(rows, columns, data, shape=(len(targets), places.household.size))
+    with aggregating("shard") as payload:
+        payload.sizes = sizes
+        matrix = _to_csr(rows, columns, data, shape=(len(targets), places.household.size))
+        payload.outputs = matrix.nnz
+    return matrix
 
 
 class _RowsByPlace:

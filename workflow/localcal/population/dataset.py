@@ -25,6 +25,7 @@ from localcal.population.population import (
     Population,
     take_units,
 )
+from localcal.timing import WRITE, phase
 
 # The years after its own for which a file is written.
 LATER_YEARS = 10
@@ -55,6 +56,7 @@ def _as_id(ids: np.ndarray) -> np.ndarray:
     return ids.astype(np.int32 if ids.max(initial=0) <= np.iinfo(np.int32).max else np.int64)
 
 
+@phase(WRITE)
 def write_population(path: str | Path, population: Population) -> None:
     """Write a population as a PolicyEngine dataset."""
     period = str(population.period)

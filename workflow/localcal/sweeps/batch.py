@@ -6,7 +6,7 @@ one simulation's rows.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from localcal.sweeps.sets import ParameterSets, Value
 from localcal.sweeps.settings import Sweep
 from localcal.sweeps.simulate import Work
 from localcal.sweeps.stats import Took
+from localcal.timing import Payload, aggregating
 
 logger = logging.getLogger(__name__)
 
@@ -229,8 +230,17 @@ def run_batch(setting: Setting, plan: Path, batch: int, limit_mb: int, path: Pat
     )
     work_through(cells, simulate, store.has, given_up.__setitem__, sweep.on_out_of_memory, advice)
     by_set = sorted(cells, key=lambda cell: cell.set_idx)
-    tables = map(partial(_table, planned, work, given_up), by_set)
-    write_parquet(path, schema_of(planned), tables)
+    with aggregating(",".join(sweep.outcomes)) as payload:
+        tables = map(partial(_table, planned, work, given_up), by_set)
+        write_parquet(path, schema_of(planned), _told(tables, payload))
+
+
+def _told(tables: Iterable[pa.Table], payload: Payload) -> Iterator[pa.Table]:
+    """Yield tables, and say how large they are."""
+    for table in tables:
+        payload.sizes.append(table.nbytes)
+        payload.outputs += table.num_rows
+        yield table
 
 
 def schema_of(planned: Planned) -> pa.Schema:

@@ -34,6 +34,7 @@ from localcal.sweeps.outcomes import (
 from localcal.sweeps.plan import Draw
 from localcal.sweeps.sets import Value, change
 from localcal.sweeps.stats import add_stats
+from localcal.timing import EVALUATE, phase, simulating
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,8 @@ def run_cells(engine: Engine, work: Work, cells: Sequence[Cell], done: int) -> N
         stand = _Stand(engine, work, outcomes, area, work.draws[seed_idx])
         for cell in group:
             start = time.monotonic()
-            work.store.write(cell, stand.rows(cell))
+            with simulating(cell.set_id, cell.seed):
+                work.store.write(cell, stand.rows(cell))
             seconds = time.monotonic() - start
             made = work.store.path(cell).name
             add_stats(work.stats, cell, made, work.together, seconds)
@@ -153,6 +155,7 @@ class _Stand:
                     simulation.calculate(name)
                 return simulation.unreached(paths)
 
+    @phase(EVALUATE)
     def rows(self, cell: Cell) -> list[CellRow]:
         """Return what a parameter set comes to; one that cannot be simulated says why."""
         values = self._work.values[cell.set_idx]

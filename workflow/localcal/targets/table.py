@@ -13,6 +13,7 @@ from localcal.database.constraints import Constraint, constraints_in, meaning
 from localcal.errors import InputError
 from localcal.files.atomic import atomic_path
 from localcal.geography.codes import NATION_IN_DATABASES, TARGET_LEVELS, level_named
+from localcal.timing import WRITE, phase
 
 SCHEMA = pa.schema(
     [
@@ -43,6 +44,7 @@ REASON = "reason"
 Rule = Mapping[str, str]
 
 
+@phase(WRITE)
 def write_targets(frame: pd.DataFrame, path: str | Path) -> None:
     """Write resolved targets as Parquet; the same rows give the same bytes.
 

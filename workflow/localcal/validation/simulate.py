@@ -27,6 +27,7 @@ from localcal.population.population import PERSON, Population, take_households
 from localcal.targets.evaluate import Evaluation
 from localcal.targets.measures import Measure, distinct_measures
 from localcal.targets.table import read_targets
+from localcal.timing import EVALUATE, phase
 from localcal.validation.totals import Totals, rows_of_area, write_totals
 
 # Households put into the model at a time, at some 120 kB each.
@@ -89,6 +90,7 @@ def simulate_area(
     write_totals(path, totals, origins)
 
 
+@phase(EVALUATE)
 def _by_household(
     area: Area, path: Path, population: Population, measures: Sequence[Measure], engine: Engine
 ) -> np.ndarray:

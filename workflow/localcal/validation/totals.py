@@ -10,6 +10,7 @@ import pandas as pd
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import refuse_other_files
 from localcal.geography.areas import Area
+from localcal.timing import WRITE, phase
 
 
 def rows_of_area(area: Area, targets: pd.DataFrame) -> np.ndarray:
@@ -39,6 +40,7 @@ class Totals:
     """By state: how many households and persons of it the file stands for."""
 
 
+@phase(WRITE)
 def write_totals(path: Path, totals: Totals, origins: Mapping[str, str]) -> None:
     """Write totals with what they were made from."""
     with create_h5(path) as file:

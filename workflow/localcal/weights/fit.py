@@ -23,6 +23,7 @@ from localcal.files.csr import CsrFile, CsrLike
 from localcal.files.origins import record
 from localcal.geography.geography import Geography
 from localcal.targets.table import read_targets
+from localcal.timing import WRITE, phase
 from localcal.weights.checkpoint import Checkpoint
 from localcal.weights.columns import Columns
 from localcal.weights.firm import ContradictionError, firmed, refuse_contradictions
@@ -237,6 +238,7 @@ def _checked_support(support: np.ndarray, columns: Columns, settings: Settings) 
     return support
 
 
+@phase(WRITE)
 def write_fit(result: FitResult, origins: Mapping[str, object], outputs: FitOutputs) -> None:
     """Write everything about a fit, the weights last.
 

@@ -14,6 +14,7 @@ import numpy as np
 from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import refuse_other
+from localcal.timing import WRITE, phase
 
 ARRAYS = ("base", "probability", "dense_factor", "factor")
 
@@ -37,6 +38,7 @@ class Trace:
         return (self.base / self.probability * self.factor).astype(np.float32)
 
 
+@phase(WRITE)
 def write_trace(trace: Trace, origins: Mapping[str, object], path: str | Path) -> None:
     """Write the trace with the digests of what it was made from."""
     arrays = {name: getattr(trace, name) for name in ARRAYS}

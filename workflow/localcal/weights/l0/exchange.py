@@ -16,6 +16,7 @@ import numpy as np
 from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import refuse_other
+from localcal.timing import WRITE, phase
 from localcal.weights.problem import Problem
 
 # How weights were made, as the report of the refit says it.
@@ -37,6 +38,7 @@ class L0Weights:
         return self.weights > 0
 
 
+@phase(WRITE)
 def write_l0_problem(
     path: Path, problem: Problem, columns: np.ndarray, origins: Mapping[str, object]
 ) -> None:
