@@ -129,7 +129,7 @@ class Stages:
 
     def end(self, job: int, now: float, peak_mb: int | None = None) -> Stage | None:
         """A job has ended well; returns its stage, None if it has none or was counted before."""
-        if job not in self._jobs:
+        if job not in self._jobs or job in self._done:
             return None
         stage = self._stages[self._jobs[job]]
         self._take_back(job, stage)

@@ -33,7 +33,7 @@ def _short(count: float) -> str:
 
 def bar(done: int, total: int, width: int = BAR) -> str:
     """A bar that is full only if all is done, and empty only if nothing is."""
-    full = width if done >= total else max(done * width // total, done > 0)
+    full = width if done >= total else min(max(done * width // total, done > 0), width - 1)
     return FULL * full + EMPTY * (width - full)
 
 

@@ -26,7 +26,7 @@ def ago(written: float | None, now: float) -> str:
 
 def bar(done: int, expected: int, width: int = 20) -> str:
     """Return a bar as Snakemake's has it: full only with all, empty only without any."""
-    full = width if done >= expected else max(done * width // expected, done > 0)
+    full = width if done >= expected else min(max(done * width // expected, done > 0), width - 1)
     return "━" * full + "─" * (width - full)
 
 
