@@ -227,7 +227,9 @@ def test_nothing_slow_is_imported_while_the_workflow_is_parsed():
         tree = ast.parse((PACKAGE / f"{name.replace('.', '/')}.py").read_text())
         for node in tree.body:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            if isinstance(node, ast.ImportFrom):
+                whole = node.module == "localcal"
+                names += [f"localcal.{one.name}" for one in node.names] if whole else [node.module]
             for module in names:
                 own = module.removeprefix("localcal.")
                 own += ".__init__" if (PACKAGE / own.replace(".", "/")).is_dir() else ""
