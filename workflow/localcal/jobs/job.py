@@ -164,12 +164,9 @@ def logged(
         try:
             try:
                 yield
-            except BaseException:
+            finally:
                 usage.log_timings(ONLY_IN_LOG)
                 usage.log(ONLY_IN_LOG)
-                raise
-            usage.log_timings(ONLY_IN_LOG)
-            usage.log()
         except InputError as error:
             _fail(str(error), error)
         except MemoryError as error:
