@@ -142,6 +142,7 @@ def differences(path: Path, name: str) -> list[str]:
         ".csv": _csv,
         ".parquet": _parquet,
         ".npy": _nothing,
+        ".html": _nothing,
     }
     return [f"{name}: {text} ({known.page})" for text in kinds[path.suffix](path, known.rows)]
 

@@ -24,7 +24,7 @@ from localcal.geography.households import read_households
 from localcal.matrix.assemble import assemble_matrix
 from localcal.matrix.chunk import build_chunk
 from localcal.matrix.plan import MatrixInputs, read_plan, write_plan
-from localcal.report import page
+from localcal.report import figures, page
 from localcal.report.fits import read_fit
 from localcal.report.page import ReportInputs, ReportOutputs, write_report
 from localcal.report.preflight import PreflightInputs, write_preflight
@@ -477,7 +477,8 @@ def _drawn(figure) -> bytes:
 def quicken(run: Path, patch: pytest.MonkeyPatch) -> None:
     """Make pictures and l0-python quick."""
     patch.setattr(page, "png", lambda drawn: drawn)
-    for name in ("draw_errors", "draw_sizes", "draw_weights", "draw_simulated", "draw_penalties"):
+    drawings = [name for name in dir(page) if hasattr(figures, name) and name.startswith("draw_")]
+    for name in drawings:
         patch.setattr(page, name, _once(getattr(page, name)))
     runner = run.parents[1] / "runner.py"
     runner.write_text(RUNNER)
