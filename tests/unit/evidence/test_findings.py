@@ -71,6 +71,8 @@ def test_a_straggler_is_mended_by_what_it_took_its_time_for(phases, wall, change
 def test_twice_a_short_time_is_no_straggler_and_neither_is_one_of_few():
     short = chunks(6, wall_seconds=1.0)
     assert not found([*short, used("build_chunk/000009", wall_seconds=5.0)])["stragglers"].cases
+    long = chunks(6, wall_seconds=100.0)
+    assert not found([*long, used("build_chunk/000009", wall_seconds=150.0)])["stragglers"].cases
     few = [*chunks(2), used("build_chunk/000009", wall_seconds=500.0)]
     assert (found(few)["stragglers"].verdict, found(few)["stragglers"].unknown) == (UNKNOWN, 3)
 
@@ -94,7 +96,11 @@ def test_a_payload_is_oversized_against_its_rule_or_by_itself():
     [case] = found(lines)["oversized payloads"].cases
     assert case.said == "made 2.5 MB, the median of its rule is 0.2 MB"
     # Ten times nothing much is nothing much.
-    assert worth([*chunks(6), used("build_chunk/000009", read_bytes=900_000, made_bytes=1)]) == []
+    assert worth([*chunks(6), used("build_chunk/000009", handed_bytes=900_000)]) == []
+    [case] = found([used("fit_weights/local", handed_bytes=250_000_000)])[
+        "oversized payloads"
+    ].cases
+    assert case.said == "handed over 250 MB"
     result = (
         "10:00:00 run_batch/a/0000: AGG_TIMING: run_id=r target=cost n_sim_returns=3 n_outputs=7 "
         "total_inline_mb=250.000 max_single_kb=150000.0 duration_ms=20.0 worker=one"

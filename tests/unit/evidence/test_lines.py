@@ -103,12 +103,17 @@ def test_logs_of_a_run_are_of_its_jobs_alone(tmp_path):
     assert found.failed == ["fit_weights/local"]
 
 
-def test_a_log_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+def test_a_log_that_cannot_be_read_is_an_error_and_one_that_has_gone_a_job_at_work(
+    tmp_path, monkeypatch
+):
     run = RunFolder(tmp_path / "runs")
-    run.write("logs/build_chunk/000000.log", "")
+    log = run.write("logs/build_chunk/000000.log", "")
     runs = LocalRuns(tmp_path / "runs")
-    known = runs.files("demo")
-    (run.folder / "logs/build_chunk/000000.log").unlink()
-    monkeypatch.setattr(runs, "files", lambda name: known)
-    with pytest.raises(InputError, match="000000.log: cannot be read"):
+    listed = runs.files("demo")
+    log.unlink()
+    answers = [listed, {}]
+    monkeypatch.setattr(runs, "files", lambda name: answers.pop(0))
+    assert read_run(runs, "demo").silent == ["build_chunk/000000"]
+    answers += [listed, listed]
+    with pytest.raises(InputError, match=r"000000\.log: cannot be read"):
         read_run(runs, "demo")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from localcal.errors import InputError
 from localcal.jobs.usage import COLD, WARM, Usage
 from localcal.run.expected import stage_of
 from localcal.status.folder import Runs
@@ -205,9 +206,15 @@ def read_run(runs: Runs, run: str) -> Reading:
     """
     whole = Reading()
     for name in sorted(filter(_is_of_job, runs.files(run))):
-        text = runs.read(run, name).decode(errors="replace")
-        parts = PurePosixPath(name).with_suffix("").parts[1:]
-        job = "/".join(dict.fromkeys(parts))
+        job = "/".join(dict.fromkeys(PurePosixPath(name).with_suffix("").parts[1:]))
+        try:
+            text = runs.read(run, name).decode(errors="replace")
+        except InputError:
+            if name in runs.files(run):
+                raise
+            # The next attempt has just removed it, to begin its own.
+            whole.silent.append(job)
+            continue
         part = read_lines(text.splitlines())
         if not part.attempts:
             whole.silent.append(job)
