@@ -87,7 +87,11 @@ def test_memory_near_its_limit_and_memory_left_idle():
     ]
     [case] = found(lines)["memory left idle"].cases
     assert case.said == "at most 990 MB of 8,000 MB in 2 jobs"
-    assert "mem_mb=1300," in case.change
+    assert "mem_mb=1300 for" in case.change
+    # Nothing is to ask for less than imports take.
+    [case] = found([used("fit_weights/local", peak_mb=90, asked_mb=8000)])["memory left idle"].cases
+    assert case.said == "at most 90 MB of 8,000 MB in its only job"
+    assert "mem_mb=500 for" in case.change
     assert worth([used("fit_weights/local", peak_mb=90, asked_mb=1900)]) == []
 
 

@@ -25,7 +25,7 @@ USUAL_JOBS = 4
 # Of the memory that was asked for.
 NEAR_LIMIT, FAR_BELOW = 0.9, 0.3
 # What is asked for where the largest job is known, and below which it is not worth asking less.
-ROOM, SMALL_MB, STEP_MB = 1.25, 2000, 100
+ROOM, SMALL_MB, LEAST_MB, STEP_MB = 1.25, 2000, 500, 100
 # Of the work.
 AWAY_SHARE = OVERHEAD_SHARE = 0.5
 THROTTLED_SHARE = COLD_SHARE = 0.1
@@ -217,10 +217,10 @@ def _memory_idle(attempts: Sequence[Attempt]) -> Finding:
         if asked >= SMALL_MB and peak < FAR_BELOW * asked:
             rule = group[0].rule
             change = (
-                f"--set-resources {rule}:mem_mb={_room_for(peak)}, so that more jobs run side by "
-                "side"
+                f"--set-resources {rule}:mem_mb={max(_room_for(peak), LEAST_MB)} for runs of this "
+                "size, so that more jobs run side by side"
             )
-            said = f"at most {peak:,} MB of {asked:,} MB in {len(group)} jobs"
+            said = f"at most {peak:,} MB of {asked:,} MB {_in_jobs(group)}"
             found.append((peak - asked, Case(rule, said, change)))
     return _finding(
         "memory left idle",
@@ -229,6 +229,10 @@ def _memory_idle(attempts: Sequence[Attempt]) -> Finding:
         len(attempts) - len(known),
         (case for _, case in sorted(found, key=lambda one: (one[0], one[1].job))),
     )
+
+
+def _in_jobs(group: Sequence[Attempt]) -> str:
+    return "in its only job" if len(group) == 1 else f"in {len(group)} jobs"
 
 
 def _room_for(peak_mb: float) -> int:
