@@ -180,21 +180,25 @@ def compare(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="what follows -- are options of the benchmark",
     )
     parser.add_argument("benchmark", help="such as geography, for tests/benchmarks/geography.py")
-    parser.add_argument("options", nargs="*", help="of the benchmark, after --")
     parser.add_argument("--against", default="HEAD~1", help="a commit (default: the one before)")
     parser.add_argument("--repeats", type=int, default=5, help="of each (default: 5)")
     parser.add_argument(
         "--tolerance", type=float, default=TOLERANCE, help=f"of medians (default: {TOLERANCE})"
     )
     parser.add_argument("--repository", type=Path, default=REPOSITORY, help="the checkout")
-    given = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # The benchmark's options may have the names of ours.
+    at = words.index("--") if "--" in words else len(words)
+    given = parser.parse_args(words[:at])
     if given.repeats < FEWEST:
         parser.error(f"--repeats {given.repeats}: at least {FEWEST}, or noise cannot be told")
     before, after = compare(
-        given.repository, given.against, given.benchmark, given.options, given.repeats
+        given.repository, given.against, given.benchmark, words[at + 1 :], given.repeats
     )
     verdicts = judge(before, after, given.tolerance)
     for verdict in verdicts:

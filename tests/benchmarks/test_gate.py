@@ -11,9 +11,10 @@ GATE = Path(__file__).parent / "gate.py"
 USUAL = {"fit_seconds": 2.0, "fit_seconds_max": 9.0, "fit_peak_mb": 300.0, "rows_per_second": 50.0}
 # Works on nothing: its figures are its own, a little different with each call.
 TOY = """
-import json
+import json, sys
 from pathlib import Path
 
+assert sys.argv[1:] == ["--json", "--repeats", "1"]
 calls = Path("calls")
 at = len(calls.read_text()) if calls.exists() else 0
 calls.write_text("x" * (at + 1))
@@ -44,7 +45,10 @@ def gate(tmp_path):
         write(after)
         command = [sys.executable, GATE, "toy", "--against", "HEAD", "--repeats", "3"]
         result = subprocess.run(
-            [*command, "--repository", tmp_path], capture_output=True, text=True, check=False
+            [*command, "--repository", tmp_path, "--", "--repeats", "1"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert not result.stderr
         worktrees = ["git", "worktree", "list"]
