@@ -11,6 +11,7 @@ import pytest
 
 from localcal.command import main
 from localcal.errors import InputError
+from localcal.evidence.lines import read_run
 from localcal.status.folder import LocalRuns
 from localcal.status.look import Looker
 from localcal.status.tables import LocalTables
@@ -59,6 +60,10 @@ def test_a_run_there_looks_as_it_does_here_and_takes_one_listing(run, emulator, 
     assert looks[0].expected and looks[0].cost
     assert emulator.calls["VolumeListFiles2"] == 1
     assert 200 < emulator.calls["VolumeGetFile2"] < 250
+    # And so do the figures of its jobs.
+    assert read_run(there, "demo") == read_run(here, "demo")
+    assert read_run(there, "demo").attempts
+    assert emulator.calls["VolumeListFiles2"] == 1
     assert there.files("gone") == {}
     with pytest.raises(InputError, match="modal://data/runs/demo/absent: no such file"):
         there.read("demo", "absent")

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from localcal.evidence.figures import away_from_data, by_phase
+from localcal.evidence.lines import read_run
 from localcal.files.made import read_records
 from localcal.jobs.usage import Usage, read_usage
+from localcal.status.folder import LocalRuns
 from localcal.timing import PHASES, WRITE
 from tests.workflow.conftest import SMALL_JOBS
 
@@ -70,3 +73,15 @@ def test_chunks_say_what_simulating_and_putting_together_took(run):
         "AGG_TIMING: run_id=small target=matrix n_sim_returns=3 "
         in (run / "logs/assemble_matrix/assemble_matrix.log").read_text()
     )
+
+
+def test_the_figures_of_a_run_are_of_all_its_jobs(run, usages):
+    found = read_run(LocalRuns(run.parent), run.name)
+    assert {one.job: one.usage for one in found.attempts} == {
+        "/".join(dict.fromkeys(name.split("/"))): usage for name, usage in usages.items()
+    }
+    assert not found.silent and not found.failed and not found.damaged
+    assert by_phase(found.attempts)[WRITE].jobs == len(usages)
+    # All of them were on this machine.
+    away = away_from_data(found.attempts)
+    assert away.jobs > len(usages) / 2 and away.away == 0 == away.bytes_share

@@ -9,6 +9,7 @@ from typing import Protocol
 from localcal.commands import (
     clean,
     diff,
+    perf,
     pipeline,
     promote,
     rollback,
@@ -39,6 +40,7 @@ COMMANDS: list[Command] = [
     pipeline,
     stop,
     status,
+    perf,
     diff,
     verify,
     stage,

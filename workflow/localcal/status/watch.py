@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcal.errors import InputError, near
-from localcal.status.folder import LocalRuns
+from localcal.status.folder import LocalRuns, Runs
 from localcal.status.look import ACTIVE, COMPLETED, QUIET_SECONDS, STALLED, Looker, RunStatus
 from localcal.status.receipts import STAGED
 from localcal.status.show import as_json, as_line, as_page, as_table
@@ -50,15 +50,12 @@ class Answers:
 
     def __init__(self, question: Question) -> None:
         self._question = question
-        self._runs = runs_at(question.folder)
+        self._name: str | None = None
+        if question.run is None:
+            self._runs = runs_at(question.folder)
+        else:
+            self._runs, self._name = find_run(question.folder, question.run)
         is_here = isinstance(self._runs, LocalRuns)
-        if is_here and question.run is not None:
-            _refuse_elsewhere(question.run, question.folder)
-        self._name = None if question.run is None else Path(question.run).name
-        names = self._runs.names()
-        if self._name is not None and self._name not in names:
-            words = f"no such run{near(self._name, names)}"
-            raise InputError(f"{self._runs.name}/{self._name}: {words}")
         # Runs that are elsewhere were started from a checkout like the one here.
         here = Path(question.folder).resolve().parent if is_here else Path.cwd()
         tables = LocalTables(here)
@@ -95,6 +92,26 @@ class Answers:
         """Say whether there is more to come of a run: also of one that is quiet but held."""
         is_quiet = found.state == STALLED and bool(self._runs.is_held(found.run))
         return found.state == ACTIVE or is_quiet
+
+
+def find_run(folder: str, run: str) -> tuple[Runs, str]:
+    """Return a folder of runs, and the name of a run in it.
+
+    Args:
+        folder: the folder of runs, here or elsewhere.
+        run: the run, perhaps with its folder.
+
+    Raises:
+        InputError: there is no such folder, or no such run in it.
+    """
+    runs = runs_at(folder)
+    if isinstance(runs, LocalRuns):
+        _refuse_elsewhere(run, folder)
+    name = Path(run).name
+    names = runs.names()
+    if name not in names:
+        raise InputError(f"{runs.name}/{name}: no such run{near(name, names)}")
+    return runs, name
 
 
 def _refuse_elsewhere(run: str, folder: str) -> None:
