@@ -578,9 +578,47 @@ def test_a_batch_that_lacks_a_row_or_has_one_twice_is_refused(make):
     collect.pq.write_table(collect.pa.concat_tables([table, table.slice(0, 1)]), path)
     with pytest.raises(InputError, match=r"batch_0001.parquet: has \(5, 'AL', .* twice"):
         case.collect()
+    # Also side by side, or a whole simulation of another batch.
+    collect.pq.write_table(collect.pa.concat_tables([table.slice(0, 1), table]), path)
+    with pytest.raises(InputError, match=r"has \(5, 'AL', 0, 'cost', 'calibrated', ''\) twice"):
+        case.collect()
+    collect.pq.write_table(collect.pa.concat_tables([table.slice(0, 2), table.slice(4)]), path)
+    words = r"batch_0001.parquet: lacks \(6, 'AL', 0\) where it has \(7, 'AL', 0\)"
+    with pytest.raises(InputError, match=words):
+        case.collect()
+    collect.pq.write_table(table.slice(0, 8), path)
+    with pytest.raises(InputError, match=r"lacks \(9, 'AL', 0\) where it ends"):
+        case.collect()
     collect.pq.write_table(collect.pq.read_table(case.batch_paths[0]), path)
     with pytest.raises(InputError, match=r"batch_0001.parquet: lacks"):
         case.collect()
+
+
+def test_collecting_holds_no_more_of_a_batch_than_one_simulation(make, monkeypatch):
+    case = make(batch_size=10)
+    case.all()
+    most, original = 0, collect._refuse_other_rows
+
+    def looking(batch, rows, outcomes):
+        nonlocal most
+        most = max(most, len(rows))
+        original(batch, rows, outcomes)
+
+    monkeypatch.setattr(collect, "_refuse_other_rows", looking)
+    case.collect()
+    assert most == len(case.sweep.outcomes)
+
+
+def test_a_plan_has_the_same_rows_in_whichever_pieces_it_is_written(make, monkeypatch):
+    case = make()
+    expected = case.plan()["plan"].read_bytes()
+    monkeypatch.setattr("localcal.sweeps.plan.SETS_TOGETHER", 3)
+    path = case.plan()["plan"]
+    assert path.read_bytes() == expected
+    table = collect.pq.read_table(path)
+    assert table["set_idx"].to_pylist() == list(range(10))
+    assert table["set_id"].to_pylist() == list(case.sets.ids)
+    assert table["batch"].to_pylist() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
 
 
 def test_a_column_of_numbers_and_truths_is_refused(make):

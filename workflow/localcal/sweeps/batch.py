@@ -24,10 +24,11 @@ from localcal.sweeps.bench import AreaFiles, RunFiles
 from localcal.sweeps.cells import OUT_OF_MEMORY, SCHEMA, Cell, Store, failure, table_of
 from localcal.sweeps.names import outcome_digests
 from localcal.sweeps.plan import (
-    PARAMETER,
     Cost,
     Planned,
     draws_of,
+    parameter_fields,
+    read_first,
     read_plan,
     refuse_too_many,
     state_cost,
@@ -122,7 +123,7 @@ def plan_sweep(
         setting.sweep, sets, size, draws_of(setting.sweep, setting.run_seed), outputs["about"]
     )
     write_plan(sets, size, outputs["plan"])
-    pilot = read_plan(outputs["plan"]).first(setting.sweep.pilot)
+    pilot = read_first(outputs["plan"], setting.sweep.pilot)
     cost = _pilot(setting, pilot, outputs["plan"].with_suffix(stats.SUFFIX))
     state_cost(setting.sweep, len(sets.ids), cost, source, outputs["cost"])
 
@@ -235,15 +236,11 @@ def run_batch(setting: Setting, plan: Path, batch: int, limit_mb: int, path: Pat
 
 def schema_of(planned: Planned) -> pa.Schema:
     """Return the columns of a batch's table, and of what is gathered from batches."""
-    is_bool = [isinstance(value, bool) for value in planned.values[0]]
     return pa.schema(
         [
             ("set_id", pa.string()),
             ("set_idx", pa.int64()),
-            *(
-                (PARAMETER + name, pa.bool_() if flag else pa.float64())
-                for name, flag in zip(planned.columns, is_bool, strict=True)
-            ),
+            *parameter_fields(planned.columns, planned.values[0]),
             ("area", pa.string()),
             ("seed_idx", pa.int64()),
             ("seed", pa.int64()),
