@@ -125,7 +125,7 @@ def plan_sweep(
     write_plan(sets, size, outputs["plan"])
     pilot = read_first(outputs["plan"], setting.sweep.pilot)
     cost = _pilot(setting, pilot, outputs["plan"].with_suffix(stats.SUFFIX))
-    state_cost(setting.sweep, len(sets.ids), cost, source, outputs["cost"])
+    state_cost(setting.sweep, len(sets.ids), size, cost, source, outputs["cost"])
 
 
 def _pilot(setting: Setting, planned: Planned, path: Path) -> Cost:
@@ -152,7 +152,10 @@ def _pilot(setting: Setting, planned: Planned, path: Path) -> Cost:
     for cell in cells:
         took[cell.area].append(known[store.path(cell).name])
     seconds = {area: fmean(one.seconds for one in own) for area, own in took.items() if own}
-    return Cost(seconds, max((one.peak_mb for own in took.values() for one in own), default=0))
+    begin = {area: fmean(one.seconds_to_begin for one in took[area]) for area in seconds}
+    return Cost(
+        seconds, begin, max((one.peak_mb for own in took.values() for one in own), default=0)
+    )
 
 
 def _is_known(cell: Cell, store: Store, known: Mapping[str, Took]) -> bool:

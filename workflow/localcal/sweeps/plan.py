@@ -259,39 +259,54 @@ class Cost(NamedTuple):
 
     Attributes:
         seconds: of each area's mean simulation, its outcomes included.
+        seconds_to_begin: of what a batch does in each area, once for a draw, before its first set;
+            most of it is the simulation without a reform whose values the sets share.
         peak_mb: the most memory that the pilot's process had, the model included.
     """
 
     seconds: dict[str, float]
+    seconds_to_begin: dict[str, float]
     peak_mb: int
 
 
-def state_cost(sweep: Sweep, n_sets: int, cost: Cost, source: str, path: Path) -> None:
+def state_cost(sweep: Sweep, n_sets: int, size: int, cost: Cost, source: str, path: Path) -> None:
     """Write and log the hours, memory and files of a sweep; without a pilot, only the files.
 
     Raises:
         InputError: it takes more hours than it says it may.
     """
-    per_set = sum(cost.seconds.values()) * max(1, sweep.seeds.count)
-    hours = n_sets * per_set / 3600
-    files = n_sets * len(sweep.areas) * max(1, sweep.seeds.count)
+    draws = max(1, sweep.seeds.count)
+    per_set = sum(cost.seconds.values()) * draws
+    per_batch = sum(cost.seconds_to_begin.values()) * draws
+    batches = -(-n_sets // size)
+    hours_to_begin = batches * per_batch / 3600
+    hours = n_sets * per_set / 3600 + hours_to_begin
+    files = n_sets * len(sweep.areas) * draws
     content: dict[str, Any] = {"files": files, "sets": n_sets}
     if not cost.seconds:
-        write_json(path, content | {"hours": None, "peak_mb": None})
+        write_json(path, content | {"hours": None, "hours_to_begin": None, "peak_mb": None})
         return
-    content |= {"hours": hours, "peak_mb": cost.peak_mb, "seconds_per_simulation": cost.seconds}
+    content |= {
+        "hours": hours,
+        "hours_to_begin": hours_to_begin,
+        "peak_mb": cost.peak_mb,
+        "seconds_per_simulation": cost.seconds,
+        "seconds_to_begin": cost.seconds_to_begin,
+    }
     logger.info(
-        "%d parameter sets: %.3g hours of work for one job at a time, %d MB per job, %d files of "
-        "single simulations",
+        "%d parameter sets: %.3g hours of work for one job at a time, %.3g of them for what %d "
+        "batches do before their first set, %d MB per job, %d files of single simulations",
         n_sets,
         hours,
+        hours_to_begin,
+        batches,
         cost.peak_mb,
         files,
     )
     if hours > sweep.largest.hours:
         raise InputError(
-            f"{source}: {n_sets:,} parameter sets at {per_set:.3g} s each are {hours:,.3g} hours "
-            f"of work, above largest.hours = {sweep.largest.hours:g}; ask for fewer, or raise that "
-            "if you mean it"
+            f"{source}: {n_sets:,} parameter sets at {per_set:.3g} s each and {batches:,} batches "
+            f"at {per_batch:.3g} s before their first set are {hours:,.3g} hours of work, above "
+            f"largest.hours = {sweep.largest.hours:g}; ask for fewer, or raise that if you mean it"
         )
     write_json(path, content)
