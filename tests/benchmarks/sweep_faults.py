@@ -152,7 +152,7 @@ FAULTS = [
     Fault("killed: simulating", at_call(simulate, "simulated", 6, kill)),
     Fault("killed: evaluating", at_call(simulate, "evaluate", 11, kill)),
     Fault("killed: writing a set", within("/sets/", 6, kill)),
-    Fault("killed: between two sets", at_call(simulate, "_add_stats", 6, kill)),
+    Fault("killed: between two sets", at_call(simulate, "add_stats", 6, kill)),
     Fault("killed: reading sets for a table", at_call(Store, "read", 5, kill)),
     Fault("killed: writing a batch's table", within("/batches/", 3, kill)),
     Fault("killed: planning", at_call(batches, "write_plan", 1, kill)),

@@ -90,6 +90,8 @@ def run_sweep(
         "failures": [folder / "failures.parquet"],
     }
     collect_sweep("benchmark", "benchmark", sweep, draws, 0, found, folder / "manifest.json")
+    # Before all lines on simulations are read, which no job does.
+    job_mb = peak_mb()
     manifest = json.loads((folder / "manifest.json").read_text())
     lines = [batch.with_suffix(SUFFIX).read_text().splitlines() for batch in batches]
     peaks = [json.loads(line)["peak_mb"] for line in chain.from_iterable(lines)]
@@ -99,7 +101,7 @@ def run_sweep(
         "seconds": time.perf_counter() - start,
         "child_mb": peaks[-1],
         "later_mb": peaks[-1] - peaks[len(peaks) // 2],
-        "job_mb": peak_mb(),
+        "job_mb": job_mb,
     }
 
 

@@ -1,8 +1,13 @@
 """Calibrate survey microdata to national, state and district totals at once."""
 
+import os
 from importlib import import_module
 
 __all__ = ["build_matrix"]
+
+# Arrow's own allocator keeps what it once had: a process that gathered 60,000 rows through tables
+# of 3 MB stayed 40 MB larger. The system's gives it back. Arrow asks for this when it is loaded.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 def __getattr__(name: str) -> object:

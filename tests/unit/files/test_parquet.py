@@ -1,5 +1,9 @@
 """Parquet files made of many tables."""
 
+import os
+import subprocess
+import sys
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -57,3 +61,14 @@ def test_a_failure_in_the_middle_leaves_neither_name(tmp_path):
     with pytest.raises(InputError):
         write_parquet(tmp_path / "a.parquet", SCHEMA, tables())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_arrow_takes_its_memory_from_the_system_unless_told_otherwise():
+    code = "import localcal, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    for told, expected in ((None, "system"), ("mimalloc", "mimalloc")):
+        environment = {k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"}
+        if told is not None:
+            environment["ARROW_DEFAULT_MEMORY_POOL"] = told
+        command = [sys.executable, "-c", code]
+        found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert found.stdout.strip() == expected

@@ -196,7 +196,10 @@ def test_the_pilot_s_simulations_are_kept_and_its_cost_is_stated(make):
     outputs = case.plan()
     cost = json.loads(outputs["cost"].read_text())
     assert set(cost["seconds_per_simulation"]) == {"AL"}
-    assert cost["hours"] == pytest.approx(10 * cost["seconds_per_simulation"]["AL"] / 3600)
+    took, begin = (cost[name]["AL"] for name in ("seconds_per_simulation", "seconds_to_begin"))
+    # One batch, which simulates once without a reform.
+    assert begin > 0 and cost["hours_to_begin"] == pytest.approx(begin / 3600)
+    assert cost["hours"] == pytest.approx((10 * took + begin) / 3600)
     assert cost["files"] == cost["sets"] == 10 and cost["peak_mb"] > 10
     assert case.engine.reforms == [1000, 2000]
     case.run_one(0)
@@ -205,10 +208,15 @@ def test_the_pilot_s_simulations_are_kept_and_its_cost_is_stated(make):
 
 def test_what_a_pilot_takes_is_not_found_out_twice(make):
     case = make(pilot=2, batch_size=10, areas=["US", "AL"])
-    first = case.plan()["cost"].read_bytes()
+    first = json.loads(case.plan()["cost"].read_text())
     begun = len(case.engine.begun)
+    assert case.plan()["cost"].read_text() and len(case.engine.begun) == begun
     case.settings["batch_size"] = 3
-    assert case.plan()["cost"].read_bytes() == first and len(case.engine.begun) == begun
+    cut = json.loads(case.plan()["cost"].read_text())
+    assert len(case.engine.begun) == begun
+    # Each of the 4 batches begins for itself.
+    assert cut["hours_to_begin"] == pytest.approx(4 * first["hours_to_begin"])
+    assert all(cut[name] == first[name] for name in ("peak_mb", "seconds_per_simulation"))
     # One set more is one more simulation in each area, beside the one without a reform.
     case.settings["pilot"] = 3
     case.plan()
@@ -578,9 +586,48 @@ def test_a_batch_that_lacks_a_row_or_has_one_twice_is_refused(make):
     collect.pq.write_table(collect.pa.concat_tables([table, table.slice(0, 1)]), path)
     with pytest.raises(InputError, match=r"batch_0001.parquet: has \(5, 'AL', .* twice"):
         case.collect()
+    # Also side by side; and whole simulations.
+    collect.pq.write_table(collect.pa.concat_tables([table.slice(0, 1), table]), path)
+    with pytest.raises(InputError, match=r"has \(5, 'AL', 0, 'cost', 'calibrated', ''\) twice"):
+        case.collect()
+    of_set = collect.pc.field("set_idx")
+    collect.pq.write_table(table.filter(of_set != 6), path)
+    words = r"batch_0001.parquet: lacks \(6, 'AL', 0\) where it has \(7, 'AL', 0\)"
+    with pytest.raises(InputError, match=words):
+        case.collect()
+    collect.pq.write_table(table.filter(of_set != 9), path)
+    with pytest.raises(InputError, match=r"lacks \(9, 'AL', 0\) where it ends"):
+        case.collect()
     collect.pq.write_table(collect.pq.read_table(case.batch_paths[0]), path)
     with pytest.raises(InputError, match=r"batch_0001.parquet: lacks"):
         case.collect()
+
+
+def test_collecting_holds_no_more_of_a_batch_than_one_simulation(make, monkeypatch):
+    case = make(batch_size=10)
+    case.all()
+    most, original = 0, collect._refuse_other_rows
+
+    def looking(batch, rows, outcomes):
+        nonlocal most
+        most = max(most, len(rows))
+        original(batch, rows, outcomes)
+
+    monkeypatch.setattr(collect, "_refuse_other_rows", looking)
+    case.collect()
+    assert most == collect.pq.read_metadata(case.batch_paths[0]).num_rows / 10
+
+
+def test_a_plan_has_the_same_rows_in_whichever_pieces_it_is_written(make, monkeypatch):
+    case = make()
+    expected = case.plan()["plan"].read_bytes()
+    monkeypatch.setattr("localcal.sweeps.plan.SETS_TOGETHER", 3)
+    path = case.plan()["plan"]
+    assert path.read_bytes() == expected
+    table = collect.pq.read_table(path)
+    assert table["set_idx"].to_pylist() == list(range(10))
+    assert table["set_id"].to_pylist() == list(case.sets.ids)
+    assert table["batch"].to_pylist() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
 
 
 def test_a_column_of_numbers_and_truths_is_refused(make):

@@ -24,10 +24,11 @@ from localcal.sweeps.bench import AreaFiles, RunFiles
 from localcal.sweeps.cells import OUT_OF_MEMORY, SCHEMA, Cell, Store, failure, table_of
 from localcal.sweeps.names import outcome_digests
 from localcal.sweeps.plan import (
-    PARAMETER,
     Cost,
     Planned,
     draws_of,
+    parameter_fields,
+    read_first,
     read_plan,
     refuse_too_many,
     state_cost,
@@ -123,9 +124,9 @@ def plan_sweep(
         setting.sweep, sets, size, draws_of(setting.sweep, setting.run_seed), outputs["about"]
     )
     write_plan(sets, size, outputs["plan"])
-    pilot = read_plan(outputs["plan"]).first(setting.sweep.pilot)
+    pilot = read_first(outputs["plan"], setting.sweep.pilot)
     cost = _pilot(setting, pilot, outputs["plan"].with_suffix(stats.SUFFIX))
-    state_cost(setting.sweep, len(sets.ids), cost, source, outputs["cost"])
+    state_cost(setting.sweep, len(sets.ids), size, cost, source, outputs["cost"])
 
 
 def _pilot(setting: Setting, planned: Planned, path: Path) -> Cost:
@@ -152,7 +153,10 @@ def _pilot(setting: Setting, planned: Planned, path: Path) -> Cost:
     for cell in cells:
         took[cell.area].append(known[store.path(cell).name])
     seconds = {area: fmean(one.seconds for one in own) for area, own in took.items() if own}
-    return Cost(seconds, max((one.peak_mb for own in took.values() for one in own), default=0))
+    begin = {area: fmean(one.seconds_to_begin for one in took[area]) for area in seconds}
+    return Cost(
+        seconds, begin, max((one.peak_mb for own in took.values() for one in own), default=0)
+    )
 
 
 def _is_known(cell: Cell, store: Store, known: Mapping[str, Took]) -> bool:
@@ -245,15 +249,11 @@ def _told(tables: Iterable[pa.Table], payload: Payload) -> Iterator[pa.Table]:
 
 def schema_of(planned: Planned) -> pa.Schema:
     """Return the columns of a batch's table, and of what is gathered from batches."""
-    is_bool = [isinstance(value, bool) for value in planned.values[0]]
     return pa.schema(
         [
             ("set_id", pa.string()),
             ("set_idx", pa.int64()),
-            *(
-                (PARAMETER + name, pa.bool_() if flag else pa.float64())
-                for name, flag in zip(planned.columns, is_bool, strict=True)
-            ),
+            *parameter_fields(planned.columns, planned.values[0]),
             ("area", pa.string()),
             ("seed_idx", pa.int64()),
             ("seed", pa.int64()),

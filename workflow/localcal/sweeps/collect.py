@@ -5,8 +5,9 @@ batch size, order of work, number of workers, and history of retries.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby, product
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,13 @@ from localcal.files.atomic import sha256_file, write_json
 from localcal.files.parquet import write_parquet
 from localcal.sweeps.batch import schema_of
 from localcal.sweeps.cells import OK, is_undefined
-from localcal.sweeps.plan import Draw, Planned, read_plan
+from localcal.sweeps.plan import Draw, read_first, read_members
 from localcal.sweeps.settings import Sweep
+
+# What a row is of, and how many are looked at together.
+KEY = ["set_idx", "area", "seed_idx", "outcome", "weight", "group"]
+ROWS_LOOKED_AT = 1 << 10
+type Key = tuple[int, str, int, str, str, str]
 
 COMPLETE, PARTIAL, FAILED = "complete", "partial", "failed"
 # What a manifest says; whoever reads one counts on these.
@@ -48,7 +54,7 @@ def collect_outcome(plan: Path, batches: Sequence[Path], outcome: str, path: Pat
     Raises:
         InputError: a batch is damaged.
     """
-    schema = schema_of(read_plan(plan))
+    schema = schema_of(read_first(plan, 1))
     write_parquet(path, schema, _rows(batches, schema, pc.field("outcome") == outcome))
 
 
@@ -58,7 +64,7 @@ def collect_failures(plan: Path, batches: Sequence[Path], path: Path) -> None:
     Raises:
         InputError: a batch is damaged.
     """
-    schema = schema_of(read_plan(plan))
+    schema = schema_of(read_first(plan, 1))
     write_parquet(path, schema, _rows(batches, schema, pc.field("status") != OK))
 
 
@@ -104,31 +110,31 @@ def collect_sweep(
         InputError: a row is missing or there twice, or more sets failed than are tolerated.
     """
     (plan,) = files["plan"]
-    planned = read_plan(plan)
-    failed: dict[str, str] = {}
-    found = undefined = 0
-    schema = schema_of(planned)
+    first = read_first(plan, 1)
+    schema = schema_of(first)
+    failed, found, sets = _Failed(), 0, 0
     for number, batch in enumerate(files["batches"]):
-        seen = Counter[tuple]()
-        for rows in _groups(batch, schema):
-            undefined += _look(rows, seen, failed)
-        found += _refuse_incomplete(batch, _keys(planned, number, sweep, draws), seen)
+        members = read_members(plan, number)
+        cells = product(members, sweep.areas, [draw.seed_idx for draw in draws])
+        rows = chain.from_iterable(map(failed.keys, _groups(batch, schema)))
+        found += _refuse_incomplete(batch, cells, rows, sweep.outcomes)
+        sets += len(members)
     _refuse_failures(failed, sweep, name, files["failures"][0])
     content: dict[str, Any] = {
         "areas": list(sweep.areas),
         "expected": found,
-        "failed_sets": len(failed),
+        "failed_sets": failed.sets,
         "found": found,
         "missing": 0,
         "outcomes": dict(zip(sweep.outcomes, map(_about, files["outcomes"]), strict=True)),
-        "parameters": list(planned.columns),
+        "parameters": list(first.columns),
         "repeated_sets": repeated,
         "run_id": run_id,
         "seeds": [draw.seed for draw in draws],
-        "sets": len(planned.set_id),
-        "status": _status(len(failed), len(planned.set_id)),
+        "sets": sets,
+        "status": _status(failed.sets, sets),
         "sweep": name,
-        "undefined_rows": undefined,
+        "undefined_rows": failed.undefined,
     }
     write_json(path, content)
 
@@ -144,28 +150,32 @@ def _about(path: Path) -> dict[str, Any]:
     return {"file": f"outcomes/{path.name}", "rows": rows, "sha256": sha256_file(path)}
 
 
-def _keys(
-    planned: Planned, batch: int, sweep: Sweep, draws: Sequence[Draw]
-) -> set[tuple[int, str, int, str]]:
-    """Return what there has to be in a batch: set, area, draw and outcome."""
-    sets = [
-        number for number, own in zip(planned.set_idx, planned.batch, strict=True) if own == batch
-    ]
-    return set(product(sets, sweep.areas, (draw.seed_idx for draw in draws), sweep.outcomes))
+class _Failed:
+    """Counts sets that failed and rows that are undefined, as rows come by in the sets' order.
 
+    Attributes:
+        sets: how many failed.
+        first: what was wrong with the first.
+        undefined: how many rows are of groups of nobody.
+    """
 
-def _look(rows: pa.Table, seen: Counter[tuple], failed: dict[str, str]) -> int:
-    """Count rows of each key, and note sets that failed; return how many rows are undefined."""
-    names = ("set_idx", "area", "seed_idx", "outcome", "weight", "group")
-    seen.update(zip(*(rows[name].to_pylist() for name in names), strict=True))
-    wrong = rows.filter(pc.field("status") != OK)
-    undefined = 0
-    for row in wrong.to_pylist():
-        if is_undefined(row["group"], row["error_type"]):
-            undefined += 1
-        else:
-            failed.setdefault(row["set_id"], _in_words(row))
-    return undefined
+    def __init__(self) -> None:
+        self.sets = 0
+        self.first = ""
+        self.undefined = 0
+        self._last = -1
+
+    def keys(self, rows: pa.Table) -> Iterator[Key]:
+        """Look at some rows and yield what each is of."""
+        for row in rows.filter(pc.field("status") != OK).to_pylist():
+            if is_undefined(row["group"], row["error_type"]):
+                self.undefined += 1
+            elif row["set_idx"] != self._last:
+                self.sets += 1
+                self._last = row["set_idx"]
+                self.first = self.first or _in_words(row)
+        for piece in rows.select(KEY).to_batches(max_chunksize=ROWS_LOOKED_AT):
+            yield from zip(*(column.to_pylist() for column in piece.columns), strict=True)
 
 
 def _in_words(row: Mapping[str, Any]) -> str:
@@ -173,23 +183,48 @@ def _in_words(row: Mapping[str, Any]) -> str:
     return f"{where}: {row['error_type']}: {row['error_message']}"
 
 
-def _refuse_incomplete(batch: Path, expected: set[tuple], seen: Counter[tuple]) -> int:
-    """Refuse a batch that lacks a planned row or has one twice; return how many are planned."""
-    twice = [key for key, count in seen.items() if count > 1]
+def _refuse_incomplete(
+    batch: Path, cells: Iterable[tuple], rows: Iterable[Key], outcomes: Sequence[str]
+) -> int:
+    """Refuse a batch that lacks a planned row or has one twice; return how many are planned.
+
+    Its simulations are in the order of the plan, so that the rows of one are all that is looked at.
+
+    Args:
+        batch: its table.
+        cells: set, area and draw of each simulation that is planned, in order.
+        rows: what each row of the table is of.
+        outcomes: what each simulation is asked.
+    """
+    expected = 0
+    simulations = groupby(rows, key=itemgetter(0, 1, 2))
+    for cell in cells:
+        found, own = next(simulations, (None, iter(())))
+        if found != cell:
+            instead = "ends" if found is None else f"has {found}"
+            raise InputError(f"{batch}: lacks {cell} where it {instead}, by the plan; {REMAKE}")
+        _refuse_other_rows(batch, list(own), outcomes)
+        expected += len(outcomes)
+    for found, _ in simulations:
+        raise InputError(f"{batch}: has {found} twice, or besides the plan; {REMAKE}")
+    return expected
+
+
+def _refuse_other_rows(batch: Path, rows: Sequence[Key], outcomes: Sequence[str]) -> None:
+    """Refuse a simulation with a row twice, or with other outcomes than it was asked."""
+    twice = [row for row, count in Counter(rows).items() if count > 1]
     if twice:
         raise InputError(f"{batch}: has {twice[0]} twice; {REMAKE}")
-    found = {key[:4] for key in seen}
-    for missing, word in ((expected - found, "lacks"), (found - expected, "has also")):
-        if missing:
-            raise InputError(f"{batch}: {word} {min(missing)}, by the plan; {REMAKE}")
-    return len(expected)
+    cell, found = rows[0][:3], {row[3] for row in rows}
+    for names, word in ((set(outcomes) - found, "lacks"), (found - set(outcomes), "has also")):
+        if names:
+            raise InputError(f"{batch}: {word} {(*cell, min(names))}, by the plan; {REMAKE}")
 
 
-def _refuse_failures(failed: Mapping[str, str], sweep: Sweep, name: str, failures: Path) -> None:
-    if len(failed) > sweep.tolerate_failed_sets:
-        first = next(iter(failed.values()))
+def _refuse_failures(failed: _Failed, sweep: Sweep, name: str, failures: Path) -> None:
+    if failed.sets > sweep.tolerate_failed_sets:
         raise InputError(
-            f"{failures}: {len(failed)} parameter sets failed, {sweep.tolerate_failed_sets} are "
-            f"tolerated; the first is {first}; correct it, or set tolerate_failed_sets in "
-            f"config/sweeps/{name}.yaml to {len(failed)}"
+            f"{failures}: {failed.sets} parameter sets failed, {sweep.tolerate_failed_sets} are "
+            f"tolerated; the first is {failed.first}; correct it, or set tolerate_failed_sets in "
+            f"config/sweeps/{name}.yaml to {failed.sets}"
         )

@@ -3,7 +3,9 @@
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,15 @@ logger = logging.getLogger(__name__)
 
 # What parameters are called among the columns of tables.
 PARAMETER = "param_"
+
+# The other columns of a plan, and how many sets are made into rows at a time.
+SETS = (
+    pa.field("set_idx", pa.int64()),
+    pa.field("set_id", pa.string()),
+    pa.field("name", pa.string()),
+    pa.field("batch", pa.int64()),
+)
+SETS_TOGETHER = 1 << 10
 
 
 class Draw(NamedTuple):
@@ -56,17 +67,6 @@ class Planned:
     name: tuple[str, ...]
     values: tuple[tuple[Value, ...], ...]
     batch: tuple[int, ...]
-
-    def first(self, count: int) -> "Planned":
-        """Return the first sets."""
-        return Planned(
-            self.columns,
-            self.set_idx[:count],
-            self.set_id[:count],
-            self.name[:count],
-            self.values[:count],
-            self.batch[:count],
-        )
 
 
 def draws_of(sweep: Sweep, run_seed: int) -> tuple[Draw, ...]:
@@ -126,32 +126,41 @@ def write_plan(sets: ParameterSets, size: int, path: Path) -> None:
     Raises:
         InputError: a column has numbers in some sets and true or false in others.
     """
-    columns = {PARAMETER + name: values for name, values in _by_column(sets)}
-    table = pa.table(
-        {
-            "set_idx": pa.array(range(len(sets.ids)), pa.int64()),
-            "set_id": list(sets.ids),
-            "name": [one.name for one in sets.sets],
-            "batch": pa.array([number // size for number in range(len(sets.ids))], pa.int64()),
-            **columns,
-        }
+    schema = pa.schema([*SETS, *parameter_fields(sets.columns, sets.sets[0].values)])
+    _refuse_mixed(sets)
+    starts = range(0, len(sets.ids), SETS_TOGETHER)
+    write_parquet(path, schema, (_piece(sets, size, start, schema) for start in starts))
+
+
+def parameter_fields(columns: Sequence[str], values: Sequence[Value]) -> list[pa.Field]:
+    """Return the columns of parameters in tables, by the kinds of a set's values."""
+    return [
+        (pa.field(PARAMETER + name, pa.bool_() if isinstance(value, bool) else pa.float64()))
+        for name, value in zip(columns, values, strict=True)
+    ]
+
+
+def _piece(sets: ParameterSets, size: int, start: int, schema: pa.Schema) -> pa.Table:
+    numbers = range(start, min(start + SETS_TOGETHER, len(sets.ids)))
+    rows = (
+        (number, sets.ids[number], sets.sets[number].name, number // size)
+        + sets.sets[number].values
+        for number in numbers
     )
-    write_parquet(path, table.schema, [table])
+    return pa.table(list(map(list, zip(*rows, strict=True))), schema=schema)
 
 
-def _by_column(sets: ParameterSets) -> Iterator[tuple[str, list[Value]]]:
-    """Yield each parameter with its values in all sets, which are of one kind."""
-    for number, name in enumerate(sets.columns):
-        values = [one.values[number] for one in sets.sets]
-        kinds = [isinstance(value, bool) for value in values]
-        if len(set(kinds)) > 1:
-            odd = kinds.index(not kinds[0])
-            expected = "true or false" if kinds[0] else "a number"
-            raise InputError(
-                f"{sets.sets[odd].place}, column {name}: expected {expected} as in "
-                f"{sets.sets[0].place}, found {values[odd]!r}; write all in one way"
-            )
-        yield name, values
+def _refuse_mixed(sets: ParameterSets) -> None:
+    """Refuse a parameter whose values are not all of one kind."""
+    first = sets.sets[0]
+    for one in sets.sets:
+        for name, value, expected in zip(sets.columns, one.values, first.values, strict=True):
+            if isinstance(value, bool) != isinstance(expected, bool):
+                kind = "true or false" if isinstance(expected, bool) else "a number"
+                raise InputError(
+                    f"{one.place}, column {name}: expected {kind} as in {first.place}, found "
+                    f"{value!r}; write all in one way"
+                )
 
 
 def read_plan(path: Path, batch: int | None = None) -> Planned:
@@ -160,13 +169,46 @@ def read_plan(path: Path, batch: int | None = None) -> Planned:
     Raises:
         InputError: it is damaged, or has no such batch.
     """
-    try:
+    with _reading(path):
         filters = None if batch is None else [("batch", "=", batch)]
         table = pq.read_table(path, filters=filters)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: damaged, no plan ({one_line(error)}); {REMAKE}") from error
     if not table.num_rows:
         raise InputError(f"{path}: has no set of batch {batch}; {REMAKE}")
+    return _planned(table)
+
+
+def read_first(path: Path, count: int) -> Planned:
+    """Read the first sets of a plan.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    with _reading(path), pq.ParquetFile(path) as file:
+        pieces = file.iter_batches(batch_size=max(count, 1))
+        table = pa.Table.from_batches(islice(pieces, 1), file.schema_arrow)
+    return _planned(table.slice(0, count))
+
+
+def read_members(path: Path, batch: int) -> list[int]:
+    """Read the numbers of a batch's sets, which is all that is kept of them.
+
+    Raises:
+        InputError: the plan is damaged.
+    """
+    with _reading(path):
+        filters = [("batch", "=", batch)]
+        return pq.read_table(path, columns=["set_idx"], filters=filters)["set_idx"].to_pylist()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: damaged, no plan ({one_line(error)}); {REMAKE}") from error
+
+
+def _planned(table: pa.Table) -> Planned:
     columns = [name for name in table.column_names if name.startswith(PARAMETER)]
     values = zip(*(table[name].to_pylist() for name in columns), strict=True)
     return Planned(
@@ -217,39 +259,54 @@ class Cost(NamedTuple):
 
     Attributes:
         seconds: of each area's mean simulation, its outcomes included.
+        seconds_to_begin: of what a batch does in each area, once for a draw, before its first set;
+            most of it is the simulation without a reform whose values the sets share.
         peak_mb: the most memory that the pilot's process had, the model included.
     """
 
     seconds: dict[str, float]
+    seconds_to_begin: dict[str, float]
     peak_mb: int
 
 
-def state_cost(sweep: Sweep, n_sets: int, cost: Cost, source: str, path: Path) -> None:
+def state_cost(sweep: Sweep, n_sets: int, size: int, cost: Cost, source: str, path: Path) -> None:
     """Write and log the hours, memory and files of a sweep; without a pilot, only the files.
 
     Raises:
         InputError: it takes more hours than it says it may.
     """
-    per_set = sum(cost.seconds.values()) * max(1, sweep.seeds.count)
-    hours = n_sets * per_set / 3600
-    files = n_sets * len(sweep.areas) * max(1, sweep.seeds.count)
+    draws = max(1, sweep.seeds.count)
+    per_set = sum(cost.seconds.values()) * draws
+    per_batch = sum(cost.seconds_to_begin.values()) * draws
+    batches = -(-n_sets // size)
+    hours_to_begin = batches * per_batch / 3600
+    hours = n_sets * per_set / 3600 + hours_to_begin
+    files = n_sets * len(sweep.areas) * draws
     content: dict[str, Any] = {"files": files, "sets": n_sets}
     if not cost.seconds:
-        write_json(path, content | {"hours": None, "peak_mb": None})
+        write_json(path, content | {"hours": None, "hours_to_begin": None, "peak_mb": None})
         return
-    content |= {"hours": hours, "peak_mb": cost.peak_mb, "seconds_per_simulation": cost.seconds}
+    content |= {
+        "hours": hours,
+        "hours_to_begin": hours_to_begin,
+        "peak_mb": cost.peak_mb,
+        "seconds_per_simulation": cost.seconds,
+        "seconds_to_begin": cost.seconds_to_begin,
+    }
     logger.info(
-        "%d parameter sets: %.3g hours of work for one job at a time, %d MB per job, %d files of "
-        "single simulations",
+        "%d parameter sets: %.3g hours of work for one job at a time, %.3g of them for what %d "
+        "batches do before their first set, %d MB per job, %d files of single simulations",
         n_sets,
         hours,
+        hours_to_begin,
+        batches,
         cost.peak_mb,
         files,
     )
     if hours > sweep.largest.hours:
         raise InputError(
-            f"{source}: {n_sets:,} parameter sets at {per_set:.3g} s each are {hours:,.3g} hours "
-            f"of work, above largest.hours = {sweep.largest.hours:g}; ask for fewer, or raise that "
-            "if you mean it"
+            f"{source}: {n_sets:,} parameter sets at {per_set:.3g} s each and {batches:,} batches "
+            f"at {per_batch:.3g} s before their first set are {hours:,.3g} hours of work, above "
+            f"largest.hours = {sweep.largest.hours:g}; ask for fewer, or raise that if you mean it"
         )
     write_json(path, content)

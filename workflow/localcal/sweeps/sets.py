@@ -33,7 +33,7 @@ WORDS = {"true": True, "false": False}
 type Value = float | bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ParameterSet:
     """What one simulation changes.
 

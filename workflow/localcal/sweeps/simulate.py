@@ -105,14 +105,16 @@ def run_cells(engine: Engine, work: Work, cells: Sequence[Cell], done: int) -> N
     outcomes = find_outcomes(work.outcomes, engine)
     progress = Progress(work.label, work.total, done)
     for (area, seed_idx), group in groupby(cells, key=lambda cell: (cell.area, cell.seed_idx)):
+        start = time.monotonic()
         stand = _Stand(engine, work, outcomes, area, work.draws[seed_idx])
+        begun = time.monotonic() - start
         for cell in group:
             start = time.monotonic()
             with simulating(cell.set_id, cell.seed):
                 work.store.write(cell, stand.rows(cell))
             seconds = time.monotonic() - start
             made = work.store.path(cell).name
-            add_stats(work.stats, cell, made, work.together, seconds)
+            add_stats(work.stats, cell, made, work.together, seconds, begun)
             progress.advance()
 
 

@@ -17,15 +17,20 @@ class Took(NamedTuple):
     """What simulations took.
 
     Attributes:
-        seconds: all of them, without what was read before.
+        seconds: each, without what was done before the first.
+        seconds_to_begin: what was done once before the first: files read, and the simulation
+            without a reform whose values the others share.
         peak_mb: the most memory that the process had, in 10^6 bytes.
     """
 
     seconds: float
+    seconds_to_begin: float
     peak_mb: int
 
 
-def add_stats(path: Path, cell: Cell, made: str, together: int, seconds: float) -> None:
+def add_stats(
+    path: Path, cell: Cell, made: str, together: int, seconds: float, seconds_to_begin: float
+) -> None:
     """Add a line of what a simulation took.
 
     Args:
@@ -34,6 +39,7 @@ def add_stats(path: Path, cell: Cell, made: str, together: int, seconds: float) 
         made: the name of its file among the finished ones.
         together: how many households were simulated at a time.
         seconds: how long it took.
+        seconds_to_begin: how long that took which it shares with the others of its area and draw.
     """
     line = {
         "set_id": cell.set_id,
@@ -42,6 +48,7 @@ def add_stats(path: Path, cell: Cell, made: str, together: int, seconds: float) 
         "file": made,
         "households_together": together,
         "seconds": round(seconds, 3),
+        "seconds_to_begin": round(seconds_to_begin, 3),
         "peak_mb": peak_mb(),
         "host": socket.gethostname(),
         "process": os.getpid(),
@@ -67,6 +74,7 @@ def read_stats(paths: Iterable[Path], together: int) -> dict[str, Took]:
                 line = json.loads(text)
             except json.JSONDecodeError:
                 continue  # cut short, so nobody knows what it took
-            if line["households_together"] == together:
-                found[line["file"]] = Took(line["seconds"], line["peak_mb"])
+            # Lines of former versions do not say how long it took to begin.
+            if line["households_together"] == together and "seconds_to_begin" in line:
+                found[line["file"]] = Took(*(line[name] for name in Took._fields))
     return found
