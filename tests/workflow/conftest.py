@@ -128,6 +128,11 @@ def listed_jobs(output: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in jobs.items()}
 
 
+def started_jobs(folder: Path) -> dict[str, int]:
+    """Read the table of jobs of the last start in a checkout, which only its log shows."""
+    return listed_jobs(max((folder / ".snakemake/log").glob("*.snakemake.log")).read_text())
+
+
 def jobs_because(output: str, reason: str) -> Counter:
     """Return how many jobs of each rule a dry-run lists for a reason."""
     found = Counter()

@@ -150,6 +150,8 @@ def test_a_file_may_be_as_large_as_the_limit(server, tmp_path):
         Answer(DATA, headers={"Content-Type": "text/html; charset=utf-8"}),
         Answer(b"<!DOCTYPE html><title>Missing Key</title>"),
         Answer(b"\xef\xbb\xbf\r\n <html>", headers={"Content-Type": "text/csv"}),
+        # In two pieces, the first of them blank.
+        Answer(b"\xef\xbb\xbf\r\n  <html>", halfway=lambda: threading.Event().wait(0.5)),
     ],
 )
 def test_a_web_page_is_no_data(server, tmp_path, waits, answer):

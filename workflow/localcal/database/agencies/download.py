@@ -218,11 +218,15 @@ def _write(order: Order, response: requests.Response, path: Path, deadline: floa
     """Write the body of an answer and return its SHA-256."""
     digest = hashlib.sha256()
     progress = Progress(f"{order.file}, bytes", _length(response) or order.max_bytes)
+    begun = False
     with path.open("wb") as file:
         # As it comes: to wait for whole pieces would be to wait without end for a slow server.
         while piece := response.raw.read1(PIECE, decode_content=True):
-            if not progress.done and piece.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-                raise _web_page(order)
+            # The first piece may hold nothing but what a page may begin with.
+            if not begun and (text := piece.lstrip(b"\xef\xbb\xbf \t\r\n")):
+                begun = True
+                if text.startswith(b"<"):
+                    raise _web_page(order)
             if progress.done + len(piece) > order.max_bytes:
                 raise _too_large(order, "more")
             if time.monotonic() > deadline:
