@@ -38,6 +38,9 @@ from localcal.files.atomic import sha256_file
 from localcal.geography.areas import Area, read_areas
 from localcal.geography.geography import find_columns, read_geography
 from localcal.population.dataset import read_population
+from localcal.report.figures import draw_weights
+from localcal.report.fits import read_fit
+from localcal.run.expected import SCOPES
 from tests.workflow.conftest import Checkout, copy_sources
 
 CONFIG = "config/production.yaml"
@@ -91,8 +94,8 @@ GROWTH: dict[str, Callable[[Job, float, float], float]] = {
     "simulate_area": unchanged,
     "validate_area": reads_more,
     "summarize_validation": unchanged,
-    # It draws all weights.
-    "write_report": in_proportion,
+    # It reads all weights and draws them once; the rest has a part per target and per area.
+    "write_report": reads_more,
 }
 MORE_OF_THEM = ("build_chunk",)
 
@@ -121,6 +124,21 @@ class Planned:
     after: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Scheduled:
+    """A run by so many workers.
+
+    Attributes:
+        seconds: until the last job ends.
+        loads: workers that loaded the model.
+        chain: the jobs that the last one waited for, one after the other, and when each ends.
+    """
+
+    seconds: float
+    loads: int
+    chain: Sequence[tuple[str, float]]
+
+
 def main() -> None:
     given = _options()
     with nullcontext(given.folder) if given.folder else temporary_folder() as folder:
@@ -140,9 +158,15 @@ def main() -> None:
     per_start = snakemake / len(planned)
     workers = {}
     for number in WORKERS:
-        seconds, loads = schedule(planned, number, overhead.loading, per_start)
-        cpu = snakemake + loads * overhead.loading + sum(j.cpu_seconds for j in planned.values())
-        workers[number] = {"minutes": seconds / 60, "cpu_hours": cpu / 3600, "loads": loads}
+        found = schedule(planned, number, overhead.loading, per_start)
+        loads = found.loads * overhead.loading
+        cpu = snakemake + loads + sum(job.cpu_seconds for job in planned.values())
+        workers[number] = {
+            "minutes": found.seconds / 60,
+            "cpu_hours": cpu / 3600,
+            "loads": found.loads,
+            "chain": found.chain,
+        }
     rules = {rule: row_of(rule, jobs, planned) for rule in GROWTH if _of_rule(jobs, rule)}
     rules["loading the model"] = _without_jobs(overhead.loading, overhead.loading)
     rules["Snakemake and starts"] = _without_jobs(overhead.snakemake, snakemake)
@@ -205,6 +229,10 @@ def cpu_seconds_to_read(checkout: Checkout, run_folder: Path, rule: str) -> floa
     more = {"write_area": [frozen, weights], "validate_area": [weights]}
     area = _any_district(checkout.folder / "config/areas.tsv")
     start = time.process_time()
+    if rule == "write_report":
+        draw_weights([read_fit(scope, run_folder / "weights" / scope) for scope in SCOPES])
+        read_geography(geography)
+        return time.process_time() - start
     for path in (population, geography, *more.get(rule, [])):
         sha256_file(path)
     read_population(population)
@@ -272,11 +300,11 @@ def _moved(job: Job, copies: dict[str, list[str]], times: float) -> Iterator[flo
 
 def schedule(
     planned: dict[str, Planned], workers: int, loading: float, per_start: float
-) -> tuple[float, int]:
+) -> Scheduled:
     """Give each job, when it can begin, to the worker that finishes it first.
 
-    Returns:
-        Seconds until the last job ends, and how many workers loaded the model.
+    A job's predecessor in the chain is the one before it on its worker, if that let it wait, or
+    else the last of those whose files it reads.
     """
     waiting_for = {name: len(job.after) for name, job in planned.items()}
     followers: dict[str, list[str]] = {name: [] for name in planned}
@@ -286,8 +314,12 @@ def schedule(
     order = count()
     ready = [(0.0, next(order), name) for name, missing in waiting_for.items() if not missing]
     free, has_model = [0.0] * workers, [False] * workers
+    on: list[str | None] = [None] * workers
     can_begin = dict.fromkeys(planned, 0.0)
-    started = end = 0.0
+    ended: dict[str, float] = {}
+    last_file: dict[str, str] = {}
+    waited_for: dict[str, str | None] = {}
+    started = 0.0
     while ready:
         time_ready, _, name = heapq.heappop(ready)
         job = planned[name]
@@ -299,15 +331,27 @@ def schedule(
             for worker in range(workers)
         ]
         worker = ends.index(min(ends))
-        free[worker] = ends[worker]
+        waited_for[name] = on[worker] if free[worker] > started else last_file.get(name)
+        on[worker], free[worker] = name, ends[worker]
         has_model[worker] |= job.needs_model
-        end = max(end, free[worker])
+        ended[name] = free[worker]
         for follower in followers[name]:
             waiting_for[follower] -= 1
-            can_begin[follower] = max(can_begin[follower], free[worker])
+            if free[worker] >= can_begin[follower]:
+                can_begin[follower], last_file[follower] = free[worker], name
             if not waiting_for[follower]:
                 heapq.heappush(ready, (can_begin[follower], next(order), follower))
-    return end, sum(has_model)
+    return Scheduled(max(ended.values(), default=0.0), sum(has_model), _chain(ended, waited_for))
+
+
+def _chain(ended: dict[str, float], waited_for: dict[str, str | None]) -> list[tuple[str, float]]:
+    """Return what the job that ended last waited for, from the first on, and when each ended."""
+    found: list[tuple[str, float]] = []
+    name = max(ended, key=lambda name: ended[name], default=None)
+    while name is not None:
+        found.append((name, ended[name]))
+        name = waited_for[name]
+    return found[::-1]
 
 
 def _of_rule(jobs: dict[str, Job], rule: str) -> list[Job]:
@@ -349,6 +393,9 @@ def _print(given, figures: dict, commands: Iterable[Command]) -> None:
         f"{found['cpu_hours']:.2f} CPU hours, the model loaded {found['loads']} times"
         for number, found in figures["table"]["workers"].items()
     ]
+    chain = figures["table"]["workers"][WORKERS[-1]]["chain"]
+    notes.append(f"what the last job on {WORKERS[-1]} workers waited for, and when each ended:")
+    notes += [f"    {seconds:6.1f} s  {name}" for name, seconds in chain]
     notes.append(f"assumed: files at {given.mb_per_second:g} MB/s, workers as fast as this core")
     report(given.json, figures, titles, rows, notes)
 

@@ -262,18 +262,33 @@ def test_jobs_are_given_to_the_worker_that_ends_them_first(tenth):
     def job(seconds, *after, needs_model=False):
         return tenth.Planned("a_rule", seconds, seconds, needs_model, after)
 
+    def timed(*arguments):
+        found = tenth.schedule(*arguments)
+        return found.seconds, found.loads
+
     alike = {str(number): job(3.0) for number in range(5)}
-    assert tenth.schedule(alike, 1, 10.0, 0.0) == (15.0, 0)
-    assert tenth.schedule(alike, 2, 10.0, 0.0) == (9.0, 0)
-    assert tenth.schedule(alike, 50, 10.0, 0.0) == (3.0, 0)
+    assert timed(alike, 1, 10.0, 0.0) == (15.0, 0)
+    assert timed(alike, 2, 10.0, 0.0) == (9.0, 0)
+    assert timed(alike, 50, 10.0, 0.0) == (3.0, 0)
     # One start after the other.
-    assert tenth.schedule(alike, 50, 10.0, 1.0) == (5.0 + 3.0, 0)
+    assert timed(alike, 50, 10.0, 1.0) == (5.0 + 3.0, 0)
     row = {"a": job(3.0), "b": job(3.0, "a"), "c": job(3.0, "b")}
-    assert tenth.schedule(row, 50, 10.0, 0.0) == (9.0, 0)
+    assert timed(row, 50, 10.0, 0.0) == (9.0, 0)
     # To wait for a worker that has the model is better than to load it again, or worse.
     warm = {name: job(3.0, needs_model=True) for name in "abcde"}
-    assert tenth.schedule(warm, 50, 10.0, 0.0) == (13.0, 5)
-    assert tenth.schedule({"a": warm["a"], "b": job(1.0, "a")}, 2, 10.0, 0.0) == (14.0, 1)
+    assert timed(warm, 50, 10.0, 0.0) == (13.0, 5)
+    assert timed({"a": warm["a"], "b": job(1.0, "a")}, 2, 10.0, 0.0) == (14.0, 1)
+
+
+def test_the_chain_is_what_the_last_job_waited_for(tenth):
+    def job(seconds, *after):
+        return tenth.Planned("a_rule", seconds, seconds, False, after)
+
+    # b and c need a, and d needs both; c is the longer one.
+    both = {"a": job(1.0), "b": job(2.0, "a"), "c": job(5.0, "a"), "d": job(1.0, "b", "c")}
+    assert tenth.schedule(both, 2, 0.0, 0.0).chain == [("a", 1.0), ("c", 6.0), ("d", 7.0)]
+    # On one worker each waits for the one before it.
+    assert [name for name, _ in tenth.schedule(both, 1, 0.0, 0.0).chain] == ["a", "b", "c", "d"]
 
 
 def test_files_are_waited_for(tenth):
