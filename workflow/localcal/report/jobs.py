@@ -45,7 +45,7 @@ class Job:
         wall: seconds.
         cpu: seconds.
         peak_mb: largest memory, 10^6 bytes.
-        asked_mb: memory that it was given; None where its log does not say.
+        asked_mb: memory that it was given, 10^6 bytes; None where its log does not say.
         worker: where it ran; None where its log does not say.
         failed: whether it failed.
     """
@@ -68,17 +68,16 @@ def read_jobs(run: Path) -> list[Job]:
     for log in LogReader(runs).read(run.name, runs.files(run.name)):
         if log.usage is None or log.begun is None:
             continue
-        # Older logs do not say these.
-        asked, worker = (getattr(log.usage, key, None) for key in ("asked_mb", "worker"))
         job = Job(
             rule=log.rule,
             name="/".join(dict.fromkeys(log.file.removesuffix(".log").split("/")[1:])),
-            begun=log.begun,
+            # Of older logs, which do not say it, by when they were written.
+            begun=log.begun if log.usage.begun is None else log.usage.begun,
             wall=log.usage.wall_seconds,
             cpu=log.usage.cpu_seconds,
             peak_mb=log.usage.peak_mb,
-            asked_mb=None if asked is None else float(asked),
-            worker=None if worker is None else str(worker),
+            asked_mb=log.usage.asked_mb,
+            worker=log.usage.worker,
             failed=log.outcome == FAILED,
         )
         found.append(job)
