@@ -284,8 +284,15 @@
 
   const title = document.title;
   let back = null;
+  function wanted() {
+    try {
+      return decodeURIComponent(location.hash.slice(1)).split("/");
+    } catch {
+      return []; // An address that was cut within a character.
+    }
+  }
   function route() {
-    const [kind, level, code] = decodeURIComponent(location.hash.slice(1)).split("/");
+    const [kind, level, code] = wanted();
     const one = kind === "area" ? data.areas.find((found) => found.level === level && found.code === code) : null;
     const run = document.getElementById("run"), page = document.getElementById("area");
     if (one && !run.hidden) back = window.scrollY;
