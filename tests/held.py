@@ -91,7 +91,7 @@ HELD: dict[str, Held] = {
     "localcal verify runs/RUN": RUN,
     "localcal clean --older-than 30d --keep 5": RUN,
     FINDINGS: Held(How.RUN, own=True),
-    WEIGHTS: RUN,
+    WEIGHTS: Held(How.RUN, own=True),
     # Making them.
     "source .venv/bin/activate": RUN,
     "snakemake --cores 2": Held(How.RUN, more=SMALL, gone=PREFLIGHT),
@@ -107,7 +107,7 @@ HELD: dict[str, Held] = {
     "runs/{run_id}/targets/policy_data.db": Held(
         How.RUN, more=SMALL, gone=("population/population.h5",)
     ),
-    "localcal run --resume RUN": Held(How.RUN, more=(*SMALL, "--cores", "1"), gone=PREFLIGHT),
+    "localcal run --resume RUN": Held(How.RUN, more=(*SMALL, "--cores", "1")),
     "localcal run --branch NAME --commit SHA": Held(
         How.RUN, more=(*SMALL, "-n", "--config", "run_id=small")
     ),
