@@ -46,8 +46,8 @@ def _by(file: str, name: str) -> Held:
 
 RUN, DRY, TUTORIAL = Held(How.RUN), Held(How.DRY), Held(How.TUTORIAL)
 PARSED, NAMED = Held(How.PARSED), Held(How.NAMED)
-# What the small run is made with, and a file of it that nothing else is made of.
-SMALL, PREFLIGHT = ("--configfile", "small.yaml"), ("targets/preflight.html",)
+# What the small run is made with.
+SMALL = ("--configfile", "small.yaml")
 
 DETACHED = _by(
     "workflow/test_detach", "a_detached_run_outlives_its_terminal_and_then_its_coordinator"
@@ -94,11 +94,13 @@ HELD: dict[str, Held] = {
     WEIGHTS: Held(How.RUN, own=True),
     # Making them.
     "source .venv/bin/activate": RUN,
-    "snakemake --cores 2": Held(How.RUN, more=SMALL, gone=PREFLIGHT),
-    "snakemake --cores 2 --configfile mine.yaml": Held(How.RUN, gone=PREFLIGHT),
+    # With nothing left to do: the small run was made by this.
+    "snakemake --cores 2": Held(How.RUN, more=SMALL),
+    "snakemake --cores 2 --configfile mine.yaml": RUN,
     "snakemake --cores 2 runs/mine/targets/preflight.html --configfile mine.yaml": Held(
-        How.RUN, gone=PREFLIGHT
+        How.RUN, gone=("targets/preflight.html",)
     ),
+    "snakemake -n": Held(How.RUN, more=SMALL),
     "snakemake -n --configfile mine.yaml": RUN,
     "snakemake --cores 2 runs/demo/areas/states/CA.h5": Held(
         How.RUN, more=SMALL, gone=("areas/states/CA.h5",)
@@ -115,7 +117,6 @@ HELD: dict[str, Held] = {
     "localcal stop RUN": STOPPED,
     "make run": TUTORIAL,
     "snakemake --cores 2 --config run_id=seed_1 seed=1": TUTORIAL,
-    "snakemake -n": DRY,
     "snakemake --cores 2 --config run_id=agencies build_database=true": DRY,
     "snakemake --cores 2 --configfile config/held_out.yaml": DRY,
     "snakemake --cores 1 runs/demo/sweeps/ctc/manifest.json": DRY,
