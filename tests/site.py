@@ -3,7 +3,7 @@
 import importlib.util
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +12,14 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = ROOT / "workflow" / "documentation"
 
 PROGRAMS = ("localcal", "snakemake", "make", "python", "pip", "python3.12", "source")
+# Of others, which a page names in its text.
+PROGRAMS += ("cat", "git", "hf", "loginctl", "modal", "pytest")
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 INLINE = re.compile(r"`([^`\n]+)`")
+ASSIGNMENTS = re.compile(r"^(?:\w+=\S+ )+")
+# A block of commands and what they show, directly below it.
+SHOWN = re.compile(r"^```sh\n(.*?)^```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What stands for more of the same in a text.
 MORE = ("...", "…", "[files]")
 
@@ -56,6 +61,42 @@ def commands() -> list[Command]:
     ]
 
 
+def shown() -> Iterator[tuple[Command, list[str]]]:
+    """Yield each command whose output a page shows, the last of its block, with the lines of it."""
+    for page, text in pages().items():
+        for found in SHOWN.finditer(text):
+            lines = [line for line in found[2].splitlines() if line.strip()]
+            yield Command(page, _words(list(_whole(found[1]))[-1])), lines
+
+
+# What differs from run to run: figures and their units, and how long a bar is.
+VARYING = (r"<?\d[\d,.]*", r"(?<![\w<])(?:s|min|h|kB|MB|GB)(?!\w)", r"━+(?: ?─+)?|─+")
+ANY_VARYING = re.compile("|".join(f"({one})" for one in VARYING))
+
+
+def unlike(lines: Iterable[str], output: str) -> list[str]:
+    """Return the lines of a page that an output has not, in their order, whatever the figures.
+
+    Args:
+        lines: as a page shows them; one of `...` stands for any others.
+        output: what there was to see.
+    """
+    there, missing = (" ".join(line.split()) for line in output.splitlines()), []
+    for line in lines:
+        if line.strip() in MORE:
+            continue
+        shape, end = "", 0
+        plain = " ".join(line.split())
+        for found in ANY_VARYING.finditer(plain):
+            assert found.lastindex
+            shape += re.escape(plain[end : found.start()]) + f"(?:{VARYING[found.lastindex - 1]})"
+            end = found.end()
+        shape += re.escape(plain[end:])
+        if not any(re.fullmatch(shape, other) for other in there):
+            missing.append(line)
+    return missing
+
+
 def _lines(text: str) -> Iterator[str]:
     for fence in FENCE.finditer(text):
         if fence[2] == "sh":
@@ -66,8 +107,9 @@ def _lines(text: str) -> Iterator[str]:
         if line.startswith("    ") and line.split()[0] in PROGRAMS:
             yield line.strip()
     for found in INLINE.findall(rest):
-        if found.split()[0] in PROGRAMS and " " in found:
-            yield found
+        line = ASSIGNMENTS.sub("", found)
+        if line.split()[0] in PROGRAMS and " " in line:
+            yield line
 
 
 def _whole(block: str) -> Iterator[str]:

@@ -160,6 +160,18 @@ def test_a_detached_run_needs_no_machine_and_is_seen_from_anywhere(
     assert (record["commit"], record["clean"]) == (head, True)
     said = json.loads(finish(begin([*status, "--json"], folder, environment)).output)["runs"][0]
     assert said["state"] == "completed" and said["cost"]["cpu_hours"] > 0
+    # What else the documentation tells to type from anywhere.
+    coordinator = [sys.executable, "-m", "snakemake_executor_plugin_modal.coordinator"]
+    desk = ["small", "--volume", "localcal"]
+    for words, says in (
+        ([*command, "status", "--runs", "modal://localcal"], "small"),
+        ([*command, "perf", "small", "--runs", "modal://localcal"], "work away from its data"),
+        ([*command, "clean", "--runs", "modal://localcal"], ""),
+        ([*coordinator, "logs", *desk, "--follow"], "small: completed"),
+        ([*coordinator, "stop", *desk], "small: completed"),
+    ):
+        typed = finish(begin(words, folder, environment))
+        assert typed.code == 0 and says in typed.output, typed.output
     for path in remote.files.rglob("*"):
         assert not path.is_file() or b"as-emulated" not in path.read_bytes(), path
     finding(f"started in {started.seconds:.0f} s, complete after {watched.seconds:.0f} s more")

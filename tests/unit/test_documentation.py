@@ -1,23 +1,29 @@
 """The documentation's site: its pages are linked, and what they tell to type can be typed."""
 
+import ast
 import importlib.util
 import os
 import posixpath
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
 
 from localcal import command
 from tests import site
+from tests.held import HELD, How, held
 
-# Programs of others that a page names, with what it says after them.
+# Programs of others that a page names, with the subcommands whose help is asked for.
 OF_OTHERS = {
-    ("python3.12", "-m", "venv", ".venv-l0"),
-    ("source", ".venv/bin/activate"),
+    "git": ("subtree",),
+    "hf": ("auth", "login"),
+    "loginctl": (),
+    "modal": ("setup",),
 }
 # Files that a page asks the reader to write.
 READERS = {"mine.yaml", "mine.csv"}
@@ -69,6 +75,36 @@ COMMANDS = site.commands()
 def test_there_are_commands_of_every_kind():
     programs = {found.words[0] for found in COMMANDS}
     assert programs >= {"localcal", "snakemake", "make", "python"} and len(COMMANDS) > 60
+    assert {one.how for one in HELD.values()} == set(How)
+
+
+def test_it_is_said_of_every_command_how_it_is_held_and_of_no_other():
+    unsaid = [str(found) for found in COMMANDS if held(found) is None]
+    assert not unsaid, f"not in tests/held.py: {unsaid}"
+    assert HELD.keys() == {" ".join(found.words) for found in COMMANDS}
+
+
+def those(*ways: How) -> list[tuple[str, ...]]:
+    return list(dict.fromkeys(found.words for found in COMMANDS if held(found).how in ways))
+
+
+@pytest.mark.parametrize("words", those(How.TEST), ids=" ".join)
+def test_a_command_that_another_test_runs_is_in_that_test(words):
+    file, _, name = HELD[" ".join(words)].by.partition("::")
+    text = (site.ROOT / file).read_text()
+    if not name:
+        assert " ".join(words) in text
+        return
+    tree = ast.parse(text)
+    assert name in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    written = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    told = [word for word in words if word.startswith("-") and word != "-m"]
+    # Of a run, the config file may have the name.
+    after = dict(zip(words, words[1:], strict=False))
+    told = [word for word in told if not after.get(word, "").startswith("run_id=")]
+    told += words[1:2] if words[0] == "localcal" else []
+    told += words[3:4] if words[0] == "python" and len(words) > 3 else []
+    assert set(told) <= written
 
 
 @pytest.fixture(scope="module")
@@ -78,29 +114,38 @@ def snakemake_parser():
     return get_argument_parser()
 
 
-@pytest.mark.parametrize("found", dict.fromkeys(COMMANDS), ids=str)
-def test_what_a_page_tells_to_type_can_be_typed(found, monkeypatch, snakemake_parser):
-    program, *words = found.words
-    checks = {"localcal": check_localcal, "make": check_make, "python": check_python}
+@pytest.mark.parametrize("words", those(*How), ids=" ".join)
+def test_what_a_page_tells_to_type_can_be_typed(words, monkeypatch, pytestconfig, snakemake_parser):
+    """Whatever else is done with it."""
+    program, *told = words
     if program == "snakemake":
-        check_snakemake(words, snakemake_parser)
+        check_snakemake(told, snakemake_parser)
     elif program == "localcal":
-        check_localcal(words, monkeypatch, snakemake_parser)
+        check_localcal(told, monkeypatch, snakemake_parser)
+    elif program == "make":
+        check_make(told)
+    elif program == "python":
+        check_python(told)
     elif program in ("pip", ".venv-l0/bin/pip"):
-        check_pip(words)
-    elif program in checks:
-        checks[program](words)
+        check_pip(told)
+    elif program == "pytest":
+        asked = pytestconfig._parser.parse_known_args(told)
+        assert asked.markexpr == "network"
+        tests = [path for one in asked.file_or_dir for path in (site.ROOT / one).glob("test_*.py")]
+        assert any("pytest.mark.network" in path.read_text() for path in tests)
+    elif program in OF_OTHERS:
+        check_of_others(program, told)
     else:
-        assert found.words in OF_OTHERS
+        assert program in ("cat", "python3.12", "source") and HELD[" ".join(words)].how == How.RUN
 
 
 def check_localcal(words, monkeypatch, snakemake_parser):
     taken = []
     for one in command.COMMANDS:
         monkeypatch.setattr(one, "run", lambda options: taken.append(options) or 0)
-    if len(words) == 1:
-        # Named, not told to type.
-        assert words[0] in [one.NAME for one in command.COMMANDS]
+    if HELD[" ".join(["localcal", *words])].how == How.NAMED:
+        with pytest.raises(SystemExit, match="^0$"):
+            command.main([*words, "--help"])
         return
     assert command.main(words) == 0
     check_snakemake(taken[0].others, snakemake_parser)
@@ -115,11 +160,12 @@ def check_snakemake(words, parser):
 
 
 def check_make(words):
-    rules = re.findall(r"^([\w-]+):", (site.ROOT / "Makefile").read_text(), re.MULTILINE)
+    """make says what it would do."""
+    told = ["make", "--dry-run", *words]
+    found = subprocess.run(told, cwd=site.ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
     variables = re.findall(r"\$\((?:if \$\()?(\w+)\)?", (site.ROOT / "Makefile").read_text())
-    for word in words:
-        name, is_set, _ = word.partition("=")
-        assert name in (variables if is_set else rules), word
+    assert {word.partition("=")[0] for word in words if "=" in word} <= set(variables)
 
 
 def check_python(words):
@@ -133,15 +179,34 @@ def check_python(words):
 
 
 def check_pip(words):
-    assert words[0] == "install"
+    from pip._internal.commands import create_command
+
+    options, asked = create_command(words[0]).parse_args(words[1:])
+    assert asked or options.requirements or options.editables
+    for path in [*options.requirements, *options.constraints]:
+        assert (site.ROOT / path).is_file()
     extras = tomllib.loads((site.ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
-    for word in words[1:]:
-        if word.endswith(".txt"):
-            assert (site.ROOT / word).is_file()
+    for word in [*asked, *options.editables]:
         if found := re.fullmatch(r"\.?(?:localcal)?\[(\w+)\]", word):
             assert found[1] in extras
+
+
+def check_of_others(program, words):
+    """What helps with it says every option."""
+    parts = OF_OTHERS[program]
+    assert [word for word in words if not word.startswith("-")][: len(parts)] == list(parts)
+    # Of the environment, or of the machine, which may not have these two.
+    beside = Path(sys.executable).with_name(program)
+    path = str(beside) if beside.exists() else shutil.which(program)
+    if path is None and program in ("loginctl", "git"):
+        pytest.skip(f"no {program} here")
+    asked = [path, *parts, "-h" if program == "git" else "--help"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False)
+    said = (found.stdout + found.stderr).replace("[no-]", "")
+    for word in [*parts, *(word for word in words if word.startswith("-"))]:
+        assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", said), word
 
 
 def test_the_site_builds_without_a_warning(tmp_path):

@@ -2,6 +2,8 @@
 
 import csv
 import re
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from localcal.evidence.figures import away_from_data, by_phase
 from localcal.evidence.lines import read_run
 from localcal.files.made import read_records
 from localcal.jobs.usage import Usage, read_usage
+from localcal.report.jobs import read_jobs
 from localcal.status.folder import LocalRuns
 from localcal.timing import PHASES, WRITE
 from tests.workflow.conftest import SMALL_JOBS
@@ -85,3 +88,21 @@ def test_the_figures_of_a_run_are_of_all_its_jobs(run, usages):
     # All of them were on this machine.
     away = away_from_data(found.attempts)
     assert away.jobs > len(usages) / 2 and away.away == 0 == away.bytes_share
+
+
+def test_the_report_shows_memory_against_what_was_asked_and_a_line_per_worker(run, usages):
+    found = {job.name: job for job in read_jobs(run)}
+    assert found.keys() == {"/".join(dict.fromkeys(name.split("/"))) for name in usages}
+    # As the rules say.
+    assert found["write_preflight"].asked_mb == 3000 and found["freeze_run"].asked_mb == 500
+    assert {job.worker for job in found.values()} == {socket.gethostname()}
+    begun = [job.begun for job in sorted(found.values(), key=lambda job: job.begun)]
+    assert (run / "run.json").stat().st_mtime - 60 < begun[0] < begun[-1] < time.time()
+    page = (run / "report/index.html").read_text()
+    work = page.partition('id="work"')[2].partition("<section")[0]
+    # The report's own job is not over when it is written.
+    rules = len(SMALL_JOBS) - len({"all", "write_report"})
+    assert work.count("<tr>") - 1 == rules and "not known" not in work
+    for asked in ("3,000", "500"):
+        assert f">{asked}\u00a0MB<" in work or f">{asked} MB<" in work
+    assert "a line per worker" in work and f">{socket.gethostname()}</text>" in work

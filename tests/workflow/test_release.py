@@ -16,7 +16,7 @@ def test_a_run_is_staged_and_promoted_once(finished, tmp_path):
     hook = 'echo "$LOCALCAL_VERSION $LOCALCAL_RUN_ID $LOCALCAL_COMMIT" >> told; test -e allowed'
     # Sixty made-up households are fit for nothing.
     accepted = ["validation", "structure", "errors", "effective", "provenance"]
-    release = {"version": "1.0.0", "repo_id": "me/data", "hook": hook, "override": accepted}
+    release = {"version": "1.0.0", "repo_id": "me/data", "hook": hook}
     config = yaml.safe_load((checkout.folder / "small.yaml").read_text()) | {"release": release}
     (checkout.folder / "small.yaml").write_text(yaml.safe_dump(config))
 
@@ -44,7 +44,8 @@ def test_a_run_is_staged_and_promoted_once(finished, tmp_path):
             return done.returncode, done.stdout
 
         area = runs / "small/areas/states/CA.h5"
-        given = ("--configfile", "small.yaml")
+        override = f"release={{override: [{', '.join(accepted)}]}}"
+        given = ("--configfile", "small.yaml", "--config", override)
         status, said = localcal("stage", "runs/small", *given)
         assert status == 0, said
         files = hub.repository.files()

@@ -55,6 +55,14 @@ def test_asked_for_columns_of_a_table_of_the_run_are_returned(tmp_path):
     assert table["code"].tolist() == ["00123", "12345", "00009"]
 
 
+def test_codes_and_names_in_one_column_of_a_long_table_are_read_without_a_word(tmp_path):
+    # More than pandas looks at in one go, with numbers alone in some of its parts.
+    path = tmp_path / "areas.csv"
+    path.write_text("area,error,name\n" + "US,0.5,n\n" + 300_000 * "6,0.5,nnnnnnn\n")
+    table = read_table(path, ["error"])
+    assert len(table) == 300_001 and (table["error"] == 0.5).all()
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

@@ -11,18 +11,24 @@ import pytest
 
 from localcal.errors import InputError
 from localcal.jobs.job import announce_lock, refuse_without_lock
+from tests.record import record, screen
 
 PREAMBLE = "from localcal.jobs.job import logged\nfrom localcal.errors import InputError\n"
 PREAMBLE += "from localcal.errors import OutOfMemory, OverLimit\n"
 
 
-def run(tmp_path: Path, body: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run a script whose work is `body`."""
+def command(tmp_path: Path, body: str) -> list[str]:
+    """Write a script whose work is `body`, and return what runs it."""
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     script = tmp_path / "script.py"
     script.write_text(f"{PREAMBLE}with logged(r'{log(tmp_path)}'):\n{lines}")
+    return [sys.executable, str(script)]
+
+
+def run(tmp_path: Path, body: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a script whose work is `body`."""
     return subprocess.run(
-        [sys.executable, str(script)],
+        command(tmp_path, body),
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -43,6 +49,21 @@ def test_lines_and_warnings_go_to_log_and_terminal(tmp_path):
     for text in (result.stderr, log(tmp_path).read_text()):
         assert "build_chunk/000003: half" in text
         assert "UserWarning: odd" in text
+
+
+def test_on_a_terminal_a_line_leaves_nothing_of_what_was_there_before(tmp_path, capsys):
+    # Above two lines of a display is where Snakemake's logger leaves the cursor.
+    body = (
+        "import logging, sys\n"
+        f"sys.stderr.write({2 * ('-' * 99 + chr(10)) + chr(27) + '[2A'!r})\n"
+        "sys.stderr.flush()\n"
+        "for done in ('half', 'all'): logging.getLogger('x').info(done)"
+    )
+    assert record(tmp_path / "cast", command(tmp_path, body)) == 0
+    capsys.readouterr()
+    ends = [line.rpartition(": ")[2] for line in screen(tmp_path / "cast") if line]
+    assert ends == ["half", "all"]
+    assert "\x1b" not in log(tmp_path).read_text()
 
 
 def test_what_the_user_can_mend_is_one_line_without_a_traceback(tmp_path):

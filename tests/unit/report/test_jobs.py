@@ -1,5 +1,11 @@
 """When jobs worked and what they took."""
 
+import os
+import re
+import subprocess
+import sys
+import time
+
 from localcal.report import jobs
 from localcal.report.jobs import Job, read_jobs
 
@@ -20,6 +26,36 @@ def test_jobs_at_the_same_time_stand_in_different_lanes_and_pauses_are_cut_out()
     workers = [job("a", 0, 1, worker="w2"), job("b", 5, 1, worker="<w1>")]
     assert [name for name, _ in jobs.lanes(workers)] == ["<w1>", "w2"]
     assert "<w1>" not in jobs.draw_timeline(workers)
+
+
+def test_a_long_name_of_a_worker_leaves_room_for_its_bars():
+    text = jobs.draw_timeline([job("fit_weights", 0, 10, worker="w" * 300)])
+    assert f">{'w' * 27}…<title>{'w' * 300}</title>" in text
+    (bar,) = re.findall(r'<rect x="([\d.]+)" y="1.0" width="([\d.]+)"', text)
+    assert float(bar[1]) > jobs.WIDTH / 2
+    assert float(bar[0]) + float(bar[1]) < jobs.WIDTH
+
+
+def test_failed_jobs_are_counted_in_words():
+    found = [job("fit_weights", 0, 1, failed=True), job("write_area", 1, 1)]
+    assert "1 failed in their last attempt" in jobs.sum_up(found)
+    assert "failed" not in jobs.sum_up(found[1:])
+
+
+def test_jobs_stand_where_they_began_with_the_memory_and_worker_that_they_wrote(
+    tmp_path, monkeypatch
+):
+    """Written as jobs do, in a folder whose logs were copied a day later."""
+    log = tmp_path / "run/logs/write_area/OH.log"
+    lines = "from localcal.jobs.job import logged\nfrom localcal.jobs.usage import Asked\n"
+    lines += f"with logged({str(log)!r}, asked=Asked('run', 2, 3000)): pass\n"
+    monkeypatch.setenv("MODAL_TASK_ID", "ta-01")
+    before = time.time()
+    subprocess.run([sys.executable, "-c", lines], check=True, capture_output=True)
+    os.utime(log, (before + 86400, before + 86400))
+    (found,) = read_jobs(tmp_path / "run")
+    assert (found.asked_mb, found.worker) == (3000, "ta-01")
+    assert before - 1 < found.begun < time.time()
 
 
 def test_memory_is_told_against_what_was_asked_where_that_is_known():

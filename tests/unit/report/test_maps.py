@@ -42,3 +42,10 @@ def test_the_maps_have_every_state_and_district_with_its_page_and_figures(areas)
     assert maps.WORST_ERROR in found["#area/district/612"]["style"]
     assert "not known" in found["#area/district/601"]["aria-label"]
     assert f"--error:{maps.UNKNOWN}" in found["#area/district/601"]["style"]
+
+
+def test_a_place_that_the_run_has_not_leads_nowhere(areas):
+    one = areas[areas["area"] == "6"]
+    text = maps.draw_maps(one)
+    assert Links(text).found.keys() == {"#area/state/6"}
+    assert text.count(": not in this run</title>") == len(STATES) - 1

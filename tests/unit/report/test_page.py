@@ -1,6 +1,7 @@
 """The report's page, with its pictures and tables."""
 
 import html
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from localcal.files.atomic import write_json
 from localcal.files.origins import record
 from localcal.report.named import finding_in_words, names
 from localcal.report.page import ReportInputs, ReportOutputs, write_report
+from tests.unit.report.test_document import Page
 
 
 def write(folder: Path, fit, simulated: pd.DataFrame, errors=()) -> dict[str, Path]:
@@ -96,3 +98,23 @@ def test_a_run_without_areas_has_a_report_too(tmp_path, fit, simulated):
     page = outputs["index"].read_text()
     assert "What the areas&#x27; files come to in the model: none." in page
     assert pd.read_csv(outputs["areas"]).empty
+
+
+def test_no_text_of_a_run_is_read_as_part_of_the_page(tmp_path, fit, simulated):
+    def evil(text):
+        return "/".join([text.split("/")[0], f"<script>{'x' * 3000}", *text.split("/")[2:]])
+
+    written = json.dumps(fit.report)
+    for name in sorted(fit.targets["name"], key=len, reverse=True):
+        written = written.replace(json.dumps(name), json.dumps(evil(name)))
+    targets = fit.targets.assign(
+        name=fit.targets["name"].map(evil),
+        source="</script><img src=x onerror=alert(1)>",
+        constraints='[["<b>age</b>", ">", "<i>5</i>"]]',
+    )
+    hostile = replace(fit, targets=targets, report=json.loads(written))
+    page = Page(write(tmp_path / "report", hostile, simulated)["index"].read_text())
+    tags = [tag for tag, _ in page.tags]
+    # The data, the library that sorts, and the page's own.
+    assert [tags.count(name) for name in ("script", "img", "b", "i")] == [3, 6, 0, 0]
+    assert json.loads(page.data)["source"] == ["</script><img src=x onerror=alert(1)>"]

@@ -31,7 +31,9 @@ def read_table(
     """
     try:
         content = Path(path).read_bytes()
-        table = pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(texts, str))
+        # As a whole, or a column of codes and names is numbers in some of its parts.
+        types = dict.fromkeys(texts, str)
+        table = pd.read_csv(io.BytesIO(content), dtype=types, low_memory=False)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; {REMAKE}") from error
     except (OSError, ValueError, pd.errors.ParserError) as error:

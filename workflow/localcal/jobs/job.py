@@ -50,6 +50,8 @@ RECORDS = "made"
 FILES = "files %s"
 
 # A terminal shows one line of a job that failed: why.
+# What has a terminal erase the rest of the line.
+ERASE_REST = "\x1b[K"
 QUIET = "only_in_log"
 ONLY_IN_LOG = {QUIET: True}
 
@@ -244,6 +246,9 @@ def _logging_to(path: Path, usage: UsageCounter) -> Iterator[None]:
     """Send log lines and warnings to a file and to stderr, and have usage counted."""
     terminal = logging.StreamHandler()
     terminal.addFilter(lambda record: not hasattr(record, QUIET))
+    if sys.stderr.isatty():
+        # Several lines at once are written over those that show how far the run is.
+        terminal.terminator = ERASE_REST + terminal.terminator
     handlers: list[logging.Handler] = [_new_log(path), terminal, usage]
     root = logging.getLogger()
     level = root.level

@@ -29,6 +29,8 @@ WIDTH = 960.0
 _LANE = 14.0
 _TEXT = 11.0
 _TICKS = 6
+# Of a worker's name, as many characters as leave room for the bars.
+_NAME = 28
 # Of a box of the graph, and from one to the next.
 _BOX = (136.0, 34.0)
 _STEP = (150.0, 58.0)
@@ -45,7 +47,7 @@ class Job:
         wall: seconds.
         cpu: seconds.
         peak_mb: largest memory, 10^6 bytes.
-        asked_mb: memory that it was given; None where its log does not say.
+        asked_mb: memory that it was given, 10^6 bytes; None where its log does not say.
         worker: where it ran; None where its log does not say.
         failed: whether it failed.
     """
@@ -68,17 +70,16 @@ def read_jobs(run: Path) -> list[Job]:
     for log in LogReader(runs).read(run.name, runs.files(run.name)):
         if log.usage is None or log.begun is None:
             continue
-        # Older logs do not say these.
-        asked, worker = (getattr(log.usage, key, None) for key in ("asked_mb", "worker"))
         job = Job(
             rule=log.rule,
             name="/".join(dict.fromkeys(log.file.removesuffix(".log").split("/")[1:])),
-            begun=log.begun,
+            # Of older logs, which do not say it, by when they were written.
+            begun=log.begun if log.usage.begun is None else log.usage.begun,
             wall=log.usage.wall_seconds,
             cpu=log.usage.cpu_seconds,
             peak_mb=log.usage.peak_mb,
-            asked_mb=None if asked is None else float(asked),
-            worker=None if worker is None else str(worker),
+            asked_mb=log.usage.asked_mb,
+            worker=log.usage.worker,
             failed=log.outcome == FAILED,
         )
         found.append(job)
@@ -99,6 +100,8 @@ def sum_up(jobs: Sequence[Job]) -> str:
         f"{seconds(sum(job.cpu for job in jobs)).text} of CPU; at most "
         f"{max(job.peak_mb for job in jobs):,.0f} MB in one."
     )
+    if failed := sum(job.failed for job in jobs):
+        said += f" {failed:,} failed in their last attempt."
     by_rule: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         by_rule[job.rule].append(job)
@@ -169,7 +172,7 @@ def draw_timeline(jobs: Sequence[Job]) -> str:
         return when - start - sum(length for begin, length in pauses if begin < when)
 
     end = max(passed(job.begun + job.wall) for job in jobs) or 1.0
-    left = 8.0 + 6.5 * max(len(job.worker or "") for job in jobs)
+    left = 8.0 + 6.5 * max(len(_short(job.worker or "")) for job in jobs)
     scale = (WIDTH - left - 8.0) / end
     rows = lanes(jobs)
     height = _LANE * len(rows) + 2 * _TEXT + 6
@@ -185,7 +188,9 @@ def draw_timeline(jobs: Sequence[Job]) -> str:
     for row, (worker, lane) in enumerate(rows):
         y = row * _LANE
         if worker:
-            parts.append(f'<text x="0" y="{y + _TEXT:.1f}">{html.escape(worker)}</text>')
+            name = html.escape(_short(worker))
+            title = f"<title>{html.escape(worker)}</title>" if _short(worker) != worker else ""
+            parts.append(f'<text x="0" y="{y + _TEXT:.1f}">{name}{title}</text>')
         for job in lane:
             parts.append(_bar(job, left + scale * passed(job.begun), y, scale * job.wall))
     stages = rank_stages(jobs)
@@ -203,6 +208,10 @@ def draw_timeline(jobs: Sequence[Job]) -> str:
         f"{''.join(parts)}</svg></div><figcaption>When each job worked, a line per {by}; point at "
         f"a bar for its name.{cut}</figcaption></figure>"
     )
+
+
+def _short(worker: str) -> str:
+    return worker if len(worker) <= _NAME else f"{worker[: _NAME - 1]}…"
 
 
 def rank_stages(jobs: Iterable[Job]) -> list[str]:

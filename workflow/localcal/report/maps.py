@@ -91,6 +91,10 @@ def _link(level: str, code: str, found: Mapping, shape: str) -> str:
         f"{number(households, 1).text or 'not known'} effective households"
     )
     colours = f"--error:{colour_of_error(error)};--size:{colour_of_size(households)}"
+    if (level, code) not in found:
+        # Without a page that it could lead to.
+        told = f"{place_name(level, code)}: not in this run"
+        return f'<g style="{colours}"><title>{html.escape(told)}</title>{shape}</g>'
     return (
         f'<a href="#area/{level}/{code}" style="{colours}" aria-label="{html.escape(told)}">'
         f"<title>{html.escape(told)}</title>{shape}</a>"

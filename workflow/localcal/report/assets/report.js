@@ -157,9 +157,11 @@
   const has = (words, where) => words.every((word) => where.includes(word));
 
   function showTargets(place) {
-    const names = columns("what", "place", "fit", "published", "uprated", "harmonized", "after",
-      "error", "why", "source");
-    const table = dataTable("All targets, worst first", names, all, { at: 7, down: true });
+    // What is looked for first, on a phone too, stands first.
+    const names = columns("what", "place", "error", "fit", "published", "uprated", "harmonized",
+      "after", "why", "source");
+    const table = dataTable("All targets, worst first", names, all,
+      { at: names.indexOf(COLUMNS.error), down: true });
     let words = [], level = "", verdict = "";
     const keep = () => table.keep((row) =>
       (!level || (area(row) || {}).level === level) &&
@@ -236,8 +238,8 @@
   function showArea(one) {
     const at = data.areas.indexOf(one);
     const own = all.filter((row) => value("area")(row) === at);
-    const names = columns("what", ...(one.level === "nation" ? ["fit"] : []), "published", "uprated",
-      "harmonized", "before", "after", "error", ...(one.file ? ["file"] : []), "why", "source");
+    const names = columns("what", "error", ...(one.level === "nation" ? ["fit"] : []), "published",
+      "uprated", "harmonized", "before", "after", ...(one.file ? ["file"] : []), "why", "source");
     const table = dataTable(`Targets of ${one.name}`, names, own,
       { at: names.indexOf(COLUMNS.error), down: true });
     const places = (found) => found.map((other) => data.areas[other]);
@@ -284,8 +286,15 @@
 
   const title = document.title;
   let back = null;
+  function wanted() {
+    try {
+      return decodeURIComponent(location.hash.slice(1)).split("/");
+    } catch {
+      return []; // An address that was cut within a character.
+    }
+  }
   function route() {
-    const [kind, level, code] = decodeURIComponent(location.hash.slice(1)).split("/");
+    const [kind, level, code] = wanted();
     const one = kind === "area" ? data.areas.find((found) => found.level === level && found.code === code) : null;
     const run = document.getElementById("run"), page = document.getElementById("area");
     if (one && !run.hidden) back = window.scrollY;
