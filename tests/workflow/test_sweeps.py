@@ -81,6 +81,10 @@ WRONG = [
     ({"outcome": ["cost"]}, "snap.yaml: outcome: unknown key (did you mean 'outcomes'?)"),
     ({"parameters": "nowhere.csv"}, "nowhere.csv: cannot be read as a table"),
     ({"largest": {"simulations": 3}}, "above largest.simulations = 3"),
+    (
+        {"parameters": {"sampler": "grid", "bounds": {"snap.maximum@2031-01-01.": [1, 2]}}},
+        "snap.yaml: column snap.maximum@2031-01-01.: lies outside 20",
+    ),
     ({"outcomes": ["own.py:f"]}, "outcome 'own.py:f': there is no file own.py"),
 ]
 

@@ -22,11 +22,12 @@ wildcard_constraints:
 @cache
 def sweep_of(name):
     """A sweep's settings, parameter sets and batches."""
-    from localcal.sweeps.asked import read_asked, refuse_unknown_areas
+    from localcal.sweeps.asked import read_asked, refuse_other_years, refuse_unknown_areas
 
     with stopping():
         found = read_asked(name)
         refuse_unknown_areas(found, AREAS)
+        refuse_other_years(found, config["period"])
     return found
 
 

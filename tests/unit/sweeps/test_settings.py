@@ -8,6 +8,10 @@ from localcal.sweeps.settings import Sampler, batch_names, batch_size, read_swee
 REST = "areas: [US]\noutcomes: [cost]\n"
 
 
+def grid(bounds):
+    return f"parameters: {{sampler: grid, bounds: {bounds}}}\n{REST}"
+
+
 def read(tmp_path, text):
     path = tmp_path / "x.yaml"
     path.write_text(text)
@@ -42,6 +46,16 @@ def test_a_sweep_says_what_it_needs_and_has_defaults_for_the_rest(tmp_path):
             f"parameters: {{sampler: latin_hypercube, n: 3, bounds: {{a: [2, 1]}}}}\n{REST}",
             "parameters.bounds.a: has to be the lowest and the highest value",
         ),
+        (f"parameters: x\n{REST}areas: [CA]\n", "is no YAML .found key 'areas' twice"),
+        (f"parameters: x\n? [a]\n: 3\n{REST}", "is no YAML .*unhashable key"),
+        (grid("{a: [1, 2], a: [3, 4]}"), "found key 'a' twice"),
+        (grid("{a: [.nan, 1]}"), r"parameters.bounds.a.0: NaN is not a finite number"),
+        (grid("{a: 3}"), "parameters.bounds.a: 3 is not allowed; allowed: a list, length at least"),
+        (grid("{a: [1]}"), r"parameters.bounds.a: \[1\] is not allowed; allowed: a list, length"),
+        (grid("{a: [yes, no]}"), "parameters.bounds.a.0: true is not allowed; allowed: a number"),
+        (grid("{a: ['1', 2]}"), "parameters.bounds.a.0: .* write it without quotes"),
+        (grid("{7: [1, 2]}"), "parameters.bounds.7: the key 7 is no text; write it in quotes"),
+        (grid("{a: [-1.7e+308, 1.7e+308]}"), "parameters.bounds.a: has values that are too far"),
     ],
 )
 def test_what_it_does_not_know_is_refused_by_file_and_key(tmp_path, text, words):

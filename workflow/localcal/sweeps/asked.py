@@ -10,8 +10,9 @@ from typing import Any
 from localcal.errors import InputError, near
 from localcal.sweeps.names import file_of, outcome_digests, refuse_alike
 from localcal.sweeps.plan import refuse_too_many
-from localcal.sweeps.sets import ParameterSets, parameter_sets
+from localcal.sweeps.sets import ParameterSets, count_of, parameter_sets, touches
 from localcal.sweeps.settings import (
+    Sampler,
     Sweep,
     batch_names,
     batch_size,
@@ -92,9 +93,30 @@ def read_asked(name: str) -> Asked:
     sweep = read_sweep(path)
     refuse_alike(sweep.outcomes, str(path))
     outcome_digests(sweep.outcomes)
+    if isinstance(sweep.parameters, Sampler):
+        # Before they are made: a grid has soon more than a machine can hold.
+        refuse_too_many(sweep, count_of(sweep.parameters), str(path))
     sets = parameter_sets(sweep.parameters, str(path))
     refuse_too_many(sweep, len(sets.ids), str(path))
     return Asked(name, sweep, sets, batch_size(sweep))
+
+
+def refuse_other_years(asked: Asked, year: int) -> None:
+    """Refuse a change that is over before the year that is simulated, or comes after it.
+
+    It would change nothing, which would look like a policy that costs nothing.
+
+    Raises:
+        InputError: there is such a change.
+    """
+    for column in asked.sets.columns:
+        if not touches(column, year):
+            parameters = asked.settings.parameters
+            source = parameters if isinstance(parameters, str) else asked.source
+            raise InputError(
+                f"{source}: column {column}: lies outside {year}, the run's year (`period` of the "
+                "config); give dates that touch it, or none"
+            )
 
 
 def refuse_unknown_areas(asked: Asked, areas: Collection[str]) -> None:

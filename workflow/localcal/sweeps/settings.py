@@ -72,6 +72,8 @@ class Sampler(Section):
             if self.sampler != "grid" and (len(values) != 2 or values[0] >= values[1]):
                 words = "has to be the lowest and the highest value, the lower one first"
                 wrong.append((("bounds", name), words))
+            elif not math.isfinite(max(values) - min(values)):
+                wrong.append((("bounds", name), "has values that are too far apart"))
         if wrong:
             raise refused(wrong)
         return self
@@ -129,6 +131,19 @@ class Sweep(Section):
     largest: Largest = Field(default_factory=Largest)
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """Reads plain YAML, and refuses a key that is there twice: the last would count in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in found:
+                problem = f"found key '{key.value}' twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            found.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def names() -> list[str]:
     """Return what sweeps there are, sorted.
 
@@ -162,7 +177,7 @@ def read_sweep(path: Path) -> Sweep:
         InputError: one line per problem: file, key, what is wrong, what is allowed.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; name a sweep by its file there") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
