@@ -3,6 +3,7 @@
 import errno
 import itertools
 import json
+import random
 import weakref
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from localcal.errors import InputError, OutOfMemory
 from localcal.files.atomic import atomic_path
 from localcal.sweeps import batch as batches
 from localcal.sweeps import collect, simulate
+from localcal.sweeps.cells import Cell, CellRow, Store, failure
 from localcal.sweeps.collect import MANIFEST_KEYS
 from tests.standin_engine import StandIn
 from tests.sweep_case import Case, no_collector, unusable
@@ -565,7 +567,52 @@ def test_a_damaged_simulation_is_refused_by_name(make):
         case.run_one(0)
 
 
+def test_no_simulation_with_a_bit_that_changed_is_taken_for_another(tmp_path):
+    store = Store(tmp_path, {"AL": {}})
+    cell = Cell(0, "ab" * 16, "AL", 0, 0)
+    rows = [CellRow("calibrated", "cost", f"decile {k}", k / 3, k / 7, 1.0) for k in range(9)]
+    store.write(cell, [*rows, *failure(["gini"], "error", "KeyError", "größer")])
+    path = store.path(cell)
+    written, expected = path.read_bytes(), store.read(cell)
+    draws, refused = random.Random(5), 0
+    for _ in range(1500):
+        changed = bytearray(written)
+        changed[draws.randrange(len(changed))] ^= 1 << draws.randrange(8)
+        path.write_bytes(changed)
+        try:
+            # Not all of a file are rows.
+            assert store.read(cell).equals(expected)
+        except InputError as error:
+            assert f"{path}: damaged" in str(error)
+            refused += 1
+    assert refused > 500
+
+
+def test_a_simulation_under_the_name_of_another_is_refused(make):
+    case = make(batch_size=10)
+    case.all()
+    one, other = case.finished()[:2]
+    other.write_bytes(one.read_bytes())
+    with pytest.raises(InputError, match=f"{other.name}: damaged, its rows are not those that"):
+        case.run_one(0)
+
+
 # What is collected.
+
+
+def test_batches_of_another_plan_are_refused(make):
+    case = make(batch_size=5)
+    case.all()
+    path = case.folder / "sets.csv"
+    header, first, second, *rest = path.read_text().splitlines()
+    path.write_text("\n".join([header, second, first, *rest]))
+    case.plan()
+    words = r"batch_0000.parquet: has set \w{32} under number \d, which is \w{32} by the plan"
+    with pytest.raises(InputError, match=words):
+        case.collect()
+    begun = len(case.engine.begun)
+    case.all()
+    assert len(case.engine.begun) == begun
 
 
 def test_the_manifest_says_these_things(make):

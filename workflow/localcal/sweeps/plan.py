@@ -172,15 +172,16 @@ def read_first(path: Path, count: int) -> Planned:
     return _planned(table.slice(0, count))
 
 
-def read_members(path: Path, batch: int) -> list[int]:
-    """Read the numbers of a batch's sets, which is all that is kept of them.
+def read_members(path: Path, batch: int) -> dict[int, str]:
+    """Read the numbers of a batch's sets and their ids, which is all that is kept of them.
 
     Raises:
         InputError: the plan is damaged.
     """
     with _reading(path):
         filters = [("batch", "=", batch)]
-        return pq.read_table(path, columns=["set_idx"], filters=filters)["set_idx"].to_pylist()
+        table = pq.read_table(path, columns=["set_idx", "set_id"], filters=filters)
+    return dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 @contextmanager
