@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcal.errors import InputError, near
-from localcal.sweeps.names import file_of, outcome_digests, refuse_alike
+from localcal.sweeps.names import file_of, outcome_digests, refuse_bad_names
 from localcal.sweeps.plan import refuse_too_many
 from localcal.sweeps.sets import ParameterSets, count_of, parameter_sets, touches
 from localcal.sweeps.settings import (
@@ -91,7 +91,7 @@ def read_asked(name: str) -> Asked:
     """
     path = sweep_path(name)
     sweep = read_sweep(path)
-    refuse_alike(sweep.outcomes, str(path))
+    refuse_bad_names(sweep.outcomes, str(path))
     outcome_digests(sweep.outcomes)
     if isinstance(sweep.parameters, Sampler):
         # Before they are made: a grid has soon more than a machine can hold.
