@@ -22,12 +22,14 @@ wildcard_constraints:
 @cache
 def sweep_of(name):
     """A sweep's settings, parameter sets and batches."""
-    from localcal.sweeps.asked import read_asked, refuse_other_years, refuse_unknown_areas
+    from localcal.sweeps import asked
 
     with stopping():
-        found = read_asked(name)
-        refuse_unknown_areas(found, AREAS)
-        refuse_other_years(found, config["period"])
+        found = asked.read_asked(name)
+        asked.refuse_unknown_areas(found, AREAS)
+        asked.refuse_other_years(found, config["period"])
+        scopes = {name: area.scope for name, area in AREAS.items()}
+        asked.refuse_missing_replicates(found, scopes, REPLICATED)
     return found
 
 

@@ -5,7 +5,11 @@ import yaml
 
 from localcal.errors import InputError
 from localcal.sweeps import asked
-from localcal.sweeps.asked import read_asked, refuse_other_years
+from localcal.sweeps.asked import (
+    read_asked,
+    refuse_missing_replicates,
+    refuse_other_years,
+)
 
 
 @pytest.fixture
@@ -46,3 +50,13 @@ def test_a_change_outside_the_run_s_year_is_refused_since_it_would_change_nothin
     sampled = ask(parameters={"sampler": "grid", "bounds": {"a@2027-01-01.": [1, 2]}})
     with pytest.raises(InputError, match=r"sweeps/x.yaml: column a@2027-01-01.: lies outside"):
         refuse_other_years(sampled, 2026)
+
+
+def test_replicates_of_weights_that_have_none_are_refused_by_the_key_to_set(ask):
+    scopes = {"US": "national", "CA": "local"}
+    for replicates, replicated in ((False, []), (True, ["local", "national"])):
+        asked_for = ask(areas=["US", "CA"], replicates=replicates)
+        refuse_missing_replicates(asked_for, scopes, replicated)
+    words = r"x.yaml: replicates: the weights of CA have none; set weights.local.replicates"
+    with pytest.raises(InputError, match=words):
+        refuse_missing_replicates(ask(areas=["US", "CA"], replicates=True), scopes, ["national"])

@@ -3,7 +3,7 @@
 Read while Snakemake parses the workflow where a sweep is asked for, or has been made.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +116,27 @@ def refuse_other_years(asked: Asked, year: int) -> None:
             raise InputError(
                 f"{source}: column {column}: lies outside {year}, the run's year (`period` of the "
                 "config); give dates that touch it, or none"
+            )
+
+
+def refuse_missing_replicates(
+    asked: Asked, scopes: Mapping[str, str], replicated: Collection[str]
+) -> None:
+    """Refuse replicates of areas whose weights have none.
+
+    Args:
+        asked: the sweep.
+        scopes: area to the scope of the fit that its weights come from.
+        replicated: the scopes whose fits have replicates.
+
+    Raises:
+        InputError: there is such an area.
+    """
+    for area in asked.settings.areas if asked.settings.replicates else ():
+        if scopes[area] not in replicated:
+            raise InputError(
+                f"{asked.source}: replicates: the weights of {area} have none; set "
+                f"weights.{scopes[area]}.replicates of the run's config, or replicates to false"
             )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from localcal.errors import InputError, near
 from localcal.files.atomic import sha256_file
 
-
 # The functions of `localcal.sweeps.outcomes`, which is not loaded while the workflow is parsed.
 BUILT_IN_NAMES = (
     "cost",
