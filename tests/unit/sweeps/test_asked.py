@@ -60,3 +60,13 @@ def test_replicates_of_weights_that_have_none_are_refused_by_the_key_to_set(ask)
     words = r"x.yaml: replicates: the weights of CA have none; set weights.local.replicates"
     with pytest.raises(InputError, match=words):
         refuse_missing_replicates(ask(areas=["US", "CA"], replicates=True), scopes, ["national"])
+
+
+def test_what_decides_a_plan_is_short_and_changes_with_any_set(ask):
+    bounds = {"a": [0, 1], "b": [0, 1]}
+    cuts = [
+        ask(parameters={"sampler": "grid", "n": n, "bounds": bounds}, **settings).cut()
+        for n, settings in ((90, {}), (91, {}), (90, {"batch_size": 7}), (90, {"pilot": 0}))
+    ]
+    assert len({str(cut) for cut in cuts}) == 4
+    assert max(len(str(cut)) for cut in cuts) < 200

@@ -1,5 +1,6 @@
 """Parameter sets and their ids."""
 
+import hashlib
 import itertools
 
 import pytest
@@ -41,6 +42,13 @@ def test_an_id_is_that_of_what_is_changed_and_of_nothing_else(tmp_path):
     assert {*first} < {*sampled(sampler="grid", bounds=bounds).ids}
     assert set_id({"a": 1.0}) == set_id({"a": 1.0}) != set_id({"b": 1.0})
     assert set_id({"a": True}) != set_id({"a": 1.0})
+
+
+def test_an_id_is_what_the_formats_say_in_any_process(tmp_path):
+    sets = sets_of(tmp_path, "b,a\n2,true\n")
+    text = b'{"a": true, "b": 2.0}'
+    assert sets.ids == (hashlib.blake2b(text, digest_size=16).hexdigest(),)
+    assert sets.digest == hashlib.sha256(sets.ids[0].encode()).hexdigest()
 
 
 def test_a_set_that_is_there_twice_runs_once_and_is_reported(tmp_path):

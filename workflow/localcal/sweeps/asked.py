@@ -73,10 +73,13 @@ class Asked:
         return science(self.settings) | {"outcomes": outcome_digests(self.settings.outcomes)}
 
     def cut(self) -> dict[str, Any]:
-        """Return what decides its plan besides: its sets, and how they are cut."""
+        """Return what decides its plan besides: its sets, and how they are cut.
+
+        A digest of the sets: Snakemake prints what has changed, and there may be many thousands.
+        """
         settings = self.settings
         return {
-            "sets": list(self.sets.ids),
+            "sets": self.sets.digest,
             "batch_size": self.size,
             "pilot": settings.pilot,
             "largest": [settings.largest.simulations, settings.largest.hours],

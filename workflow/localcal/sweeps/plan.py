@@ -231,7 +231,7 @@ def describe(
             "replicates": sweep.replicates,
             "seeds": [draw.seed for draw in draws],
             "sets": len(sets.ids),
-            "sets_digest": hashlib.sha256("\n".join(sets.ids).encode()).hexdigest(),
+            "sets_digest": sets.digest,
             "simulations": reformed,
             "simulations_of_baseline": baseline,
         },

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from localcal.engine.protocol import ParameterChange
@@ -64,6 +65,11 @@ class ParameterSets:
     sets: tuple[ParameterSet, ...]
     ids: tuple[str, ...]
     repeated: tuple[tuple[str, str], ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """Return the SHA-256 of the ids, in hexadecimal."""
+        return hashlib.sha256("\n".join(self.ids).encode()).hexdigest()
 
     def changes(self, number: int) -> list[ParameterChange]:
         """Return what a set changes."""
