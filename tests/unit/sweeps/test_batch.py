@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 import weakref
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ import pytest
 from localcal.errors import InputError, OutOfMemory
 from localcal.files.atomic import atomic_path
 from localcal.sweeps import batch as batches
-from localcal.sweeps import collect, simulate
+from localcal.sweeps import bench, collect, simulate
 from localcal.sweeps.cells import Cell, CellRow, Store, failure
 from localcal.sweeps.collect import MANIFEST_KEYS
+from localcal.sweeps.simulate import write_baseline
 from tests.standin_engine import StandIn
 from tests.sweep_case import Case, no_collector, unusable
 
@@ -355,6 +357,38 @@ def test_progress_only_grows_also_over_deaths(make, caplog, monkeypatch):
     assert all("/s, " in text and " s left" in text for text in lines[1:])
 
 
+def test_files_are_opened_and_checked_once_however_many_sets_there_are(make, monkeypatch):
+    opened = Counter()
+
+    def counting(owner, name):
+        original = getattr(owner, name)
+
+        def counted(*arguments, **named):
+            opened[name] += 1
+            return original(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    case = make(batch_size=10, areas=["US", "AL"], replicates=True)
+    case.plan()
+    case.all()
+    for path in case.finished():
+        path.unlink()
+    counting(bench, "read_population")
+    counting(bench, "read_replicate_weights")
+    counting(simulate, "read_baseline")
+    counting(simulate, "find_outcomes")
+    case.run_one(0)
+    assert len(case.finished()) == 20
+    assert opened == {
+        # Of each area once.
+        "read_population": 2,
+        "read_replicate_weights": 2,
+        "read_baseline": 2,
+        "find_outcomes": 1,
+    }
+
+
 def test_statistics_are_beside_the_table_and_not_in_it(make):
     case = make(batch_size=10)
     case.all()
@@ -488,6 +522,17 @@ def test_a_parameter_that_the_model_lacks_is_refused_before_any_set(make, togeth
     with pytest.raises(InputError, match=r"snap.maximun: the model has no such parameter"):
         case.plan()
     assert case.engine.begun == []
+
+
+def test_a_parameter_that_the_model_lacks_is_refused_before_its_areas_are_simulated(make):
+    case = make()
+    files, path = case.files("AL"), case.folder / "new.h5"
+    arguments = (files, case.draws_from, case.draws, ("cost",), 10_000, path)
+    with pytest.raises(InputError, match=r"snap.maximun: the model has no .* mean snap.maximum"):
+        write_baseline(case.engine, *arguments, ["snap.maximum", "snap.maximun@2024-01-01."])
+    assert case.engine.begun == [] and not path.exists()
+    write_baseline(case.engine, *arguments, ["snap.maximum@2024-01-01."])
+    assert path.exists()
 
 
 def test_a_value_of_another_kind_fails_its_set_and_names_the_column(make):
