@@ -7,6 +7,8 @@ from localcal.sweeps import settings as sweep_settings
 
 with stopping():
     SWEEPS = sweep_settings.names()
+for hint in sweep_settings.target_hints(sys.argv[1:], SWEEPS):
+    warn(f"hint: {hint}")
 # Jobs on other machines are sent them, and what overrides them.
 workflow.configfiles.extend(sweep_settings.files())
 workflow.register_envvars(*overrides())

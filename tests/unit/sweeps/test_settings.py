@@ -3,7 +3,14 @@
 import pytest
 
 from localcal.errors import InputError
-from localcal.sweeps.settings import Sampler, batch_names, batch_size, read_sweep, science
+from localcal.sweeps.settings import (
+    Sampler,
+    batch_names,
+    batch_size,
+    read_sweep,
+    science,
+    target_hints,
+)
 
 REST = "areas: [US]\noutcomes: [cost]\n"
 
@@ -88,3 +95,10 @@ def test_how_the_work_is_cut_decides_no_number(tmp_path):
     cut = "batch_size: 3\nmemory_mb: 5\npilot: 9\ntolerate_failed_sets: 4\nhouseholds_together: 2\n"
     assert science(read(tmp_path, f"parameters: x\n{cut}{REST}")) == before
     assert science(read(tmp_path, f"parameters: x\nreplicates: true\n{REST}")) != before
+
+
+def test_a_file_of_a_sweep_that_there_is_not_is_told_from_one_that_cannot_be_made():
+    files = ["runs/x/sweeps/ctc/manifest.json", "runs/x/sweeps/snapp/outcomes/cost.parquet"]
+    (hint,) = target_hints(["-n", *files, "runs/x/sweeps"], ["ctc", "snap"])
+    words = "there is no config/sweeps/snapp.yaml (did you mean snap?); name a sweep"
+    assert hint == f"{files[1]}: {words}"

@@ -6,14 +6,14 @@ Read while Snakemake parses the workflow, so nothing heavy is imported here.
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from localcal.errors import InputError, one_line
+from localcal.errors import InputError, near, one_line
 from localcal.run.complaints import problems
 from localcal.run.overrides import BATCH_SIZE_VARIABLES
 from localcal.run.values import (
@@ -158,6 +158,24 @@ def names() -> list[str]:
                 "with a letter or digit; rename the file"
             )
     return found
+
+
+def target_hints(arguments: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Say which requested files are of a sweep that there is not.
+
+    Snakemake's own message is that there is no rule to produce them.
+
+    Args:
+        arguments: of the command line.
+        known: the sweeps that there are.
+    """
+    hints = []
+    for argument in arguments:
+        match argument.split("/"):
+            case ["runs", _, "sweeps", name, _, *_] if name not in known:
+                path = sweep_path(name)
+                hints.append(f"{argument}: there is no {path}{near(name, known)}; name a sweep")
+    return hints
 
 
 def files() -> list[str]:
