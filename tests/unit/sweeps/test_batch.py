@@ -184,6 +184,36 @@ def test_another_batch_size_discards_nothing(make):
     assert len(case.engine.begun) == simulations
 
 
+def test_only_sets_that_are_new_are_simulated_when_the_table_changes(make):
+    case = make()
+    case.all()
+    path = case.folder / "sets.csv"
+    header, *rows = path.read_text().splitlines()
+    for changed, new in (
+        ([*rows, "500"], [500]),
+        (["1500", *rows[3:]], [1500]),
+        # There before, however it is written.
+        ([f"{float(row)}e0" for row in reversed(rows)], []),
+    ):
+        case.engine.begun.clear()
+        path.write_text("\n".join([header, *changed]))
+        assert case.all()["sets"] == len(changed)
+        assert case.engine.reforms == new
+        values = case.read("cost")["param_snap.maximum"].tolist()
+        assert values == [float(row) for row in changed]
+
+
+def test_a_sweep_under_another_name_goes_on_with_what_is_moved_to_it(make):
+    first = make("first")
+    first.all()
+    renamed = make("renamed")
+    renamed.outputs.mkdir()
+    (first.outputs / "sets").rename(renamed.outputs / "sets")
+    renamed.all()
+    assert renamed.engine.begun == []
+    assert renamed.views() == first.views()
+
+
 def test_nothing_is_taken_over_that_was_made_from_something_else(make):
     case = make(batch_size=10)
     case.all()
