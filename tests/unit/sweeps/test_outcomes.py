@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localcal.engine.protocol import Variable
 from localcal.errors import InputError
 from localcal.sweeps import outcomes
 from localcal.sweeps.context import Context, Row, Units, Values, weighted_mean, weighted_sum
@@ -303,6 +304,9 @@ def test_a_function_of_the_users_is_read_from_their_file(tmp_path):
         "def mute(context):\n"
         "    yield Row('', 0, 0)\n"
         "most_of_all = 3\n"
+        "for name, required in (('a', 5), ('b', (5,)), ('c', [['x']]), ('d', 'x'), ('e', ())):\n"
+        "    globals()[name] = requires(required)(lambda context: [])\n"
+        "    globals()[name].requires = required\n"
     )
     outcome = find_outcome("mine.py:most", tmp_path)
     assert (outcome.requires, outcome.source) == (("household_tax",), tmp_path / "mine.py")
@@ -311,6 +315,7 @@ def test_a_function_of_the_users_is_read_from_their_file(tmp_path):
         ("mine.py:least", "has no function 'least'"),
         ("mine.py:most_of_all", "has no function"),
         ("mine.py:mute", "does not say which variables it reads"),
+        *((f"mine.py:{one}", "does not say which variables it reads") for one in "abcde"),
         ("other.py:most", "there is no file"),
         ("gino", "did you mean gini?"),
     ]:
@@ -334,9 +339,14 @@ def test_variables_that_the_model_lacks_are_refused_before_any_work():
         yield Row("", 0, 0)
 
     outcome = Outcome("own", own, own.requires)
+    known = {name: Variable(name, entity, "float", True) for name, entity in ENTITY.items()}
     with pytest.raises(InputError, match=r"'houshold_tax' \(did you mean household_tax\?\)"):
-        refuse_unknown_variables([outcome], ENTITY)
-    refuse_unknown_variables([find_outcome("cost", None)], ENTITY)
+        refuse_unknown_variables([outcome], known)
+    refuse_unknown_variables([find_outcome("cost", None)], known)
+    for kind in ("text", "enum"):
+        known["houshold_tax"] = Variable("houshold_tax", "household", kind, True)
+        with pytest.raises(InputError, match=f"'houshold_tax' is {kind}, of which there are no"):
+            refuse_unknown_variables([outcome], known)
 
 
 def test_values_are_calculated_once_and_only_what_is_declared():

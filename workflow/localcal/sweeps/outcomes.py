@@ -21,19 +21,22 @@ without a seed, and a sweep knows of a change in its file only, not in what that
 import importlib.util
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
+from localcal.engine.protocol import Variable
 from localcal.errors import InputError, near, one_line
 from localcal.sweeps.context import HOUSEHOLD, Context, Row, weighted_mean
 
 type Function = Callable[[Context], Iterable[Row]]
 
 STATE = "state"
+# Kinds of variables that have numbers.
+NUMBERS = ("float", "int", "bool")
 
 LONGEST_MESSAGE = 500
 
@@ -359,12 +362,19 @@ def find_outcome(name: str, folder: Path) -> Outcome:
     if not callable(function):
         raise InputError(f"outcome '{name}': {source} has no function '{attribute}'; name one")
     required = getattr(function, "requires", None)
-    if isinstance(required, str) or not required:
+    if not _are_names(required):
         raise InputError(
             f"outcome '{name}': does not say which variables it reads; put "
             '@requires("household_net_income") or the like above it'
         )
     return Outcome(name, function, tuple(required), source)
+
+
+def _are_names(required: object) -> TypeGuard[Collection[str]]:
+    """Say whether something is one or more names, and not just text."""
+    if isinstance(required, str) or not isinstance(required, Collection):
+        return False
+    return bool(required) and all(isinstance(name, str) for name in required)
 
 
 def _module(name: str, source: Path) -> object:
@@ -385,11 +395,13 @@ def _module(name: str, source: Path) -> object:
     return module
 
 
-def refuse_unknown_variables(outcomes: Sequence[Outcome], variables: Mapping[str, object]) -> None:
-    """Stop before any work if an outcome reads a variable that the model does not have.
+def refuse_unknown_variables(
+    outcomes: Sequence[Outcome], variables: Mapping[str, Variable]
+) -> None:
+    """Stop before any work if an outcome reads what is no number of the model.
 
     Raises:
-        InputError: there is no such variable.
+        InputError: there is no such variable, or it is text.
     """
     for outcome in outcomes:
         for variable in outcome.requires:
@@ -397,4 +409,9 @@ def refuse_unknown_variables(outcomes: Sequence[Outcome], variables: Mapping[str
                 raise InputError(
                     f"outcome '{outcome.name}': the model has no variable "
                     f"'{variable}'{near(variable, variables)}; mend what it requires"
+                )
+            if variables[variable].kind not in NUMBERS:
+                raise InputError(
+                    f"outcome '{outcome.name}': '{variable}' is {variables[variable].kind}, of "
+                    "which there are no numbers; mend what it requires"
                 )
