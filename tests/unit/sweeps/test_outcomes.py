@@ -265,10 +265,11 @@ def test_an_outcome_that_fails_is_a_row_that_says_why():
         (Row("a", 1j, 0.0), "group 'a': expected a number, found 1j"),
         (Row(None, 1.0, 0.0), "group None: expected text that can be printed"),
         (Row("\ud800", 1.0, 0.0), r"group '\ud800': expected text that can be printed"),
-        (Row("a", np.inf, 0.0), "it is inf with the reform and 0.0 without: no finite"),
-        (Row("a", np.nan, 0.0), "it is nan with the reform and 0.0 without: no finite"),
-        (Row("a", 0.0, np.nan), "it is 0.0 with the reform and nan without: no finite"),
-        (Row("a", 1.7e308, -1.7e308), "with the reform and -1.7e+308 without: no finite"),
+        (Row("a", np.inf, 0.0), "it is inf with the reform and 0.0 without; expected finite"),
+        (Row("a", np.nan, 0.0), "it is nan with the reform and 0.0 without; expected finite"),
+        (Row("a", 0.0, np.nan), "it is 0.0 with the reform and nan without; expected finite"),
+        (Row("a", 2e300, 0.0), "it is 2e+300 with the reform and 0.0 without; expected finite"),
+        (Row("a", 1.7e308, -1.7e308), "with the reform and -1.7e+308 without; expected finite"),
     ],
 )
 def test_rows_of_another_shape_are_refused(row, words):

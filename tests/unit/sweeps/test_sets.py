@@ -76,6 +76,7 @@ def test_a_set_that_is_there_twice_runs_once_and_is_reported(tmp_path):
         ("a,b\n1,2\n3,x\n", "line 3, column b: expected a number, true or false, found 'x'"),
         ("a,b\n1,\n", "line 2, column b: expected a number, true or false, found ''"),
         ("a\n1e999\n", "line 2, column a: expected a number"),
+        ("a\n-2e300\n", "line 2, column a: expected a number"),
         ("a\nnan\n", "line 2, column a: expected a number"),
         ('a\n"1,000"\n', "line 2, column a: expected a number"),
         ("a\n10%\n", "line 2, column a: expected a number"),

@@ -31,6 +31,7 @@ import numpy as np
 from localcal.engine.protocol import Variable
 from localcal.errors import InputError, near, one_line
 from localcal.sweeps.context import HOUSEHOLD, Context, Row, weighted_mean
+from localcal.sweeps.settings import LARGEST
 
 type Function = Callable[[Context], Iterable[Row]]
 
@@ -174,11 +175,11 @@ def _result(group: str, vector: int, value: float, baseline: float) -> Result:
     if math.isnan(value) and math.isnan(baseline):
         words = "with and without the reform: a share of nobody or of nothing"
         return _failed(group, vector, ArithmeticError(f"it is nan {words}"))
-    delta = value - baseline
-    if not math.isfinite(delta):
-        words = f"it is {value} with the reform and {baseline} without: no finite numbers"
-        return _failed(group, vector, ValueError(words))
-    return Result(group, vector, value, baseline, delta)
+    if not (abs(value) <= LARGEST and abs(baseline) <= LARGEST):
+        words = f"it is {value} with the reform and {baseline} without"
+        error = ValueError(f"{words}; expected finite numbers, none beyond {LARGEST:g}")
+        return _failed(group, vector, error)
+    return Result(group, vector, value, baseline, value - baseline)
 
 
 def _failed(group: str, vector: int, error: BaseException) -> Result:

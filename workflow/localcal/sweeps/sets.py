@@ -20,7 +20,7 @@ from pathlib import Path
 from localcal.engine.protocol import ParameterChange
 from localcal.errors import InputError, one_line
 from localcal.files.rows import NUMBER
-from localcal.sweeps.settings import Sampler
+from localcal.sweeps.settings import LARGEST, Sampler
 
 # A column that is no parameter: what a set is called.
 NAME = "name"
@@ -184,10 +184,10 @@ def _rows(
 def _value(text: str, place: str, column: str) -> Value:
     if text.lower() in WORDS:
         return WORDS[text.lower()]
-    if not re.fullmatch(NUMBER, text) or not math.isfinite(float(text)):
+    if not re.fullmatch(NUMBER, text) or abs(float(text)) > LARGEST:
         raise InputError(
             f"{place}, column {column}: expected a number, true or false, found {text!r}; correct "
-            "it, and write numbers without separators"
+            f"it, and write numbers without separators, none beyond {LARGEST:g}"
         )
     return canonical(float(text))
 

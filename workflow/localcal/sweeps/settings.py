@@ -33,6 +33,9 @@ from localcal.run.values import (
 FOLDER = Path("config/sweeps")
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9_-]*"
 
+# Beyond this no picture has an axis, and differences are soon infinite.
+LARGEST = 1e300
+
 # The number of a batch has at least this many digits in file names.
 BATCH_DIGITS = 4
 
@@ -72,8 +75,8 @@ class Sampler(Section):
             if self.sampler != "grid" and (len(values) != 2 or values[0] >= values[1]):
                 words = "has to be the lowest and the highest value, the lower one first"
                 wrong.append((("bounds", name), words))
-            elif not math.isfinite(max(values) - min(values)):
-                wrong.append((("bounds", name), "has values that are too far apart"))
+            elif max(map(abs, values)) > LARGEST:
+                wrong.append((("bounds", name), f"has a value beyond {LARGEST:g}"))
         if wrong:
             raise refused(wrong)
         return self
