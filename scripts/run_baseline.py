@@ -7,12 +7,13 @@ from localcal.jobs.job import job
 if __name__ == "__main__":
     with job(snakemake):
         from localcal.engine.client import run_with_engine
+        from localcal.sweeps.asked import read_asked
         from localcal.sweeps.bench import AreaFiles
         from localcal.sweeps.given import run_files
         from localcal.sweeps.plan import draws_of
-        from localcal.sweeps.settings import read_sweep, sweep_path
 
-        sweep = read_sweep(sweep_path(snakemake.wildcards.sweep))
+        asked = read_asked(snakemake.wildcards.sweep)
+        sweep = asked.settings
         run_with_engine(
             snakemake.params.engine,
             "localcal.sweeps.simulate:write_baseline",
@@ -23,4 +24,5 @@ if __name__ == "__main__":
             outcomes=sweep.outcomes,
             together=sweep.households_together,
             path=Path(snakemake.output.baseline),
+            columns=asked.sets.columns,
         )

@@ -66,7 +66,6 @@ TESTED_ELSEWHERE = {
         ),
         "unit/sweeps/test_batch.py",
     ),
-    "sweeps/asked.py": "workflow/test_sweeps.py",
     "sweeps/context.py": "unit/sweeps/test_outcomes.py",
     "sweeps/describe.py": "workflow/test_structure.py",
     "sweeps/given.py": "workflow/test_sweeps.py",

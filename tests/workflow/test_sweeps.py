@@ -80,7 +80,12 @@ WRONG = [
     ({"areas": ["US", "CX"]}, "snap.yaml: areas: the table of areas has no 'CX'"),
     ({"outcome": ["cost"]}, "snap.yaml: outcome: unknown key (did you mean 'outcomes'?)"),
     ({"parameters": "nowhere.csv"}, "nowhere.csv: cannot be read as a table"),
+    ({"replicates": True}, "the weights of US have none; set weights.national.replicates"),
     ({"largest": {"simulations": 3}}, "above largest.simulations = 3"),
+    (
+        {"parameters": {"sampler": "grid", "bounds": {"snap.maximum@2031-01-01.": [1, 2]}}},
+        "snap.yaml: column snap.maximum@2031-01-01.: lies outside 20",
+    ),
     ({"outcomes": ["own.py:f"]}, "outcome 'own.py:f': there is no file own.py"),
 ]
 

@@ -7,6 +7,8 @@ from localcal.sweeps import settings as sweep_settings
 
 with stopping():
     SWEEPS = sweep_settings.names()
+for hint in sweep_settings.target_hints(sys.argv[1:], SWEEPS):
+    warn(f"hint: {hint}")
 # Jobs on other machines are sent them, and what overrides them.
 workflow.configfiles.extend(sweep_settings.files())
 workflow.register_envvars(*overrides())
@@ -22,11 +24,14 @@ wildcard_constraints:
 @cache
 def sweep_of(name):
     """A sweep's settings, parameter sets and batches."""
-    from localcal.sweeps.asked import read_asked, refuse_unknown_areas
+    from localcal.sweeps import asked
 
     with stopping():
-        found = read_asked(name)
-        refuse_unknown_areas(found, AREAS)
+        found = asked.read_asked(name)
+        asked.refuse_unknown_areas(found, AREAS)
+        asked.refuse_other_years(found, config["period"])
+        scopes = {name: area.scope for name, area in AREAS.items()}
+        asked.refuse_missing_replicates(found, scopes, REPLICATED)
     return found
 
 

@@ -181,3 +181,10 @@ def test_a_damaged_plan_is_named(make):
     with pytest.raises(InputError, match=r"plan\.json: damaged, lacks areas"):
         write_sweep_page("test", "demo", inputs, case.outputs / "report.html")
     assert not (case.outputs / "report.html").exists()
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")
+def test_the_largest_and_the_smallest_values_have_a_page(make):
+    table = "tax.standard_deduction,snap.maximum\n1e300,1\n-1e300,1e-300\n14600,3000\n"
+    text = page(make(table=table, tolerate_failed_sets=3, outcomes=("cost", "gini")))
+    assert "tax.standard_deduction" in text and "What failed" in text

@@ -3,7 +3,9 @@
 import errno
 import itertools
 import json
+import random
 import weakref
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ import pytest
 from localcal.errors import InputError, OutOfMemory
 from localcal.files.atomic import atomic_path
 from localcal.sweeps import batch as batches
-from localcal.sweeps import collect, simulate
+from localcal.sweeps import bench, collect, simulate
+from localcal.sweeps.cells import Cell, CellRow, Store, failure
 from localcal.sweeps.collect import MANIFEST_KEYS
+from localcal.sweeps.simulate import write_baseline
 from tests.standin_engine import StandIn
 from tests.sweep_case import Case, no_collector, unusable
 
@@ -178,6 +182,36 @@ def test_another_batch_size_discards_nothing(make):
         case.all()
         assert case.views() == expected
     assert len(case.engine.begun) == simulations
+
+
+def test_only_sets_that_are_new_are_simulated_when_the_table_changes(make):
+    case = make()
+    case.all()
+    path = case.folder / "sets.csv"
+    header, *rows = path.read_text().splitlines()
+    for changed, new in (
+        ([*rows, "500"], [500]),
+        (["1500", *rows[3:]], [1500]),
+        # There before, however it is written.
+        ([f"{float(row)}e0" for row in reversed(rows)], []),
+    ):
+        case.engine.begun.clear()
+        path.write_text("\n".join([header, *changed]))
+        assert case.all()["sets"] == len(changed)
+        assert case.engine.reforms == new
+        values = case.read("cost")["param_snap.maximum"].tolist()
+        assert values == [float(row) for row in changed]
+
+
+def test_a_sweep_under_another_name_goes_on_with_what_is_moved_to_it(make):
+    first = make("first")
+    first.all()
+    renamed = make("renamed")
+    renamed.outputs.mkdir()
+    (first.outputs / "sets").rename(renamed.outputs / "sets")
+    renamed.all()
+    assert renamed.engine.begun == []
+    assert renamed.views() == first.views()
 
 
 def test_nothing_is_taken_over_that_was_made_from_something_else(make):
@@ -353,6 +387,38 @@ def test_progress_only_grows_also_over_deaths(make, caplog, monkeypatch):
     assert all("/s, " in text and " s left" in text for text in lines[1:])
 
 
+def test_files_are_opened_and_checked_once_however_many_sets_there_are(make, monkeypatch):
+    opened = Counter()
+
+    def counting(owner, name):
+        original = getattr(owner, name)
+
+        def counted(*arguments, **named):
+            opened[name] += 1
+            return original(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    case = make(batch_size=10, areas=["US", "AL"], replicates=True)
+    case.plan()
+    case.all()
+    for path in case.finished():
+        path.unlink()
+    counting(bench, "read_population")
+    counting(bench, "read_replicate_weights")
+    counting(simulate, "read_baseline")
+    counting(simulate, "find_outcomes")
+    case.run_one(0)
+    assert len(case.finished()) == 20
+    assert opened == {
+        # Of each area once.
+        "read_population": 2,
+        "read_replicate_weights": 2,
+        "read_baseline": 2,
+        "find_outcomes": 1,
+    }
+
+
 def test_statistics_are_beside_the_table_and_not_in_it(make):
     case = make(batch_size=10)
     case.all()
@@ -457,7 +523,7 @@ def test_more_failures_than_are_tolerated_end_the_sweep_with_the_first_of_them(m
 
 @pytest.mark.parametrize(
     ("what", "kind"),
-    [("raise KeyError('no such')", "KeyError"), ("total = total * np.nan", "ArithmeticError")],
+    [("raise KeyError('no such')", "KeyError"), ("total = total * np.nan", "ValueError")],
 )
 def test_an_outcome_that_raises_or_is_no_number_fails_by_itself(make, what, kind):
     case = make(tolerate_failed_sets=10)
@@ -486,6 +552,17 @@ def test_a_parameter_that_the_model_lacks_is_refused_before_any_set(make, togeth
     with pytest.raises(InputError, match=r"snap.maximun: the model has no such parameter"):
         case.plan()
     assert case.engine.begun == []
+
+
+def test_a_parameter_that_the_model_lacks_is_refused_before_its_areas_are_simulated(make):
+    case = make()
+    files, path = case.files("AL"), case.folder / "new.h5"
+    arguments = (files, case.draws_from, case.draws, ("cost",), 10_000, path)
+    with pytest.raises(InputError, match=r"snap.maximun: the model has no .* mean snap.maximum"):
+        write_baseline(case.engine, *arguments, ["snap.maximum", "snap.maximun@2024-01-01."])
+    assert case.engine.begun == [] and not path.exists()
+    write_baseline(case.engine, *arguments, ["snap.maximum@2024-01-01."])
+    assert path.exists()
 
 
 def test_a_value_of_another_kind_fails_its_set_and_names_the_column(make):
@@ -565,7 +642,52 @@ def test_a_damaged_simulation_is_refused_by_name(make):
         case.run_one(0)
 
 
+def test_no_simulation_with_a_bit_that_changed_is_taken_for_another(tmp_path):
+    store = Store(tmp_path, {"AL": {}})
+    cell = Cell(0, "ab" * 16, "AL", 0, 0)
+    rows = [CellRow("calibrated", "cost", f"decile {k}", k / 3, k / 7, 1.0) for k in range(9)]
+    store.write(cell, [*rows, *failure(["gini"], "error", "KeyError", "größer")])
+    path = store.path(cell)
+    written, expected = path.read_bytes(), store.read(cell)
+    draws, refused = random.Random(5), 0
+    for _ in range(1500):
+        changed = bytearray(written)
+        changed[draws.randrange(len(changed))] ^= 1 << draws.randrange(8)
+        path.write_bytes(changed)
+        try:
+            # Not all of a file are rows.
+            assert store.read(cell).equals(expected)
+        except InputError as error:
+            assert f"{path}: damaged" in str(error)
+            refused += 1
+    assert refused > 500
+
+
+def test_a_simulation_under_the_name_of_another_is_refused(make):
+    case = make(batch_size=10)
+    case.all()
+    one, other = case.finished()[:2]
+    other.write_bytes(one.read_bytes())
+    with pytest.raises(InputError, match=f"{other.name}: damaged, its rows are not those that"):
+        case.run_one(0)
+
+
 # What is collected.
+
+
+def test_batches_of_another_plan_are_refused(make):
+    case = make(batch_size=5)
+    case.all()
+    path = case.folder / "sets.csv"
+    header, first, second, *rest = path.read_text().splitlines()
+    path.write_text("\n".join([header, second, first, *rest]))
+    case.plan()
+    words = r"batch_0000.parquet: has set \w{32} under number \d, which is \w{32} by the plan"
+    with pytest.raises(InputError, match=words):
+        case.collect()
+    begun = len(case.engine.begun)
+    case.all()
+    assert len(case.engine.begun) == begun
 
 
 def test_the_manifest_says_these_things(make):

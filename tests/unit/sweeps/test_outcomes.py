@@ -1,5 +1,6 @@
 """Outcomes are what their formulas say, here written out by hand, by pairs and by persons."""
 
+import inspect
 import math
 import pickle
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localcal.engine.protocol import Variable
 from localcal.errors import InputError
 from localcal.sweeps import outcomes
 from localcal.sweeps.context import Context, Row, Units, Values, weighted_mean, weighted_sum
@@ -48,6 +50,7 @@ UNITS = Units(
     },
     entity_of=ENTITY,
 )
+SIZES = {name: UNITS.persons[name] for name in ("tax_unit", "spm_unit", "household")}
 WEIGHTS = np.array([[10.0, 1], [20, 0], [30, 2]])
 STATE = np.array(["CA", "NY", "CA"])
 BASELINE = {
@@ -257,11 +260,20 @@ def test_an_outcome_that_fails_is_a_row_that_says_why():
     ("row", "words"),
     [
         (Row("a", np.zeros(3), 0.0), "expected one number or 2, found an array of (3,)"),
-        (Row("a", "many", 0.0), "could not convert"),
+        (Row("a", "1.5", 0.0), "group 'a': expected a number, found '1.5'"),
+        (Row("a", None, 0.0), "group 'a': expected a number, found None"),
+        (Row("a", 1j, 0.0), "group 'a': expected a number, found 1j"),
+        (Row(None, 1.0, 0.0), "group None: expected text that can be printed"),
+        (Row("\ud800", 1.0, 0.0), r"group '\ud800': expected text that can be printed"),
+        (Row("a", np.inf, 0.0), "it is inf with the reform and 0.0 without; expected finite"),
+        (Row("a", np.nan, 0.0), "it is nan with the reform and 0.0 without; expected finite"),
+        (Row("a", 0.0, np.nan), "it is 0.0 with the reform and nan without; expected finite"),
+        (Row("a", 2e300, 0.0), "it is 2e+300 with the reform and 0.0 without; expected finite"),
+        (Row("a", 1.7e308, -1.7e308), "with the reform and -1.7e+308 without; expected finite"),
     ],
 )
 def test_rows_of_another_shape_are_refused(row, words):
-    (result,) = evaluate(made(lambda _: [row]), context())
+    result, *_ = evaluate(made(lambda _: [row]), context())
     assert result.status == "error"
     assert words in result.error_message
 
@@ -293,6 +305,9 @@ def test_a_function_of_the_users_is_read_from_their_file(tmp_path):
         "def mute(context):\n"
         "    yield Row('', 0, 0)\n"
         "most_of_all = 3\n"
+        "for name, required in (('a', 5), ('b', (5,)), ('c', [['x']]), ('d', 'x'), ('e', ())):\n"
+        "    globals()[name] = requires(required)(lambda context: [])\n"
+        "    globals()[name].requires = required\n"
     )
     outcome = find_outcome("mine.py:most", tmp_path)
     assert (outcome.requires, outcome.source) == (("household_tax",), tmp_path / "mine.py")
@@ -301,6 +316,7 @@ def test_a_function_of_the_users_is_read_from_their_file(tmp_path):
         ("mine.py:least", "has no function 'least'"),
         ("mine.py:most_of_all", "has no function"),
         ("mine.py:mute", "does not say which variables it reads"),
+        *((f"mine.py:{one}", "does not say which variables it reads") for one in "abcde"),
         ("other.py:most", "there is no file"),
         ("gino", "did you mean gini?"),
     ]:
@@ -324,9 +340,14 @@ def test_variables_that_the_model_lacks_are_refused_before_any_work():
         yield Row("", 0, 0)
 
     outcome = Outcome("own", own, own.requires)
+    known = {name: Variable(name, entity, "float", True) for name, entity in ENTITY.items()}
     with pytest.raises(InputError, match=r"'houshold_tax' \(did you mean household_tax\?\)"):
-        refuse_unknown_variables([outcome], ENTITY)
-    refuse_unknown_variables([find_outcome("cost", None)], ENTITY)
+        refuse_unknown_variables([outcome], known)
+    refuse_unknown_variables([find_outcome("cost", None)], known)
+    for kind in ("text", "enum"):
+        known["houshold_tax"] = Variable("houshold_tax", "household", kind, True)
+        with pytest.raises(InputError, match=f"'houshold_tax' is {kind}, of which there are no"):
+            refuse_unknown_variables([outcome], known)
 
 
 def test_values_are_calculated_once_and_only_what_is_declared():
@@ -343,6 +364,80 @@ def test_values_are_calculated_once_and_only_what_is_declared():
     assert asked == ["poor"]
     with pytest.raises(KeyError):
         values["rich"]
+
+
+def test_a_group_that_is_yielded_twice_is_that_outcome_s_failure():
+    for names in (("", ""), ("a", "b", "a")):
+        (result,) = evaluate(made(lambda _, n=names: [Row(g, 1.0, 1.0) for g in n]), context())
+        assert (result.error_type, result.value) == ("ValueError", None)
+        assert f"it yields group '{names[0]}' twice" in result.error_message
+    # Also one that is called what a state's is.
+    rows = [Row("", 1.0, 1.0), Row("CA", 1.0, 1.0)]
+    (result,) = evaluate(made(lambda _: rows), context(), "state")
+    assert "'CA' twice" in result.error_message
+
+
+CHANGES_WHAT_IT_IS_GIVEN = {
+    "values": lambda context: context.reformed["household_tax"].fill(0),
+    "baseline": lambda context: context.baseline["household_tax"].fill(0),
+    "weights": lambda context: np.multiply(context.weights, 2, out=context.weights),
+    "states": lambda context: context.state.fill("XX"),
+    "deciles": lambda context: context.decile.fill(1),
+    "sizes": lambda context: context.units.persons["household"].fill(1),
+    "homes": lambda context: context.units.household_of["person"].fill(0),
+    "another array": lambda context: context.baseline.update(household_tax=np.zeros(3)),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES_WHAT_IT_IS_GIVEN)
+def test_an_outcome_cannot_change_what_the_others_are_given(what):
+    population = SimpleNamespace(
+        membership={name: np.repeat(np.arange(len(n)), n.astype(int)) for name, n in SIZES.items()},
+        household_of=UNITS.household_of,
+        count=lambda entity: UNITS.persons[entity].size,
+    )
+    units = Units.of(population, {name: SimpleNamespace(entity=e) for name, e in ENTITY.items()})
+    given = context(units=units)
+    before = evaluate(find_outcome("mean_change", None), given, "state")
+
+    def changing(context):
+        CHANGES_WHAT_IT_IS_GIVEN[what](context)
+        yield Row("", 1.0, 1.0)
+
+    for by in ("", "state"):
+        results = evaluate(made(changing), given, by)
+        assert results[0].status == "error" and results[0].value is None
+    assert evaluate(find_outcome("mean_change", None), given, "state") == before
+
+
+def test_an_outcome_that_exits_or_says_what_no_table_can_hold_is_a_row_that_says_why(tmp_path):
+    def exits(context):
+        raise SystemExit(3)
+
+    def unprintable(context):
+        raise ValueError("\ud800 and on")
+
+    def of_nobody(context):
+        raise ArithmeticError("my own")
+
+    for function, said in (
+        (exits, ("SystemExit", "3")),
+        (unprintable, ("ValueError", r"\ud800 and on")),
+        # The name that rows of groups of nobody have.
+        (of_nobody, ("RuntimeError", "my own")),
+    ):
+        (result,) = evaluate(made(function), context())
+        assert (result.error_type, result.error_message) == said
+    (tmp_path / "own.py").write_text("import sys\nsys.exit(4)\n")
+    with pytest.raises(InputError, match=r"own.py cannot be loaded \(SystemExit: 4\)"):
+        find_outcome("own.py:f", tmp_path)
+
+
+def test_the_example_of_an_outcome_of_one_s_own_works(tmp_path):
+    _, _, example = outcomes.__doc__.partition("what it reads:\n\n")
+    (tmp_path / "own.py").write_text(inspect.cleandoc(f"\n{example.partition('What it')[0]}"))
+    (result,) = evaluate(find_outcome("own.py:poorest", tmp_path), context(weights=WEIGHTS[:, 0]))
+    assert numbers(result) == (20_200, 20_000, 200)
 
 
 def test_results_go_between_processes():

@@ -1,12 +1,13 @@
 """Parameter sets and their ids."""
 
+import hashlib
 import itertools
 
 import pytest
 
 from localcal.engine.protocol import ParameterChange
 from localcal.errors import InputError
-from localcal.sweeps.sets import parameter_sets, set_id
+from localcal.sweeps.sets import count_of, parameter_sets, set_id, touches
 from localcal.sweeps.settings import Sampler
 
 TABLE = "name,snap.maximum,tax.rate@2024-01-01.2024-12-31\nlow,1000,0.1\nhigh,2e3,.25\n"
@@ -43,6 +44,13 @@ def test_an_id_is_that_of_what_is_changed_and_of_nothing_else(tmp_path):
     assert set_id({"a": True}) != set_id({"a": 1.0})
 
 
+def test_an_id_is_what_the_formats_say_in_any_process(tmp_path):
+    sets = sets_of(tmp_path, "b,a\n2,true\n")
+    text = b'{"a": true, "b": 2.0}'
+    assert sets.ids == (hashlib.blake2b(text, digest_size=16).hexdigest(),)
+    assert sets.digest == hashlib.sha256(sets.ids[0].encode()).hexdigest()
+
+
 def test_a_set_that_is_there_twice_runs_once_and_is_reported(tmp_path):
     sets = sets_of(tmp_path, "a.b\n1\n0\n-0\n1.0\n")
     assert [one.values for one in sets.sets] == [(1.0,), (0.0,)]
@@ -68,8 +76,22 @@ def test_a_set_that_is_there_twice_runs_once_and_is_reported(tmp_path):
         ("a,b\n1,2\n3,x\n", "line 3, column b: expected a number, true or false, found 'x'"),
         ("a,b\n1,\n", "line 2, column b: expected a number, true or false, found ''"),
         ("a\n1e999\n", "line 2, column a: expected a number"),
+        ("a\n-2e300\n", "line 2, column a: expected a number"),
         ("a\nnan\n", "line 2, column a: expected a number"),
         ('a\n"1,000"\n', "line 2, column a: expected a number"),
+        ("a\n10%\n", "line 2, column a: expected a number"),
+        ("a\n=1+1\n", "line 2, column a: expected a number"),
+        ("a\n1_000\n", "line 2, column a: expected a number"),
+        ("a\n\u0661\n", "line 2, column a: expected a number"),
+        ("a\nyes\n", "line 2, column a: expected a number"),
+        ("a;b\n1;2\n", "line 1, column 'a;b': is no parameter"),
+        ("\n\na b\n1\n", "line 3, column 'a b': is no parameter"),
+        ("\nname\nx\n", "line 2: has no column with a parameter"),
+        ("a,a@2026-01-01.\n1,2\n", "changes a on days on which column a changes it too"),
+        ("a@.2026-06-30,a@2026-06-30.\n1,2\n", "column a@2026-06-30.: changes a on days"),
+        ("a@2024-01-01.2029-01-01,b,a@2025-01-01.2025-02-01\n1,2,3\n", "2025-02-01: changes a"),
+        ("a\n1\n\ntrue\n", "line 4, column a: expected a number as in "),
+        ("b,a\n1,true\n2,0\n", "line 3, column a: expected true or false as in "),
     ],
 )
 def test_a_wrong_table_is_refused_by_line_and_column(tmp_path, text, words):
@@ -77,6 +99,42 @@ def test_a_wrong_table_is_refused_by_line_and_column(tmp_path, text, words):
         sets_of(tmp_path, text)
     assert str(caught.value).startswith(f"{tmp_path / 'sets.csv'}: ")
     assert words in str(caught.value)
+
+
+def test_a_parameter_may_change_more_than_once_on_different_days(tmp_path):
+    text = "a@2026-07-01.,a@.2026-06-30,a.b,b\n1,2,3,4\n"
+    columns = ("a.b", "a@.2026-06-30", "a@2026-07-01.", "b")
+    assert sets_of(tmp_path, text).columns == columns
+
+
+@pytest.mark.parametrize(
+    ("dates", "touches_2026"),
+    [
+        ("", True),
+        ("@2026-12-31.", True),
+        ("@2027-01-01.", False),
+        ("@.2025-12-31", False),
+        ("@.2026-01-01", True),
+        ("@2020-01-01.2030-01-01", True),
+        ("@2026-03-01.2026-03-01", True),
+        ("@2024-01-01.2024-12-31", False),
+    ],
+)
+def test_a_change_touches_a_year_if_one_of_its_days_is_in_it(dates, touches_2026):
+    assert touches(f"a.b[0].c{dates}", 2026) is touches_2026
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sampler": "grid", "n": 3, "bounds": {"a": [0, 1], "b": [1, 2, 5, 5]}},
+        {"sampler": "grid", "bounds": {"a": [0, 1], "b": [1, 2, 5]}},
+        {"sampler": "sobol", "n": 7, "bounds": {"a": [0, 1]}},
+        {"sampler": "latin_hypercube", "n": 5, "bounds": {"a": [0, 1], "b": [0, 1]}},
+    ],
+)
+def test_how_many_sets_a_sampler_gives_is_known_before_they_are_made(fields):
+    assert count_of(Sampler.model_validate(fields)) == len(sampled(**fields).sets)
 
 
 def test_a_grid_is_every_combination_of_lists_and_of_steps_between_bounds():

@@ -3,9 +3,20 @@
 import pytest
 
 from localcal.errors import InputError
-from localcal.sweeps.settings import Sampler, batch_names, batch_size, read_sweep, science
+from localcal.sweeps.settings import (
+    Sampler,
+    batch_names,
+    batch_size,
+    read_sweep,
+    science,
+    target_hints,
+)
 
 REST = "areas: [US]\noutcomes: [cost]\n"
+
+
+def grid(bounds):
+    return f"parameters: {{sampler: grid, bounds: {bounds}}}\n{REST}"
 
 
 def read(tmp_path, text):
@@ -42,6 +53,16 @@ def test_a_sweep_says_what_it_needs_and_has_defaults_for_the_rest(tmp_path):
             f"parameters: {{sampler: latin_hypercube, n: 3, bounds: {{a: [2, 1]}}}}\n{REST}",
             "parameters.bounds.a: has to be the lowest and the highest value",
         ),
+        (f"parameters: x\n{REST}areas: [CA]\n", "is no YAML .found key 'areas' twice"),
+        (f"parameters: x\n? [a]\n: 3\n{REST}", "is no YAML .*unhashable key"),
+        (grid("{a: [1, 2], a: [3, 4]}"), "found key 'a' twice"),
+        (grid("{a: [.nan, 1]}"), r"parameters.bounds.a.0: NaN is not a finite number"),
+        (grid("{a: 3}"), "parameters.bounds.a: 3 is not allowed; allowed: a list, length at least"),
+        (grid("{a: [1]}"), r"parameters.bounds.a: \[1\] is not allowed; allowed: a list, length"),
+        (grid("{a: [yes, no]}"), "parameters.bounds.a.0: true is not allowed; allowed: a number"),
+        (grid("{a: ['1', 2]}"), "parameters.bounds.a.0: .* write it without quotes"),
+        (grid("{7: [1, 2]}"), "parameters.bounds.7: the key 7 is no text; write it in quotes"),
+        (grid("{a: [-1.7e+308, 1.7e+308]}"), "parameters.bounds.a: has a value beyond 1e"),
     ],
 )
 def test_what_it_does_not_know_is_refused_by_file_and_key(tmp_path, text, words):
@@ -74,3 +95,10 @@ def test_how_the_work_is_cut_decides_no_number(tmp_path):
     cut = "batch_size: 3\nmemory_mb: 5\npilot: 9\ntolerate_failed_sets: 4\nhouseholds_together: 2\n"
     assert science(read(tmp_path, f"parameters: x\n{cut}{REST}")) == before
     assert science(read(tmp_path, f"parameters: x\nreplicates: true\n{REST}")) != before
+
+
+def test_a_file_of_a_sweep_that_there_is_not_is_told_from_one_that_cannot_be_made():
+    files = ["runs/x/sweeps/ctc/manifest.json", "runs/x/sweeps/snapp/outcomes/cost.parquet"]
+    (hint,) = target_hints(["-n", *files, "runs/x/sweeps"], ["ctc", "snap"])
+    words = "there is no config/sweeps/snapp.yaml (did you mean snap?); name a sweep"
+    assert hint == f"{files[1]}: {words}"

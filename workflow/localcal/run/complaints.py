@@ -31,6 +31,8 @@ LIMITS = {
     "minItems": "length at least",
     "maxItems": "length at most",
 }
+# What pydantic adds to where a key is that is itself of the wrong type.
+KEY_ITSELF = "[key]"
 # Characters of a wrong value that a complaint repeats.
 MOST_SHOWN = 200
 
@@ -59,6 +61,10 @@ def problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
 
 def _problem(detail: ErrorDetails, schema: Mapping[str, Any]) -> Problem:
     key = tuple(str(part) for part in detail["loc"])
+    if KEY_ITSELF in key:
+        return Problem(
+            key[:-1], f"the key {_shown(detail['input'])} is no text; write it in quotes"
+        )
     if detail["type"] == COMPLAINT:
         return Problem(key, detail["msg"])
     if detail["type"] in ("extra_forbidden", "invalid_key"):
@@ -87,7 +93,10 @@ def part_at(schema: Mapping[str, Any], key: Iterable[str]) -> Mapping[str, Any]:
     """Return the part of a JSON schema that is about a key."""
     part = schema
     for name in key:
-        part = part["properties"][name] if "properties" in part else part["items"]
+        if "properties" in part:
+            part = part["properties"][name]
+        else:
+            part = part["items"] if "items" in part else part["additionalProperties"]
         part = resolved(schema, part)
     return part
 

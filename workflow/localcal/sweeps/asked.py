@@ -3,15 +3,16 @@
 Read while Snakemake parses the workflow where a sweep is asked for, or has been made.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from localcal.errors import InputError, near
-from localcal.sweeps.names import file_of, outcome_digests, refuse_alike
+from localcal.sweeps.names import file_of, outcome_digests, refuse_bad_names
 from localcal.sweeps.plan import refuse_too_many
-from localcal.sweeps.sets import ParameterSets, parameter_sets
+from localcal.sweeps.sets import ParameterSets, count_of, parameter_sets, touches
 from localcal.sweeps.settings import (
+    Sampler,
     Sweep,
     batch_names,
     batch_size,
@@ -72,10 +73,13 @@ class Asked:
         return science(self.settings) | {"outcomes": outcome_digests(self.settings.outcomes)}
 
     def cut(self) -> dict[str, Any]:
-        """Return what decides its plan besides: its sets, and how they are cut."""
+        """Return what decides its plan besides: its sets, and how they are cut.
+
+        A digest of the sets: Snakemake prints what has changed, and there may be many thousands.
+        """
         settings = self.settings
         return {
-            "sets": list(self.sets.ids),
+            "sets": self.sets.digest,
             "batch_size": self.size,
             "pilot": settings.pilot,
             "largest": [settings.largest.simulations, settings.largest.hours],
@@ -90,11 +94,53 @@ def read_asked(name: str) -> Asked:
     """
     path = sweep_path(name)
     sweep = read_sweep(path)
-    refuse_alike(sweep.outcomes, str(path))
+    refuse_bad_names(sweep.outcomes, str(path))
     outcome_digests(sweep.outcomes)
+    if isinstance(sweep.parameters, Sampler):
+        # Before they are made: a grid has soon more than a machine can hold.
+        refuse_too_many(sweep, count_of(sweep.parameters), str(path))
     sets = parameter_sets(sweep.parameters, str(path))
     refuse_too_many(sweep, len(sets.ids), str(path))
     return Asked(name, sweep, sets, batch_size(sweep))
+
+
+def refuse_other_years(asked: Asked, year: int) -> None:
+    """Refuse a change that is over before the year that is simulated, or comes after it.
+
+    It would change nothing, which would look like a policy that costs nothing.
+
+    Raises:
+        InputError: there is such a change.
+    """
+    for column in asked.sets.columns:
+        if not touches(column, year):
+            parameters = asked.settings.parameters
+            source = parameters if isinstance(parameters, str) else asked.source
+            raise InputError(
+                f"{source}: column {column}: lies outside {year}, the run's year (`period` of the "
+                "config); give dates that touch it, or none"
+            )
+
+
+def refuse_missing_replicates(
+    asked: Asked, scopes: Mapping[str, str], replicated: Collection[str]
+) -> None:
+    """Refuse replicates of areas whose weights have none.
+
+    Args:
+        asked: the sweep.
+        scopes: area to the scope of the fit that its weights come from.
+        replicated: the scopes whose fits have replicates.
+
+    Raises:
+        InputError: there is such an area.
+    """
+    for area in asked.settings.areas if asked.settings.replicates else ():
+        if scopes[area] not in replicated:
+            raise InputError(
+                f"{asked.source}: replicates: the weights of {area} have none; set "
+                f"weights.{scopes[area]}.replicates of the run's config, or replicates to false"
+            )
 
 
 def refuse_unknown_areas(asked: Asked, areas: Collection[str]) -> None:

@@ -19,6 +19,8 @@ from localcal.errors import REMAKE, InputError, one_line
 from localcal.files.parquet import write_parquet
 
 DIGEST_BYTES = 16
+# What the digest of a file's rows is called in its schema.
+SEAL = "seal"
 
 # What one simulation says; the columns of a batch are these and those that say which one it is.
 SCHEMA = pa.schema(
@@ -99,27 +101,44 @@ class Store:
         Raises:
             InputError: the disk is full.
         """
-        columns = zip(*rows, strict=True)
-        arrays = [
-            pa.array(list(values), field.type)
-            for values, field in zip(columns, SCHEMA, strict=True)
-        ]
-        write_parquet(self.path(cell), SCHEMA, [pa.table(arrays, schema=SCHEMA)])
+        table, path = table_of(rows), self.path(cell)
+        schema = SCHEMA.with_metadata({SEAL: _seal(path, table)})
+        write_parquet(path, schema, [table])
 
     def read(self, cell: Cell) -> pa.Table:
         """Read what a simulation says.
 
         Raises:
-            InputError: its file is damaged.
+            InputError: its file is damaged, or another's.
         """
         path = self.path(cell)
         try:
             table = pq.read_table(path)
-        except (OSError, pa.ArrowException) as error:
+            seal = _seal(path, table)
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise InputError(f"{path}: damaged ({one_line(error)}); {REMAKE}") from error
         if table.schema != SCHEMA:
             raise InputError(f"{path}: damaged, it has other columns; {REMAKE}")
-        return table
+        if (table.schema.metadata or {}).get(SEAL.encode()) != seal.encode():
+            raise InputError(f"{path}: damaged, its rows are not those that were written; {REMAKE}")
+        return table.replace_schema_metadata(None)
+
+
+def _seal(path: Path, table: pa.Table) -> str:
+    """Return a digest of a simulation's rows and of what they are of, which its name says.
+
+    So neither a bit that changed nor a file under the name of another goes into the results.
+    """
+    digest = hashlib.blake2b(path.name.encode(), digest_size=DIGEST_BYTES)
+    for column in table.columns:
+        values = column.combine_chunks()
+        if pa.types.is_string(values.type):
+            encoded = values.dictionary_encode()
+            digest.update(json.dumps(encoded.dictionary.to_pylist()).encode())
+            values = encoded.indices
+        for array in (values.is_valid(), values.fill_null(0)):
+            digest.update(array.to_numpy(zero_copy_only=False).tobytes())
+    return digest.hexdigest()
 
 
 def table_of(rows: Sequence[CellRow]) -> pa.Table:

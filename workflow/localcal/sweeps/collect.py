@@ -86,6 +86,25 @@ def _groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
         raise InputError(f"{path}: damaged ({one_line(error)}); {REMAKE}") from error
 
 
+def _of_plan(
+    batch: Path, groups: Iterable[pa.Table], members: Mapping[int, str]
+) -> Iterator[pa.Table]:
+    """Yield a batch's rows as they come by, each of the set that has its number in the plan.
+
+    Raises:
+        InputError: a number is of another set, so that the batch is of another plan.
+    """
+    for group in groups:
+        for row in group.group_by(["set_idx", "set_id"]).aggregate([]).to_pylist():
+            number, found = row["set_idx"], row["set_id"]
+            if members.get(number, found) != found:
+                raise InputError(
+                    f"{batch}: has set {found} under number {number}, which is {members[number]} "
+                    f"by the plan; {REMAKE}"
+                )
+        yield group
+
+
 def collect_sweep(
     name: str,
     run_id: str,
@@ -116,7 +135,8 @@ def collect_sweep(
     for number, batch in enumerate(files["batches"]):
         members = read_members(plan, number)
         cells = product(members, sweep.areas, [draw.seed_idx for draw in draws])
-        rows = chain.from_iterable(map(failed.keys, _groups(batch, schema)))
+        groups = _of_plan(batch, _groups(batch, schema), members)
+        rows = chain.from_iterable(map(failed.keys, groups))
         found += _refuse_incomplete(batch, cells, rows, sweep.outcomes)
         sets += len(members)
     _refuse_failures(failed, sweep, name, files["failures"][0])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,18 @@ HOUSEHOLD = "household"
 
 # By how much of a decile a sum of many weights may be wrong.
 ROUNDING = 1e-9
+
+
+def for_reading(array: np.ndarray) -> np.ndarray:
+    """Return a view of an array through which nobody can change it."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def all_for_reading(arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """Return arrays by name of which nobody can change one, or put another in its place."""
+    return MappingProxyType({name: for_reading(array) for name, array in arrays.items()})
 
 
 class Row(NamedTuple):
@@ -50,7 +63,7 @@ class Values(Mapping[str, np.ndarray]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._known:
-            self._known[name] = self._get(name)
+            self._known[name] = for_reading(self._get(name))
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -83,7 +96,7 @@ class Units:
         }
         persons[PERSON] = np.ones(population.count(PERSON))
         entity_of = {name: variable.entity for name, variable in variables.items()}
-        return cls(population.household_of, persons, entity_of)
+        return cls(all_for_reading(population.household_of), all_for_reading(persons), entity_of)
 
     @cached_property
     def households(self) -> int:
@@ -126,6 +139,8 @@ def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 class Context:
     """A simulation under a reform beside one without it, of the same weighted households.
 
+    All outcomes are given the same arrays, so none of them can change one.
+
     Attributes:
         units: whose units they are.
         reformed: variable to its values under the reform, (units,) float64.
@@ -146,6 +161,12 @@ class Context:
     def __post_init__(self) -> None:
         if self.weights.ndim == 1:
             object.__setattr__(self, "weights", self.weights[:, np.newaxis])
+        for name in ("weights", "state"):
+            object.__setattr__(self, name, for_reading(getattr(self, name)))
+        for name in ("reformed", "baseline"):
+            values = getattr(self, name)
+            if not isinstance(values, Values):
+                object.__setattr__(self, name, all_for_reading(values))
         assert self.weights.shape[0] == self.state.size == self.units.households
 
     @property
@@ -196,7 +217,7 @@ class Context:
             # A sum of rounded weights may say of a whole number that it is a little more.
             share = np.nan_to_num(10 * reached / reached[-1:])
         decile[order] = np.clip(np.ceil(share - ROUNDING), 1, 10)
-        return decile
+        return for_reading(decile)
 
     def within(self, state: str) -> "Context":
         """Return the context of one state's households."""

@@ -5,8 +5,20 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from localcal.errors import InputError
+from localcal.errors import InputError, near
 from localcal.files.atomic import sha256_file
+
+# The functions of `localcal.sweeps.outcomes`, which is not loaded while the workflow is parsed.
+BUILT_IN_NAMES = (
+    "cost",
+    "deep_poverty_rate",
+    "gini",
+    "mean_change",
+    "poverty_gap",
+    "poverty_rate",
+    "revenue",
+    "winners_losers",
+)
 
 
 def file_of(outcome: str) -> str:
@@ -15,17 +27,19 @@ def file_of(outcome: str) -> str:
     return f"{Path(path).stem}.{function}" if colon else outcome
 
 
-def refuse_alike(outcomes: Sequence[str], source: str) -> None:
-    """Refuse outcomes whose files would have the same name, or none that a file may have.
+def refuse_bad_names(outcomes: Sequence[str], source: str) -> None:
+    """Refuse outcomes that there are not, or whose files would have the same name.
 
     Raises:
         InputError: there are such.
     """
     for name in outcomes:
-        if not re.fullmatch(r"[\w.-]+", file_of(name)):
+        is_own = ":" in name and re.fullmatch(r"[A-Za-z0-9_.-]+", file_of(name))
+        if not is_own and name not in BUILT_IN_NAMES:
             raise InputError(
-                f"{source}: outcomes: '{name}' is no name of an outcome; write one, or module.py:"
-                "function"
+                f"{source}: outcomes: '{name}' is no outcome{near(name, BUILT_IN_NAMES)}; write "
+                f"one of {', '.join(BUILT_IN_NAMES)}, or module.py:function of your own, in plain "
+                "letters, digits, '_' and '-'"
             )
     files = Counter(map(file_of, outcomes))
     twice = [name for name in outcomes if files[file_of(name)] > 1]

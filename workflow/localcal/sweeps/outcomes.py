@@ -4,29 +4,40 @@ Every outcome is one function of a `Context`, which yields rows: a value with th
 without it. A user's own is a function of the same kind in a file of theirs, which says by
 `requires` what it reads:
 
-    from localcal.sweeps.outcomes import requires, Row
+    from localcal.sweeps.outcomes import Row, requires
 
     @requires("household_net_income")
     def poorest(context):
-        values = (context.of_household(v, "household_net_income").min()
-                  for v in (context.reformed, context.baseline))
-        yield Row("", *values)
+        incomes = (context.of_households(values, "household_net_income")
+                   for values in context.sides)
+        yield Row("", *(income.min() for income in incomes))
+
+What it is given is for reading only, since other outcomes and other sets get it too. A part that
+nobody is in, or whose denominator is nothing, is NaN on both sides; anything else that is no number
+is a mistake. It has to say the same whenever it is asked, so it draws no random numbers of its own
+without a seed, and a sweep knows of a change in its file only, not in what that imports.
 """
 
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
+from localcal.engine.protocol import Variable
 from localcal.errors import InputError, near, one_line
 from localcal.sweeps.context import HOUSEHOLD, Context, Row, weighted_mean
+from localcal.sweeps.settings import LARGEST
 
 type Function = Callable[[Context], Iterable[Row]]
 
 STATE = "state"
+# Kinds of variables that have numbers.
+NUMBERS = ("float", "int", "bool")
 
 LONGEST_MESSAGE = 500
 
@@ -106,6 +117,9 @@ def evaluate(outcome: Outcome, context: Context, by: str = "") -> list[Result]:
     if by == STATE:
         for state in np.unique(context.state).tolist():
             results += _of_group(outcome, context.within(state), state)
+    names = Counter((result.group, result.vector) for result in results)
+    if twice := [group for (group, _), count in names.items() if count > 1]:
+        return [_failed("", -1, ValueError(f"it yields group '{twice[0]}' twice"))]
     return results
 
 
@@ -117,8 +131,10 @@ def _of_group(outcome: Outcome, context: Context, group: str) -> list[Result]:
             raise ValueError("it yields no rows")
     except MemoryError:
         raise  # the whole simulation's, which whoever runs it has to hear of
-    except Exception as error:  # noqa: BLE001 - becomes a row that says so, of this outcome alone
-        return [_failed(group, -1, error)]
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes a row of this outcome alone
+        # Which as a row's error says that nobody is in its group.
+        own = RuntimeError(str(error)) if type(error) is ArithmeticError else error
+        return [_failed(group, -1, own)]
     results = []
     for row in rows:
         name = "/".join(part for part in (group, row.group) if part)
@@ -139,26 +155,37 @@ def _checked(row: Row, vectors: int) -> _Numbers:
     """Return a row with one number per vector.
 
     Raises:
-        ValueError: a value is neither one number nor one per vector.
+        ValueError: a value is neither one number nor one per vector, or the group is no text.
     """
-    both = [np.asarray(values, dtype=np.float64) for values in (row.value, row.baseline)]
+    if not isinstance(row.group, str) or not row.group.isprintable():
+        raise ValueError(f"group {row.group!a}: expected text that can be printed")
+    given = [np.asarray(values) for values in (row.value, row.baseline)]
+    if other := [values for values in given if values.dtype.kind not in "biuf"]:
+        raise ValueError(f"group '{row.group}': expected a number, found {other[0].item(0)!r}")
+    both = [values.astype(np.float64) for values in given]
     if bad := [values.shape for values in both if values.shape not in ((), (vectors,))]:
         raise ValueError(
             f"group '{row.group}': expected one number or {vectors}, found an array of {bad[0]}"
         )
-    return _Numbers(str(row.group), *(np.broadcast_to(values, vectors) for values in both))
+    return _Numbers(row.group, *(np.broadcast_to(values, vectors) for values in both))
 
 
 def _result(group: str, vector: int, value: float, baseline: float) -> Result:
-    for number, label in ((value, "with the reform"), (baseline, "without the reform")):
-        if not np.isfinite(number):
-            error = ArithmeticError(f"it is {number} {label}: a share of nobody or of nothing")
-            return _failed(group, vector, error)
-    return Result(group, vector, float(value), float(baseline), float(value - baseline))
+    value, baseline = float(value), float(baseline)
+    if math.isnan(value) and math.isnan(baseline):
+        words = "with and without the reform: a share of nobody or of nothing"
+        return _failed(group, vector, ArithmeticError(f"it is nan {words}"))
+    if not (abs(value) <= LARGEST and abs(baseline) <= LARGEST):
+        words = f"it is {value} with the reform and {baseline} without"
+        error = ValueError(f"{words}; expected finite numbers, none beyond {LARGEST:g}")
+        return _failed(group, vector, error)
+    return Result(group, vector, value, baseline, value - baseline)
 
 
-def _failed(group: str, vector: int, error: Exception) -> Result:
-    kind, message = type(error).__name__, one_line(error)[:LONGEST_MESSAGE]
+def _failed(group: str, vector: int, error: BaseException) -> Result:
+    # Only what a table can hold.
+    words = one_line(error).encode("utf-8", "backslashreplace").decode()
+    kind, message = type(error).__name__, words[:LONGEST_MESSAGE]
     return Result(group, vector, None, None, None, "error", kind, message)
 
 
@@ -250,7 +277,8 @@ def winners_losers(context: Context) -> Iterator[Row]:
             for number, name in enumerate(WINNERS_LOSERS):
                 share = weighted_mean(kind == number, weights)
                 label = "/".join(part for part in (group, name) if part)
-                yield Row(label, share, float(name == NO_CHANGE))
+                before = np.where(np.isnan(share), np.nan, float(name == NO_CHANGE))
+                yield Row(label, share, before)
 
 
 def _deciles(context: Context) -> Iterator[tuple[str, np.ndarray]]:
@@ -271,7 +299,10 @@ def gini(context: Context) -> Iterator[Row]:
     """
     weights = context.person_weights(HOUSEHOLD)
     incomes = [np.maximum(context.equivalised(values), 0) for values in context.sides]
-    yield Row("", *(weighted_gini(income, weights) for income in incomes))
+    of_side = [weighted_gini(income, weights) for income in incomes]
+    # Where one side has no income at all, there is no difference to speak of either.
+    undefined = np.isnan(of_side).any(axis=0)
+    yield Row("", *(np.where(undefined, np.nan, index) for index in of_side))
 
 
 def weighted_gini(income: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -284,12 +315,14 @@ def weighted_gini(income: np.ndarray, weights: np.ndarray) -> np.ndarray:
         weights: (n, vectors).
     """
     order = np.argsort(income, kind="stable")
-    persons = weights[order]
-    received = np.cumsum(persons * income[order, np.newaxis], axis=0)
-    before = np.vstack([np.zeros(received.shape[1]), received[:-1]])
-    area = (persons * (received + before)).sum(axis=0)
+    # A row per vector, which is added by itself however many there are.
+    persons = np.ascontiguousarray(weights[order].T)
+    received = np.cumsum(persons * income[order], axis=1)
+    before = np.hstack([np.zeros((len(received), 1)), received[:, :-1]])
+    area = (persons * (received + before)).sum(axis=1)
     with np.errstate(invalid="ignore"):
-        return 1 - area / (persons.sum(axis=0) * received[-1])
+        # Where all have the same, rounding may leave a little less than nothing.
+        return np.maximum(0, 1 - area / (persons.sum(axis=1) * received[:, -1]))
 
 
 BUILT_IN: Mapping[str, Function] = {
@@ -330,12 +363,19 @@ def find_outcome(name: str, folder: Path) -> Outcome:
     if not callable(function):
         raise InputError(f"outcome '{name}': {source} has no function '{attribute}'; name one")
     required = getattr(function, "requires", None)
-    if isinstance(required, str) or not required:
+    if not _are_names(required):
         raise InputError(
             f"outcome '{name}': does not say which variables it reads; put "
             '@requires("household_net_income") or the like above it'
         )
     return Outcome(name, function, tuple(required), source)
+
+
+def _are_names(required: object) -> TypeGuard[Collection[str]]:
+    """Say whether something is one or more names, and not just text."""
+    if isinstance(required, str) or not isinstance(required, Collection):
+        return False
+    return bool(required) and all(isinstance(name, str) for name in required)
 
 
 def _module(name: str, source: Path) -> object:
@@ -348,7 +388,7 @@ def _module(name: str, source: Path) -> object:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         kind = type(error).__name__
         raise InputError(
             f"outcome '{name}': {source} cannot be loaded ({kind}: {one_line(error)}); mend it"
@@ -356,11 +396,13 @@ def _module(name: str, source: Path) -> object:
     return module
 
 
-def refuse_unknown_variables(outcomes: Sequence[Outcome], variables: Mapping[str, object]) -> None:
-    """Stop before any work if an outcome reads a variable that the model does not have.
+def refuse_unknown_variables(
+    outcomes: Sequence[Outcome], variables: Mapping[str, Variable]
+) -> None:
+    """Stop before any work if an outcome reads what is no number of the model.
 
     Raises:
-        InputError: there is no such variable.
+        InputError: there is no such variable, or it is text.
     """
     for outcome in outcomes:
         for variable in outcome.requires:
@@ -368,4 +410,9 @@ def refuse_unknown_variables(outcomes: Sequence[Outcome], variables: Mapping[str
                 raise InputError(
                     f"outcome '{outcome.name}': the model has no variable "
                     f"'{variable}'{near(variable, variables)}; mend what it requires"
+                )
+            if variables[variable].kind not in NUMBERS:
+                raise InputError(
+                    f"outcome '{outcome.name}': '{variable}' is {variables[variable].kind}, of "
+                    "which there are no numbers; mend what it requires"
                 )

@@ -122,12 +122,8 @@ def write_plan(sets: ParameterSets, size: int, path: Path) -> None:
         sets: the sweep's.
         size: how many sets a batch has.
         path: the table to write: set_idx, set_id, name, batch and a column per parameter.
-
-    Raises:
-        InputError: a column has numbers in some sets and true or false in others.
     """
     schema = pa.schema([*SETS, *parameter_fields(sets.columns, sets.sets[0].values)])
-    _refuse_mixed(sets)
     starts = range(0, len(sets.ids), SETS_TOGETHER)
     write_parquet(path, schema, (_piece(sets, size, start, schema) for start in starts))
 
@@ -148,19 +144,6 @@ def _piece(sets: ParameterSets, size: int, start: int, schema: pa.Schema) -> pa.
         for number in numbers
     )
     return pa.table(list(map(list, zip(*rows, strict=True))), schema=schema)
-
-
-def _refuse_mixed(sets: ParameterSets) -> None:
-    """Refuse a parameter whose values are not all of one kind."""
-    first = sets.sets[0]
-    for one in sets.sets:
-        for name, value, expected in zip(sets.columns, one.values, first.values, strict=True):
-            if isinstance(value, bool) != isinstance(expected, bool):
-                kind = "true or false" if isinstance(expected, bool) else "a number"
-                raise InputError(
-                    f"{one.place}, column {name}: expected {kind} as in {first.place}, found "
-                    f"{value!r}; write all in one way"
-                )
 
 
 def read_plan(path: Path, batch: int | None = None) -> Planned:
@@ -189,15 +172,16 @@ def read_first(path: Path, count: int) -> Planned:
     return _planned(table.slice(0, count))
 
 
-def read_members(path: Path, batch: int) -> list[int]:
-    """Read the numbers of a batch's sets, which is all that is kept of them.
+def read_members(path: Path, batch: int) -> dict[int, str]:
+    """Read the numbers of a batch's sets and their ids, which is all that is kept of them.
 
     Raises:
         InputError: the plan is damaged.
     """
     with _reading(path):
         filters = [("batch", "=", batch)]
-        return pq.read_table(path, columns=["set_idx"], filters=filters)["set_idx"].to_pylist()
+        table = pq.read_table(path, columns=["set_idx", "set_id"], filters=filters)
+    return dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 @contextmanager
@@ -247,7 +231,7 @@ def describe(
             "replicates": sweep.replicates,
             "seeds": [draw.seed for draw in draws],
             "sets": len(sets.ids),
-            "sets_digest": hashlib.sha256("\n".join(sets.ids).encode()).hexdigest(),
+            "sets_digest": sets.digest,
             "simulations": reformed,
             "simulations_of_baseline": baseline,
         },

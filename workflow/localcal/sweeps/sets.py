@@ -14,12 +14,13 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from localcal.engine.protocol import ParameterChange
 from localcal.errors import InputError, one_line
 from localcal.files.rows import NUMBER
-from localcal.sweeps.settings import Sampler
+from localcal.sweeps.settings import LARGEST, Sampler
 
 # A column that is no parameter: what a set is called.
 NAME = "name"
@@ -65,6 +66,11 @@ class ParameterSets:
     ids: tuple[str, ...]
     repeated: tuple[tuple[str, str], ...]
 
+    @cached_property
+    def digest(self) -> str:
+        """Return the SHA-256 of the ids, in hexadecimal."""
+        return hashlib.sha256("\n".join(self.ids).encode()).hexdigest()
+
     def changes(self, number: int) -> list[ParameterChange]:
         """Return what a set changes."""
         return list(map(change, self.columns, self.sets[number].values))
@@ -75,6 +81,12 @@ def change(column: str, value: Value) -> ParameterChange:
     path, _, dates = column.partition("@")
     start, _, stop = dates.partition(".")
     return ParameterChange(path, start or None, stop or None, value)
+
+
+def touches(column: str, year: int) -> bool:
+    """Say whether a column changes anything on a day of a year."""
+    _, start, stop = _path_and_dates(column)
+    return start <= f"{year}-12-31" and stop >= f"{year}-01-01"
 
 
 def set_id(values: Mapping[str, Value]) -> str:
@@ -92,7 +104,8 @@ def parameter_sets(parameters: str | Sampler, source: str) -> ParameterSets:
 
     Raises:
         InputError: the table is none, a column is no parameter or there twice, or a value is
-            neither a number nor true or false; or a bound's parameter is none.
+            neither a number nor true or false, or of another kind than above it; or a bound's
+            parameter is none.
     """
     if isinstance(parameters, Sampler):
         columns, sets = _sampled(parameters, source)
@@ -104,12 +117,28 @@ def parameter_sets(parameters: str | Sampler, source: str) -> ParameterSets:
     repeated = []
     for one in sets:
         values = tuple(one.values[number] for number in order)
+        above = next(iter(first.values()), None)
+        _refuse_mixed(names, values, one.place, above)
         own = set_id(dict(zip(names, values, strict=True)))
         if own in first:
             repeated.append((one.place, first[own].place))
         else:
             first[own] = ParameterSet(values, one.name, one.place)
     return ParameterSets(names, tuple(first.values()), tuple(first), tuple(repeated))
+
+
+def _refuse_mixed(
+    names: Sequence[str], values: Sequence[Value], place: str, above: ParameterSet | None
+) -> None:
+    """Refuse numbers where the first set has true or false, and the other way round."""
+    for name, value, expected in zip(names, values, above.values if above else (), strict=False):
+        if isinstance(value, bool) != isinstance(expected, bool):
+            kind = "true or false" if isinstance(expected, bool) else "a number"
+            assert above is not None  # or it had no values
+            raise InputError(
+                f"{place}, column {name}: expected {kind} as in {above.place}, found {value!r}; "
+                "write all in one way"
+            )
 
 
 def _listed(path: Path) -> tuple[list[str], Iterator[ParameterSet]]:
@@ -122,11 +151,9 @@ def _listed(path: Path) -> tuple[list[str], Iterator[ParameterSet]]:
         raise InputError(f"{path}: cannot be read as a table ({reason}); correct it") from error
     if len(rows) < 2:
         raise InputError(f"{path}: holds no parameter set; write one per row below the header")
-    (_, header), *body = rows
+    (line, header), *body = rows
     header = [text.strip() for text in header]
-    columns = _columns(header, f"{path}: line 1")
-    if not columns:
-        raise InputError(f"{path}: line 1: has no column with a parameter; name at least one")
+    columns = _columns(header, f"{path}: line {line}")
     return columns, _rows(path, header, body)
 
 
@@ -157,10 +184,10 @@ def _rows(
 def _value(text: str, place: str, column: str) -> Value:
     if text.lower() in WORDS:
         return WORDS[text.lower()]
-    if not re.fullmatch(NUMBER, text) or not math.isfinite(float(text)):
+    if not re.fullmatch(NUMBER, text) or abs(float(text)) > LARGEST:
         raise InputError(
             f"{place}, column {column}: expected a number, true or false, found {text!r}; correct "
-            "it, and write numbers without separators"
+            f"it, and write numbers without separators, none beyond {LARGEST:g}"
         )
     return canonical(float(text))
 
@@ -179,10 +206,35 @@ def _columns(header: Sequence[str], place: str) -> list[str]:
     if header.count(NAME) > 1:
         raise InputError(f"{place}, column {NAME}: is there twice; take one out")
     columns = [_column(text, place) for text in header if text != NAME]
+    if not columns:
+        raise InputError(f"{place}: has no column with a parameter; name at least one")
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise InputError(f"{place}, column {twice[0]}: is there twice; take one out")
+    for one, other in itertools.pairwise(sorted(columns, key=_path_and_dates)):
+        _refuse_overlap(one, other, place)
     return columns
+
+
+def _path_and_dates(column: str) -> tuple[str, str, str]:
+    """Return a column's parameter, and when its change begins and ends; '' and '~' for never."""
+    path, _, dates = column.partition("@")
+    start, _, stop = dates.partition(".")
+    return path, start, stop or "~"
+
+
+def _refuse_overlap(one: str, other: str, place: str) -> None:
+    """Refuse two changes of a parameter on the same day: which of them counts is not said.
+
+    Raises:
+        InputError: there are such.
+    """
+    (path, _, stop), (same, start, _) = map(_path_and_dates, (one, other))
+    if path == same and start <= stop:
+        raise InputError(
+            f"{place}, column {other}: changes {path} on days on which column {one} changes it "
+            "too; give them dates that do not overlap"
+        )
 
 
 def _column(text: str, place: str) -> str:
@@ -224,6 +276,17 @@ def _sampled(sampler: Sampler, source: str) -> tuple[list[str], Iterator[Paramet
         for number, point in enumerate(points)
     )
     return columns, sets
+
+
+def count_of(sampler: Sampler) -> int:
+    """Return how many sets a sampler gives, without making them."""
+    if sampler.sampler != "grid":
+        assert sampler.n is not None  # its section refuses that
+        return sampler.n
+    return math.prod(
+        sampler.n if sampler.n is not None and len(values) == 2 else len(set(values))
+        for values in sampler.bounds.values()
+    )
 
 
 def _grid(sampler: Sampler) -> Iterator[tuple[float, ...]]:

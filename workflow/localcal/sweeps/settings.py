@@ -6,14 +6,14 @@ Read while Snakemake parses the workflow, so nothing heavy is imported here.
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from localcal.errors import InputError, one_line
+from localcal.errors import InputError, near, one_line
 from localcal.run.complaints import problems
 from localcal.run.overrides import BATCH_SIZE_VARIABLES
 from localcal.run.values import (
@@ -32,6 +32,9 @@ from localcal.run.values import (
 # Where sweeps are, and what a sweep may be called: it is part of file names.
 FOLDER = Path("config/sweeps")
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9_-]*"
+
+# Beyond this no picture has an axis, and differences are soon infinite.
+LARGEST = 1e300
 
 # The number of a batch has at least this many digits in file names.
 BATCH_DIGITS = 4
@@ -72,6 +75,8 @@ class Sampler(Section):
             if self.sampler != "grid" and (len(values) != 2 or values[0] >= values[1]):
                 words = "has to be the lowest and the highest value, the lower one first"
                 wrong.append((("bounds", name), words))
+            elif max(map(abs, values)) > LARGEST:
+                wrong.append((("bounds", name), f"has a value beyond {LARGEST:g}"))
         if wrong:
             raise refused(wrong)
         return self
@@ -129,6 +134,19 @@ class Sweep(Section):
     largest: Largest = Field(default_factory=Largest)
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """Reads plain YAML, and refuses a key that is there twice: the last would count in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in found:
+                problem = f"found key '{key.value}' twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            found.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def names() -> list[str]:
     """Return what sweeps there are, sorted.
 
@@ -143,6 +161,24 @@ def names() -> list[str]:
                 "with a letter or digit; rename the file"
             )
     return found
+
+
+def target_hints(arguments: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Say which requested files are of a sweep that there is not.
+
+    Snakemake's own message is that there is no rule to produce them.
+
+    Args:
+        arguments: of the command line.
+        known: the sweeps that there are.
+    """
+    hints = []
+    for argument in arguments:
+        match argument.split("/"):
+            case ["runs", _, "sweeps", name, _, *_] if name not in known:
+                path = sweep_path(name)
+                hints.append(f"{argument}: there is no {path}{near(name, known)}; name a sweep")
+    return hints
 
 
 def files() -> list[str]:
@@ -162,7 +198,7 @@ def read_sweep(path: Path) -> Sweep:
         InputError: one line per problem: file, key, what is wrong, what is allowed.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; name a sweep by its file there") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:

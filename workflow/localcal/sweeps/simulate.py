@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from localcal.engine.protocol import Common, Engine, naming_households
+from localcal.engine.reforms import refuse_unknown
 from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
 from localcal.files.origins import record, refuse_other_files
@@ -204,6 +205,7 @@ def write_baseline(
     outcomes: Sequence[str],
     together: int,
     path: Path,
+    columns: Collection[str] = (),
 ) -> None:
     """Write what outcomes read of an area without a reform, once for all parameter sets.
 
@@ -215,10 +217,13 @@ def write_baseline(
         outcomes: their names.
         together: households simulated at a time.
         path: the file to write: `/seed_{number}/{variable}`, float64, (units,).
+        columns: the sweep's parameters, which change nothing here: a sweep of one that the model
+            lacks is refused before its areas are simulated.
 
     Raises:
-        InputError: a file is damaged, or an outcome cannot be had.
+        InputError: a file is damaged, an outcome cannot be had, or there is no such parameter.
     """
+    refuse_unknown(engine.parameters(), sorted(column.partition("@")[0] for column in columns))
     variables = required(find_outcomes(outcomes, engine))
     with create_h5(path) as file:
         file.attrs.update(record({"area": files.area}) | {"engine": engine.version})
