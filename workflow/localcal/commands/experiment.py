@@ -105,9 +105,9 @@ def _compare(options: argparse.Namespace) -> int:
     if options.run is not None or len(words) > 1:
         raise Refused(["--compare takes two files, and at most one condition after --vary"])
     first, second = options.compare
-    found = results_compared(first, second, words[0] if words else None)
-    content = {"comparisons": list(map(told, found))}
-    sys.stdout.write(_as_json(content) if options.json else comparison_as_text(found))
+    found, notes = results_compared(first, second, words[0] if words else None)
+    content = {"comparisons": list(map(told, found)), "notes": notes}
+    sys.stdout.write(_as_json(content) if options.json else comparison_as_text(found, notes))
     return 0
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom
 
-LEAST_COVERAGE = 0.9
+LEAST_COVERAGE = 0.93
 """Of all intervals those are taken that are the narrowest with at least this probability."""
 
 

@@ -1,5 +1,6 @@
 """An experiment as text."""
 
+import itertools
 import statistics
 from collections.abc import Sequence
 
@@ -48,14 +49,14 @@ def as_text(result: Result) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def comparison_as_text(compared: Sequence[Compared]) -> str:
-    """Return how two results compare."""
-    parts = [
-        _table(compared, 1.0, per_column=False),
-        "\n".join(one.verdict for one in compared),
-        _method(compared[0], "every measurement of one by every one of the other"),
-    ]
-    return "\n\n".join(parts) + "\n"
+def comparison_as_text(compared: Sequence[Compared], notes: Sequence[str]) -> str:
+    """Return how two results compare, and why something is not compared."""
+    parts = []
+    for _, group in itertools.groupby(compared, key=lambda one: one.subject):
+        of_arm = list(group)
+        parts += [_table(of_arm, 1.0, per_column=False), "\n".join(one.verdict for one in of_arm)]
+    parts.append(_method(compared[0], "every measurement of one by every one of the other"))
+    return "\n\n".join([*parts, *[f"note: {text}" for text in notes]]) + "\n"
 
 
 def _arm(result: Result, arm: str) -> str:

@@ -181,8 +181,10 @@ def read_result(path: Path) -> Stored:
 
 def _is_result(found: Mapping[str, Any]) -> bool:
     """Say whether all is there that is read of a result."""
+    if not isinstance(found["conditions"].get("cores"), int):
+        return False
     maps = (found["conditions"], found["arms"], *found["measurements"])
-    needed = {"arm", "round", "throttled_seconds", *FIGURES}
+    needed = {"arm", "round", "throttled_seconds", "load", *FIGURES}
     return (
         all(isinstance(one, dict) for one in maps)
         and all(isinstance(found["arms"].get(arm), dict) for arm in ARMS)
@@ -191,8 +193,10 @@ def _is_result(found: Mapping[str, Any]) -> bool:
     )
 
 
-def results_compared(first: Path, second: Path, vary: str | None) -> list[Compared]:
-    """Return how two results compare, arm by arm.
+def results_compared(
+    first: Path, second: Path, vary: str | None
+) -> tuple[list[Compared], list[str]]:
+    """Return how two results compare, arm by arm, and why something is not compared.
 
     Args:
         first: a result's file.
@@ -214,14 +218,33 @@ def results_compared(first: Path, second: Path, vary: str | None) -> list[Compar
     )
     refuse_others(sides[0], sides[1], _allowed(vary, sides), names, about)
     _refuse_throttled(results)
+    notes = _busy(results)
     found = []
     for arm in ARMS:
         subject = (f"{arm} of {names[0]}", f"{arm} of {names[1]}")
         for figure in FIGURES:
+            # In turn both have the same of what others do; at different times they do not.
+            if figure == "wall_seconds" and notes:
+                continue
             one, other = ([taken[figure] for taken in side.counted[arm]] for side in results)
             ratio = of_groups(one, other)
             found.append(Compared(subject, figure, one, other, ratio, "measurements"))
-    return found
+    return found, notes
+
+
+def _busy(results: Sequence[Stored]) -> list[str]:
+    """Return why wall time cannot be compared, nothing where it can."""
+    notes = []
+    for one in results:
+        cores = one.conditions["cores"]
+        assert isinstance(cores, int)
+        load = max(taken["load"] for arm in ARMS for taken in one.counted[arm])
+        if load > cores:
+            notes.append(
+                f"wall time is not compared: {one.name} was measured with a load of up to "
+                f"{load:.1f} on {cores} cores"
+            )
+    return notes
 
 
 def _allowed(vary: str | None, sides: Sequence[Mapping[str, object]]) -> set[str]:

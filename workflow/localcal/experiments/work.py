@@ -64,14 +64,12 @@ class Done:
         peak_mb: its most memory in 10^6 bytes, with what it shares with its server.
         phases: seconds by phase (`localcal.timing`).
         server: the process that has the model.
-        engine: the model's version.
     """
 
     cpu_seconds: float
     peak_mb: float
     phases: Mapping[str, float]
     server: int
-    engine: str
 
 
 def do(engine: Engine, piece: Piece) -> Done:
@@ -87,7 +85,6 @@ def do(engine: Engine, piece: Piece) -> Done:
         peak_mb=used.ru_maxrss * 1024 / 1e6,
         phases=dict(timing.figures().seconds),
         server=os.getppid(),
-        engine=engine.version,
     )
 
 
@@ -121,7 +118,7 @@ def _simulated_too(
     parts: Iterable[Part], everything: Sequence[Measure], evaluated: Sequence[Measure]
 ) -> Iterator[Part]:
     """Yield simulations that were asked for all that is not asked for by evaluating some of it."""
-    variables = sorted(needed_variables(everything) - needed_variables(evaluated))
+    variables = sorted(_asked_for(everything) - _asked_for(evaluated))
     reforms = sorted(_reforms(everything) - _reforms(evaluated))
     for part in parts:
         for variable in variables:
@@ -131,6 +128,16 @@ def _simulated_too(
             reformed.calculate(REFORM_MEASURE)
             reformed.close()
         yield part
+
+
+def _asked_for(measures: Iterable[Measure]) -> set[str]:
+    """Return the variables that evaluating measures asks a simulation for."""
+    # A reform neutralises its variable, and asks for what that changes.
+    plain = [
+        one._replace(variable=REFORM_MEASURE, reform_id=0) if one.reform_id else one
+        for one in measures
+    ]
+    return needed_variables(plain)
 
 
 def _reforms(measures: Iterable[Measure]) -> set[str]:
