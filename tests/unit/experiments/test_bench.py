@@ -64,6 +64,20 @@ def test_who_cannot_have_the_model_is_told_and_nothing_is_left():
     assert children() == before and dict(os.environ) == environment
 
 
+def test_a_model_that_was_killed_meanwhile_is_not_taken_for_another(source, tmp_path):
+    with Bench(ENGINE, [], {}) as bench:
+        bench.version()
+        [server] = bench._servers()
+        server.kill()
+        while server.status() != psutil.STATUS_ZOMBIE:
+            pass
+        assert bench._servers() == []
+        # Another one is started, which had to be loaded: that is no warm start.
+        with pytest.raises(Refused, match="is another one than before"):
+            bench.take(setting(), pieces(source, tmp_path))
+        server.wait(10)
+
+
 def done(**changes):
     return Done(**({"cpu_seconds": 1.0, "peak_mb": 1.0, "phases": {}, "server": 1} | changes))
 

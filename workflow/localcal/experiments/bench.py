@@ -27,6 +27,10 @@ from localcal.jobs.usage import throttled_seconds
 SOCKETS_VARIABLE = "XDG_RUNTIME_DIR"
 PREFIX = "lcx-"
 SECONDS_TO_END = 60.0
+OTHER = (
+    "the process that has the model is another one than before: code, packages or environment "
+    "changed while it was measured, or it was killed; measure again"
+)
 
 
 @dataclass(frozen=True)
@@ -90,33 +94,36 @@ class Bench:
         """Do an arm's work once and return what that took.
 
         Args:
-            setting: how.
+            setting: how; where it is warm, the model has to be loaded (`version`).
             pieces: its chunks.
 
         Raises:
+            Refused: the process that has the model is not the one that it should be.
             InputError: the work cannot be done.
             MemoryError: it ran out of memory.
         """
         if setting.process == COLD:
             with Bench(self._engine, self._calculated, self._digests) as another:
-                return another._take(setting.workers, pieces)
-        return self._take(setting.workers, pieces)
+                return another._take(setting, pieces)
+        return self._take(setting, pieces)
 
-    def _take(self, workers: int, pieces: Sequence[Piece]) -> Taken:
+    def _take(self, setting: Setting, pieces: Sequence[Piece]) -> Taken:
         load, throttled = os.getloadavg()[0], throttled_seconds()
         before = {process.pid: _cpu_seconds(process) for process in self._servers()}
         start = time.monotonic()
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(setting.workers) as pool:
             done = list(pool.map(self._do, pieces))
         wall = time.monotonic() - start
         server = self._one_server(done)
+        if (server.pid not in before) != (setting.process == COLD):
+            raise Refused([OTHER])
         throttled_after = throttled_seconds()
         return Taken(
             wall_seconds=wall,
             cpu_seconds=_cpu_seconds(server)
             - before.get(server.pid, 0.0)
             + sum(one.cpu_seconds for one in done),
-            peak_mb=_together(done, workers, server.memory_info().rss / 1e6),
+            peak_mb=_together(done, setting.workers, server.memory_info().rss / 1e6),
             phases=_added(done),
             throttled_seconds=None
             if throttled is None or throttled_after is None
@@ -131,22 +138,13 @@ class Bench:
 
     def _servers(self) -> list[psutil.Process]:
         """Return the processes of this bench that have the model; one, or none yet."""
-        return [
-            process
-            for process in psutil.Process().children()
-            if any(self._folder in word for word in process.cmdline())
-        ]
+        return [one for one in psutil.Process().children() if self._folder in _command(one)]
 
     def _one_server(self, done: Sequence[Done]) -> psutil.Process:
         """Return the process that had the model for all of some work."""
         found = self._servers()
         if len(found) != 1 or {one.server for one in done} != {found[0].pid}:
-            raise Refused(
-                [
-                    "the process that has the model is another one than before: code, packages or "
-                    "environment changed while it was measured, or it was killed; measure again"
-                ]
-            )
+            raise Refused([OTHER])
         return found[0]
 
     def _ask(self, function: str, piece: Piece | None = None) -> object:
@@ -178,6 +176,14 @@ def _own_sockets() -> Iterator[str]:
             else:
                 os.environ[name] = value
         shutil.rmtree(folder)
+
+
+def _command(process: psutil.Process) -> str:
+    """Return what a process was called with; nothing where it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # also one that nobody has buried yet
+        return ""
 
 
 def _cpu_seconds(process: psutil.Process) -> float:
