@@ -49,10 +49,8 @@ def test_every_condition_that_differs_is_refused_unless_it_is_under_test(tmp_pat
         results_compared(one, path, another)
 
 
-@pytest.mark.parametrize("name", CONDITIONS)
+@pytest.mark.parametrize("name", CONDITIONS.keys() - {"cores", "columns"})
 def test_a_condition_that_one_does_not_have_is_refused_too(tmp_path, one, name):
-    if name == "cores":
-        return
     less = {key: value for key, value in CONDITIONS.items() if key != name}
     path = written(tmp_path / "other.json", result(FIRST, SECOND, conditions=less))
     for pair in ((one, path), (path, one)):
@@ -85,11 +83,18 @@ def test_several_conditions_are_named_each(tmp_path, one):
     [*GROUPS.items(), ("packages", ("package.numpy", "package.policyengine-us"))],
 )
 def test_what_changes_together_has_one_name(tmp_path, one, group, names):
-    changed = {name: other_value(CONDITIONS[name]) for name in names}
-    path = written(tmp_path / "other.json", result(FIRST, SECOND, conditions=CONDITIONS | changed))
+    made = result(FIRST, SECOND)
+    changed = {name: other_value(value) for name, value in CONDITIONS.items() if name in names}
+    arms = {
+        arm: own | {n: other_value(value) for n, value in own.items() if f"{arm}.{n}" in names}
+        for arm, own in made.arms.items()
+    }
+    assert changed
+    other = replace(made, conditions=CONDITIONS | changed, arms=arms)
+    path = written(tmp_path / "other.json", other)
     assert results_compared(one, path, group)
     with pytest.raises(Refused):
-        results_compared(one, path, names[0])
+        results_compared(one, path, "seed")
 
 
 def test_a_variable_of_the_arms_is_a_name_for_what_follows_from_it(tmp_path, one):
@@ -99,6 +104,17 @@ def test_a_variable_of_the_arms_is_a_name_for_what_follows_from_it(tmp_path, one
     assert results_compared(one, path, "chunk-columns")
     with pytest.raises(Refused, match="A.chunks"):
         results_compared(one, path, "A.chunk_columns")
+
+
+def test_seconds_are_per_column_where_columns_differ(tmp_path, one):
+    twice = {"conditions": CONDITIONS | {"columns": 2 * CONDITIONS["columns"]}}
+    path = written(tmp_path / "other.json", result([4 * s for s in FIRST], SECOND, **twice))
+    found, notes = results_compared(one, path, "columns")
+    cpu, wall, peak = found[:3]
+    assert (cpu.ratio.ratio, wall.ratio.ratio) == (pytest.approx(2.0), pytest.approx(2.0))
+    # 20 batches of 50 columns, in seconds of one.
+    assert cpu.first == pytest.approx([20 * s for s in FIRST])
+    assert peak.ratio.ratio == 1.0 and notes == ["seconds are of 1,000 columns of each"]
 
 
 def test_a_name_of_no_condition_is_refused(one):

@@ -16,9 +16,19 @@ CPU_INFO = Path("/proc/cpuinfo")
 PACKAGE = "package."
 
 MACHINE = ("host", "cpu", "cores", "memory_mb", "system")
-DATA = ("population", "geography", "frozen", "run_targets", "columns", "households")
-GROUPS: Mapping[str, tuple[str, ...]] = {"machine": MACHINE, "data": DATA}
-"""Conditions that change together, by a name for all of them; `packages` is one more."""
+OF_TARGETS = ("A.targets", "B.targets", "A.targets_chosen", "B.targets_chosen")
+DATA = ("population", "geography", "frozen", "run_targets", "simulated", "households", *OF_TARGETS)
+OF_COLUMNS = ("A.columns_done", "B.columns_done", "A.chunks", "B.chunks")
+COLUMNS = "columns"
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "machine": MACHINE,
+    "data": DATA,
+    COLUMNS: (COLUMNS, "households", *OF_COLUMNS),
+}
+"""Conditions that change together, by a name for all of them; `packages` is one more.
+
+Those of an arm alone begin with its name.
+"""
 PACKAGES = "packages"
 
 type Conditions = dict[str, str | int | None]

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 
 from localcal.experiments.experiment import Result
 from localcal.experiments.settings import VARIABLES, Setting, said
-from localcal.experiments.stored import Compared, arms_compared, disturbances, in_words
+from localcal.experiments.stored import (
+    PER,
+    SECONDS,
+    Compared,
+    arms_compared,
+    disturbances,
+    in_words,
+)
 from localcal.status.words import aligned
 
 UNITS = {"cpu_seconds": "CPU s", "wall_seconds": "wall s", "peak_mb": "peak MB"}
-PER = 1_000
-"""Where chunks differ, seconds are of so many columns."""
 
 
 def as_text(result: Result) -> str:
@@ -79,7 +84,7 @@ def _table(compared: Sequence[Compared], scale: float, per_column: bool) -> str:
     first, second = compared[0].subject
     rows = [("FIGURE", f"{first} MEDIAN (RANGE)", f"{second} MEDIAN (RANGE)", "RATIO (INTERVAL)")]
     for one in compared:
-        is_seconds = one.figure.endswith("seconds")
+        is_seconds = one.figure.endswith(SECONDS)
         unit = UNITS[one.figure] + (f" / {PER:,} columns" if per_column and is_seconds else "")
         factor = scale if is_seconds else 1.0
         before, after = ([factor * value for value in side] for side in (one.first, one.second))

@@ -7,7 +7,7 @@ from typing import Any
 
 from localcal.errors import InputError, one_of
 from localcal.experiments.bench import Taken
-from localcal.experiments.conditions import GROUPS, PACKAGES, Conditions, under_test
+from localcal.experiments.conditions import COLUMNS, GROUPS, PACKAGES, Conditions, under_test
 from localcal.experiments.experiment import VARYING, WARM_UP, Result
 from localcal.experiments.ratios import Ratio, of_groups, of_pairs
 from localcal.experiments.refusal import Refused
@@ -24,6 +24,9 @@ FIGURES: Mapping[str, str] = {
     "peak_mb": "peak memory",
 }
 """What is compared, and what it is called."""
+SECONDS = "seconds"
+PER = 1_000
+"""Where columns differ, seconds are of so many."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ def read_result(path: Path) -> Stored:
 
 def _is_result(found: Mapping[str, Any]) -> bool:
     """Say whether all is there that is read of a result."""
-    if not isinstance(found["conditions"].get("cores"), int):
+    if not all(isinstance(found["conditions"].get(name), int) for name in ("cores", COLUMNS)):
         return False
     maps = (found["conditions"], found["arms"], *found["measurements"])
     needed = {"arm", "round", "throttled_seconds", "load", *FIGURES}
@@ -218,26 +221,36 @@ def results_compared(
     )
     refuse_others(sides[0], sides[1], _allowed(vary, sides), names, about)
     _refuse_throttled(results)
-    notes = _busy(results)
+    busy = _busy(results)
+    scales = [PER / _number(one, "columns") if vary == COLUMNS else 1.0 for one in results]
     found = []
     for arm in ARMS:
         subject = (f"{arm} of {names[0]}", f"{arm} of {names[1]}")
         for figure in FIGURES:
             # In turn both have the same of what others do; at different times they do not.
-            if figure == "wall_seconds" and notes:
+            if figure == "wall_seconds" and busy:
                 continue
-            one, other = ([taken[figure] for taken in side.counted[arm]] for side in results)
+            one, other = (
+                [taken[figure] * (scale if figure.endswith(SECONDS) else 1) for taken in counted]
+                for counted, scale in zip((s.counted[arm] for s in results), scales, strict=True)
+            )
             ratio = of_groups(one, other)
             found.append(Compared(subject, figure, one, other, ratio, "measurements"))
-    return found, notes
+    per = [f"seconds are of {PER:,} columns of each"] if vary == COLUMNS else []
+    return found, per + busy
+
+
+def _number(one: Stored, condition: str) -> int:
+    value = one.conditions[condition]
+    assert isinstance(value, int)  # as `read_result` has seen
+    return value
 
 
 def _busy(results: Sequence[Stored]) -> list[str]:
     """Return why wall time cannot be compared, nothing where it can."""
     notes = []
     for one in results:
-        cores = one.conditions["cores"]
-        assert isinstance(cores, int)
+        cores = _number(one, "cores")
         load = max(taken["load"] for arm in ARMS for taken in one.counted[arm])
         if load > cores:
             notes.append(
