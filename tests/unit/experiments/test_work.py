@@ -67,12 +67,19 @@ def test_less_work_writes_nothing(source, tmp_path, work):
     assert not (tmp_path / "arm.h5").exists()
 
 
-def test_the_model_is_asked_for_the_same_whatever_is_made_of_it(source, tmp_path):
+# With 1 all clones of a household in a state take over what one of them has.
+@pytest.mark.parametrize("share", [0.4, 1.0])
+def test_the_model_is_asked_for_the_same_whatever_is_made_of_it(
+    source, tmp_path, monkeypatch, share
+):
+    monkeypatch.setattr("localcal.matrix.alike.LARGEST_SHARE", share)
     targets = read_targets(source.inputs.targets)
     plain = (targets["reform_id"] == 0).to_numpy().nonzero()[0]
     reforms = (targets["reform_id"] > 0).to_numpy().nonzero()[0]
     assert plain.size and reforms.size
-    asked = []
+    job = Counting()
+    build_chunk(0, source.plan_path, source.inputs, job, tmp_path / "job.h5")
+    asked = [job.asked]
     for work, rows in [
         *((work, None) for work in WORKS),
         (EVALUATE, (int(plain[0]),)),
