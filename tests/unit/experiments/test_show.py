@@ -31,14 +31,26 @@ def test_what_differs_what_is_held_the_figures_and_the_verdicts_are_said():
     assert said[6] == "CPU s 1.00 (0.90-1.10) 1.50 (1.40-1.60) 1.50x (1.43-1.56)"
     assert said[7] == "wall s 2.00 (1.80-2.20) 3.00 (2.80-3.20) 1.50x (1.43-1.56)"
     assert said[8] == "peak MB 100.00 (100.00-100.00) 100.00 (100.00-100.00) 1.000x (1.000-1.000)"
-    assert said[9:12] == [
+    assert said[9:11] == [f"{arm}'s phases, in wall time: none of any length" for arm in "AB"]
+    assert said[11:14] == [
         "B takes 1.50x (1.43-1.56) A's CPU",
         "B takes 1.50x (1.43-1.56) A's wall time",
         "no difference in peak memory seen beyond the noise: 1.000x (1.000-1.000)",
     ]
-    assert said[12].startswith("5 pairs, each arm first in turn by seed 0, after a round that does")
-    assert said[12].endswith("that of the sign test, which holds the true median with 94%.")
-    assert len(said) == 13
+    assert said[14].startswith("5 pairs, each arm first in turn by seed 0, after a round that does")
+    assert said[14].endswith("that of the sign test, which holds the true median with 94%.")
+    assert len(said) == 15
+
+
+def test_phases_are_told_by_the_measurements_that_had_them():
+    both = [
+        {"simulate": 1.0, "write": 0.001},
+        {"simulate": 3.0},
+        {"simulate": 2.0, "evaluate": 0.5},
+    ]
+    made = result([taken(1.0, phases=phases) for phases in both], [1.0] * 3)
+    text = as_text(made)
+    assert "A's phases, in wall time: simulate 2.00 s, evaluate 0.50 s\nB's phases" in text
 
 
 def test_seconds_are_of_a_thousand_columns_where_chunks_differ():

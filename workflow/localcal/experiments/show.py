@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from localcal.experiments.experiment import Result
-from localcal.experiments.settings import VARIABLES, Setting, said
+from localcal.experiments.settings import ARMS, VARIABLES, Setting, said
 from localcal.experiments.stored import (
     PER,
     SECONDS,
@@ -15,8 +15,11 @@ from localcal.experiments.stored import (
     in_words,
 )
 from localcal.status.words import aligned
+from localcal.timing import PHASES
 
 UNITS = {"cpu_seconds": "CPU s", "wall_seconds": "wall s", "peak_mb": "peak MB"}
+# Seconds; what takes less is not worth a word.
+LEAST_SHOWN = 0.005
 
 
 def as_text(result: Result) -> str:
@@ -44,6 +47,7 @@ def as_text(result: Result) -> str:
     parts = [
         "\n".join(f"{name:5} {text}" for name, text in lines),
         _table(compared, PER / design.columns if per_column else 1.0, per_column),
+        "\n".join(_phases(result, arm) for arm in ARMS),
         "\n".join(one.verdict for one in compared),
         _method(
             compared[0],
@@ -73,6 +77,18 @@ def _arm(result: Result, arm: str) -> str:
         if variable == "chunk-columns"
         else words
     )
+
+
+def _phases(result: Result, arm: str) -> str:
+    """Return the phases that took any time, by the median of the measurements that had them."""
+    found = [taken.phases for taken in result.counted(arm)]
+    middles = {
+        name: statistics.median(phases[name] for phases in found if name in phases)
+        for name in PHASES
+        if any(name in phases for phases in found)
+    }
+    said = [f"{name} {middle:.2f} s" for name, middle in middles.items() if middle >= LEAST_SHOWN]
+    return f"{arm}'s phases, in wall time: {', '.join(said) or 'none of any length'}"
 
 
 def _held(setting: Setting, variable: str, result: Result) -> str:
