@@ -9,6 +9,7 @@ from typing import Protocol
 from localcal.commands import (
     clean,
     diff,
+    experiment,
     perf,
     pipeline,
     promote,
@@ -41,6 +42,7 @@ COMMANDS: list[Command] = [
     stop,
     status,
     perf,
+    experiment,
     diff,
     verify,
     stage,

@@ -1,6 +1,7 @@
 """One chunk of the matrix: simulate its columns, evaluate every target, write one shard."""
 
 import logging
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,12 @@ from localcal.files.origins import refuse_other_files
 from localcal.geography.codes import DISTRICT_CODES, STATE_CODES
 from localcal.geography.geography import Geography, read_geography
 from localcal.jobs.progress import Progress
-from localcal.matrix.alike import simulate_parts
+from localcal.matrix.alike import Part, simulate_parts
 from localcal.matrix.plan import MatrixInputs, read_plan
 from localcal.population.dataset import read_population
 from localcal.population.population import Population
 from localcal.targets.evaluate import Evaluation
-from localcal.targets.measures import distinct_measures, needed_variables
+from localcal.targets.measures import Measure, distinct_measures, needed_variables
 from localcal.targets.table import read_targets
 from localcal.timing import EVALUATE, aggregating, phase, simulating
 
@@ -81,37 +82,78 @@ def evaluate_columns(
     Raises:
         InputError: a target cannot be evaluated; names the household where the model does.
     """
+    distinct = distinct_measures(targets)
+    parts = simulate_columns(population, places, frozen, distinct[0], engine)
+    with naming_households(population.ids["household"][places.household]):
+        return evaluate_parts(parts, places, targets, distinct, engine)
+
+
+def simulate_columns(
+    population: Population,
+    places: Geography,
+    frozen: Frozen,
+    measures: Sequence[Measure],
+    engine: Engine,
+) -> Iterator[Part]:
+    """Yield simulations that together cover every column once, of what measures read.
+
+    Args:
+        population: the base households.
+        places: the columns.
+        frozen: take-up rates and whole-population variables of the run.
+        measures: what will be asked for.
+        engine: the model.
+    """
 
     def located(some: Geography) -> Population:
         return locate(population, some, frozen, weight=np.ones(some.household.size))
 
-    measures, of_target = distinct_measures(targets)
-    lookups = [_RowsByPlace(targets, of_target == number) for number in range(len(measures))]
     neutralized = {measure.variable for measure in measures if measure.reform_id}
+    return simulate_parts(places, located, needed_variables(measures), neutralized, engine)
+
+
+def evaluate_parts(
+    parts: Iterable[Part],
+    places: Geography,
+    targets: pd.DataFrame,
+    distinct: tuple[Sequence[Measure], np.ndarray],
+    engine: Engine,
+) -> scipy.sparse.csr_array:
+    """Return targets x columns, of simulations of the columns.
+
+    Args:
+        parts: simulations that together cover every column once.
+        places: the columns.
+        targets: the targets, one per row.
+        distinct: the measures that they share, and each target's position among them.
+        engine: the model.
+
+    Raises:
+        InputError: a target cannot be evaluated.
+    """
+    measures, of_target = distinct
+    lookups = [_RowsByPlace(targets, of_target == number) for number in range(len(measures))]
     progress = Progress("columns", places.household.size)
     rows: list[np.ndarray] = []
     columns: list[np.ndarray] = []
     data: list[np.ndarray] = []
     sizes: list[int] = []
-    ids = population.ids["household"][places.household]
-    parts = simulate_parts(places, located, needed_variables(measures), neutralized, engine)
-    with naming_households(ids):
-        for part in parts:
-            state, district = places.state[part.columns], places.district[part.columns]
-            evaluation = Evaluation(part.simulation, part.clones, engine.variables())
-            with at_columns(part.columns):
-                for number, by_household in evaluation.measure(measures):
-                    values = by_household.astype(np.float32)
-                    filled = np.flatnonzero(values)
-                    for row in lookups[number].rows(state[filled], district[filled]):
-                        matching = row >= 0
-                        rows.append(row[matching])
-                        columns.append(part.columns[filled[matching]])
-                        data.append(values[filled[matching]])
-            sizes.append(
-                sum(array.nbytes for found in (rows, columns, data) for array in found) - sum(sizes)
-            )
-            progress.advance(part.columns.size)
+    for part in parts:
+        state, district = places.state[part.columns], places.district[part.columns]
+        evaluation = Evaluation(part.simulation, part.clones, engine.variables())
+        with at_columns(part.columns):
+            for number, by_household in evaluation.measure(measures):
+                values = by_household.astype(np.float32)
+                filled = np.flatnonzero(values)
+                for row in lookups[number].rows(state[filled], district[filled]):
+                    matching = row >= 0
+                    rows.append(row[matching])
+                    columns.append(part.columns[filled[matching]])
+                    data.append(values[filled[matching]])
+        sizes.append(
+            sum(array.nbytes for found in (rows, columns, data) for array in found) - sum(sizes)
+        )
+        progress.advance(part.columns.size)
     with aggregating("shard") as payload:
         payload.sizes = sizes
         matrix = _to_csr(rows, columns, data, shape=(len(targets), places.household.size))
