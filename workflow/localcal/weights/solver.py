@@ -150,7 +150,7 @@ class _Solver:
         """Fit every record."""
         problem = self.problem
         weights = self._first(prior)
-        path = () if prior is not None else _lighter(PREFIT_PATH + REFIT_PATH, self.penalty)
+        path = _lighter(self._stages(prior, PREFIT_PATH + REFIT_PATH), self.penalty)
         certificate, sweeps = self.follow(problem, weights, path, "fit")
         contradicted = self._contradicted(problem, weights)
         certificate, made, huber, rounds = self.soften(problem, weights, contradicted, certificate)
@@ -165,6 +165,18 @@ class _Solver:
         if prior is None:
             return problem.base.copy()
         return np.clip(problem.base * prior.dense_factor, problem.lower, problem.upper)
+
+    @staticmethod
+    def _stages(prior: Start | None, path: tuple) -> tuple:
+        """Return the stages before the final penalty that a fit of all records needs.
+
+        The end of the same records' fit needs none. Of other records one must do away with what no
+        target asks for, the differences between households, which a weak pull takes hundreds of
+        sweeps to; a stronger one would do away with the start as well.
+        """
+        if prior is None:
+            return path
+        return () if isinstance(prior, Prior) else PREFIT_PATH[-1:]
 
     def fit_selected(
         self, rng: np.random.Generator, prior: Start | None, chosen: np.ndarray | None
@@ -241,9 +253,8 @@ class _Solver:
         """Return the fit of all records (float64 (n,)), its sweeps and the draw."""
         problem, penalty = self.problem, self.penalty
         dense = self._first(prior)
-        path = _lighter(PREFIT_PATH, penalty) or ((penalty, PREFIT_SWEEPS),)
-        # A stronger pull first would only undo what the start brings.
-        path = path if prior is None else path[-1:]
+        path = self._stages(prior, PREFIT_PATH)
+        path = _lighter(path, penalty) or ((penalty, PREFIT_SWEEPS),)
         _, sweeps = self._descend(problem, dense, path, None, "prefit")
         if chosen is None:
             records = self.settings.records
