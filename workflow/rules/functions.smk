@@ -83,6 +83,17 @@ def fit_prior(wildcards):
     return given(f"weights.{wildcards.scope}.prior")
 
 
+def fit_prior_columns(wildcards):
+    """The contents of the files that say what its columns are, as a parameter, by name."""
+    return given_in(f"weights.{wildcards.scope}.prior")
+
+
+def prior_households(wildcards):
+    """The households that a fit's columns are matched by, where it begins from another one."""
+    path = f"runs/{wildcards.run_id}/population/population.h5"
+    return {"population": path} if config["weights"][wildcards.scope]["prior"] else {}
+
+
 def given_weights(wildcards):
     """The content of weights that are taken as they are, as a parameter; None where they are fitted."""
     return given(f"weights.{wildcards.scope}.path")

@@ -57,5 +57,7 @@ if not ELSEWHERE:
         GIVEN = provenance.given_files(config, RECORD_FOLDER)
         STATE = provenance.describe_state(config, GIVEN, code_digest)
         CHANGES = provenance.differences(RECORD_FOLDER, STATE)
+    for words in provenance.lone_priors(GIVEN):
+        warn(f"warning: {words}")
     for change in CHANGES:
         warn(f"warning: {RUN_FOLDER}/run.json: {change}")

@@ -4,6 +4,7 @@
 rule fit_weights:
     input:
         unpack(l0_weights),
+        unpack(prior_households),
         matrix="runs/{run_id}/matrix/matrix.h5",
         targets="runs/{run_id}/targets/targets.parquet",
         geography="runs/{run_id}/population/geography.h5",
@@ -26,6 +27,7 @@ rule fit_weights:
     params:
         fit=fit_settings,
         prior=fit_prior,
+        prior_columns=fit_prior_columns,
         given=given_weights,
         seed=config["seed"],
         code=code_digest("fit_weights"),

@@ -322,6 +322,30 @@ def test_the_fit_another_one_begins_from_counts_by_its_content(run):
         _ = run.state
 
 
+def test_what_the_columns_of_another_fit_are_counts_by_its_content(run):
+    beside = ["old/population/geography.h5", "old/population/population.h5"]
+    for folder in ("old/weights/local", "old/population"):
+        Path(folder).mkdir(parents=True)
+    run.config["weights"]["local"]["prior"] = _given("old/weights/local/trace.h5")
+    # Alone it can be begun from where the columns are the same, which nobody knows yet.
+    (words,) = provenance.lone_priors(given_files(run.config, run.folder))
+    assert "no folder of a run with its population/geography.h5 and population/pop" in words
+    _given(beside[0])
+    (words,) = provenance.lone_priors(given_files(run.config, run.folder))
+    assert "with its population/population.h5, so that weights.local.prior can only" in words
+    _given(beside[1])
+    record = run.freeze()["inputs"]
+    assert provenance.lone_priors(record) == []
+    found = [record[f"weights.local.prior.{name}"] for name in ("geography", "population")]
+    assert [file["path"] for file in found] == beside
+    assert [file["sha256"] for file in found] == [*map(provenance.sha256_file, beside)]
+    Path(beside[0]).write_text("other places")
+    assert run.changes == ["inputs.weights.local.prior.geography"]
+    # The run knows it as it was.
+    Path(beside[1]).unlink()
+    assert run.changes == ["inputs.weights.local.prior.geography"]
+
+
 @pytest.mark.parametrize("path", ["published", ""])
 def test_a_folder_for_a_file_is_refused(run, path):
     run.config["take_up"]["rates"] = path

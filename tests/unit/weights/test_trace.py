@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from localcal.errors import InputError
-from localcal.weights.trace import read_prior, read_trace, write_trace
+from localcal.weights.trace import read_trace, write_trace
 from tests.fit_case import make_case
 
 
@@ -54,17 +54,6 @@ def test_a_file_that_is_no_trace_is_refused(tmp_path):
             file[name] = np.ones(4)
     with pytest.raises(InputError, match="its arrays differ in length; remove it"):
         read_trace(tmp_path / "other.h5")
-
-
-def test_a_start_of_other_columns_is_refused(tmp_path):
-    write_trace(make_case(2).fit().trace, {"geography": "abc"}, tmp_path / "trace.h5")
-    assert len(read_prior(tmp_path / "trace.h5", "abc", 600).base) == 600
-    with pytest.raises(InputError, match="has 600 columns and the matrix 599"):
-        read_prior(tmp_path / "trace.h5", "abc", 599)
-    with pytest.raises(InputError, match="made from another geography"):
-        read_prior(tmp_path / "trace.h5", "def", 600)
-    with pytest.raises(InputError, match="no such file"):
-        read_prior(tmp_path / "none.h5", "abc", 600)
 
 
 @pytest.mark.parametrize("records", [None, 300])

@@ -212,7 +212,8 @@ class FitSection(Section):
     """Refuse targets that no weights within the bounds reach, instead of leaving them out and
     reporting them."""
     prior: GivenFile = None
-    """The `trace.h5` of another fit of the same columns to begin from."""
+    """The `trace.h5` of another fit to begin from: of the same columns, or, where it lies in the
+    folder of its run, of another year's, which are matched by household and place."""
     max_sweeps: Count = 400
     """Sweeps at the final penalty, at most; a fit of up to 1,000 targets that is not within the
     tolerance by then is finished by Newton's method."""

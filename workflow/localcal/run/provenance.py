@@ -23,6 +23,7 @@ from localcal.files.atomic import atomic_path, sha256_file, write_json
 from localcal.files.folders import FILES_IN, files_in, names_in
 from localcal.files.seal import is_broken, sealed
 from localcal.run.code_digest import CodeDigest
+from localcal.run.priors import BESIDE, files_beside
 
 RUN_FILE = "run.json"
 HISTORY_FILE = "history.jsonl"
@@ -67,6 +68,9 @@ GIVEN_FILES: dict[str, tuple[str, ...] | None] = {
     "weights.national.prior": None,
     "areas.path": None,
 }
+
+# Those that name the trace of another fit.
+PRIORS = ("weights.local.prior", "weights.national.prior")
 
 # Those that name a folder of which every file counts. Of a population's folder each file that is
 # read is an input by itself.
@@ -140,8 +144,38 @@ def _given_paths(
             yield from _paths_in(key, section[name], section["source"], recorded)
         elif isinstance(section[name], str):
             yield key, section[name]
+            if key in PRIORS:
+                yield from _paths_beside(key, section[name], recorded)
         else:
             yield from ((f"{key}.{number}", path) for number, path in enumerate(section[name], 1))
+
+
+def _paths_beside(
+    key: str, trace: str, recorded: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """Yield the files that say what another fit's columns are, as far as there are any.
+
+    A fit of the same columns needs none; whether it is one, only the fit finds out.
+    """
+    for name, file in files_beside(trace).items():
+        known = recorded.get(f"{key}.{name}", {}).get("path") == str(file)
+        if known or file.exists():
+            yield f"{key}.{name}", str(file)
+
+
+def lone_priors(inputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what to say of traces of other fits beside which is nothing about their columns."""
+    lone = []
+    for key in PRIORS:
+        missing = [name for name in BESIDE if f"{key}.{name}" not in inputs]
+        if key in inputs and missing:
+            files = " and ".join(f"population/{name}.h5" for name in missing)
+            lone.append(
+                f"{inputs[key]['path']}: lies in no folder of a run with its {files}, so that "
+                f"{key} can only be of the columns of this run; for another year's give the "
+                "trace inside its run's folder"
+            )
+    return lone
 
 
 def _paths_in(

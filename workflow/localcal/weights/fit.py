@@ -11,7 +11,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from localcal.weights.firm import ContradictionError, firmed, refuse_contradicti
 from localcal.weights.given import read_given_weights
 from localcal.weights.l0.exchange import read_l0_weights
 from localcal.weights.l0.refit import describe_refit
+from localcal.weights.matching import Matched
 from localcal.weights.penalty import MIDDLE, choose_penalty
 from localcal.weights.pose import check_input, content_of, open_matrix
 from localcal.weights.preparation import (
@@ -37,10 +38,11 @@ from localcal.weights.preparation import (
     make_problem,
     prepare,
 )
+from localcal.weights.prior import read_prior
 from localcal.weights.report import FitResult, describe_fit, describe_given
 from localcal.weights.settings import Settings
-from localcal.weights.solver import Prior, solve
-from localcal.weights.trace import Trace, read_prior, write_trace
+from localcal.weights.solver import Prior, Start, solve
+from localcal.weights.trace import Trace, write_trace
 
 # Of targets that contradict each other, so many are named.
 NAMED = 10
@@ -52,7 +54,7 @@ def fit_weights(
     columns: Columns,
     settings: Settings,
     seed: int,
-    prior: Trace | None = None,
+    prior: Trace | Matched | None = None,
     checkpoint: Checkpoint | None = None,
     support: np.ndarray | None = None,
 ) -> FitResult:
@@ -65,7 +67,8 @@ def fit_weights(
         settings: see `Settings`.
         seed: the run's seed; the same inputs and seed give the same bytes.
         prior: another fit of the same columns and number of records to begin from: its factors
-            and its selection take the place of the first stages.
+            and its selection take the place of the first stages. Or what a fit of other columns
+            says about these: where the fit of all records begins.
         checkpoint: where to keep, and perhaps find, how far the fit has come; the bytes are the
             same with and without.
         support: columns to keep and no others, bool (J,) or column numbers; None = as `settings`
@@ -91,7 +94,10 @@ def fit_weights(
     except ContradictionError as error:
         raise InputError(_contradiction(error, prepared, targets, settings)) from error
     del problem
-    return describe_fit(matrix, targets, columns, settings, seed, prepared, fitted, path)
+    result = describe_fit(matrix, targets, columns, settings, seed, prepared, fitted, path)
+    if prior is not None:
+        result = replace(result, report=result.report | {"prior": _described(prior)})
+    return result
 
 
 def _contradiction(
@@ -125,6 +131,8 @@ class FitInputs:
     """What l0-python made of the problem, where the settings ask for that."""
     prior: Path | None = None
     """The trace of another fit to begin from."""
+    population: Path | None = None
+    """This run's households, where it begins from a fit of other columns."""
     given: Path | None = None
     """Weights to take instead of fitting any, where the settings ask for that."""
 
@@ -166,7 +174,8 @@ def fit_from_files(
     if inputs.l0 is not None:
         raw = read_l0_weights(inputs.l0, matrix.shape[1], content_of(matrix))
     if inputs.prior is not None:
-        prior = read_prior(inputs.prior, str(matrix.attributes["geography"]), matrix.shape[1])
+        geography = str(matrix.attributes["geography"])
+        prior = read_prior(inputs.prior, geography, places, inputs.population)
     others = {name: path for name, path in vars(inputs).items() if name in ("l0", "prior") and path}
     checkpoint = Checkpoint(
         outputs.weights.with_name("checkpoint.npz"),
@@ -267,13 +276,23 @@ def write_fit(result: FitResult, origins: Mapping[str, object], outputs: FitOutp
         write_json(outputs.fit, result.report | {"digests": digests | record(beside)})
 
 
-def _as_prior(trace: Trace, prepared: Preparation, settings: Settings) -> Prior:
+def _as_prior(prior: Trace | Matched, prepared: Preparation, settings: Settings) -> Start | None:
+    """Return where the records begin; None where the other fit says nothing about any."""
     records = prepared.records
-    kept = int(np.count_nonzero(trace.factor))
+    if isinstance(prior, Matched):
+        return None if prior.is_empty else Start(prior.dense_factor[records])
+    kept = int(np.count_nonzero(prior.factor))
     wanted = len(records) if settings.records == "all" else settings.records
-    if kept != wanted or np.count_nonzero(trace.factor[records]) != kept:
+    if kept != wanted or np.count_nonzero(prior.factor[records]) != kept:
         raise InputError(
             f"weights.prior: that fit keeps {kept} columns, this one {wanted}; start from one "
             "with as many, or set prior to null"
         )
-    return Prior(trace.dense_factor[records], trace.probability[records], trace.factor[records])
+    return Prior(prior.dense_factor[records], prior.probability[records], prior.factor[records])
+
+
+def _described(prior: Trace | Matched) -> dict[str, object]:
+    """Return what fit.json says about where the fit began."""
+    if not isinstance(prior, Matched):
+        return {"households": None, "matched": None}
+    return {"households": prior.households, "matched": prior.columns}

@@ -64,11 +64,17 @@ FINISHED_BY_NEWTON = 1_000
 
 
 @dataclass(frozen=True)
-class Prior:
-    """Where another fit with as many records ended; n records."""
+class Start:
+    """Where the fit of all records begins, of what another fit says; n records."""
 
     dense_factor: np.ndarray
     """float64 (n,): weight in the fit of all records / scaled design weight."""
+
+
+@dataclass(frozen=True)
+class Prior(Start):
+    """Where another fit of the same records, which kept as many, ended; n records."""
+
     probability: np.ndarray
     """float64 (n,): of being kept."""
     factor: np.ndarray
@@ -101,14 +107,15 @@ def solve(
     settings: Settings,
     penalty: float,
     seed: int,
-    prior: Prior | None = None,
+    prior: Start | None = None,
     checkpoint: Checkpoint | None = None,
     chosen: np.ndarray | None = None,
 ) -> Fitted:
     """Fit the problem with all records, the chosen ones, or as many as the settings ask for.
 
     Softening changes `problem` in place. `penalty` is that of the settings, or what was chosen
-    where they leave it open. `chosen` is bool (n,).
+    where they leave it open. `chosen` is bool (n,). From a `Prior` its selection is taken, too;
+    any other `Start` only takes the place of the stages that lead to it, and records are drawn.
 
     Raises:
         InputError: fewer records than independent equations.
@@ -139,13 +146,11 @@ class _Solver:
     dual: np.ndarray
     """float64 (p,): multipliers of the firm rows, as they were last."""
 
-    def fit_all(self, prior: Prior | None) -> Fitted:
+    def fit_all(self, prior: Start | None) -> Fitted:
         """Fit every record."""
         problem = self.problem
-        weights = problem.base.copy()
-        if prior is not None:
-            weights = np.clip(problem.base * prior.factor, problem.lower, problem.upper)
-        path = () if prior is not None else _lighter(PREFIT_PATH + REFIT_PATH, self.penalty)
+        weights = self._first(prior)
+        path = _lighter(self._stages(prior, PREFIT_PATH + REFIT_PATH), self.penalty)
         certificate, sweeps = self.follow(problem, weights, path, "fit")
         contradicted = self._contradicted(problem, weights)
         certificate, made, huber, rounds = self.soften(problem, weights, contradicted, certificate)
@@ -154,8 +159,27 @@ class _Solver:
             self.penalty,
         )  # fmt: skip
 
+    def _first(self, prior: Start | None) -> np.ndarray:
+        """Return the weights that a fit of all records begins with, float64 (n,)."""
+        problem = self.problem
+        if prior is None:
+            return problem.base.copy()
+        return np.clip(problem.base * prior.dense_factor, problem.lower, problem.upper)
+
+    @staticmethod
+    def _stages(prior: Start | None, path: tuple) -> tuple:
+        """Return the stages before the final penalty that a fit of all records needs.
+
+        The end of the same records' fit needs none. Of other records one must do away with what no
+        target asks for, the differences between households, which a weak pull takes hundreds of
+        sweeps to; a stronger one would do away with the start as well.
+        """
+        if prior is None:
+            return path
+        return () if isinstance(prior, Prior) else PREFIT_PATH[-1:]
+
     def fit_selected(
-        self, rng: np.random.Generator, prior: Prior | None, chosen: np.ndarray | None
+        self, rng: np.random.Generator, prior: Start | None, chosen: np.ndarray | None
     ) -> Fitted:
         """Fit all records, take the chosen ones or draw as many as asked for, and fit those.
 
@@ -164,22 +188,23 @@ class _Solver:
         design weight to the final one stays inside the bounds, however many fits are made.
         """
         problem = self.problem
-        if prior is None:
-            dense, prefit_sweeps, draw = self._prefit(rng, chosen)
+        if isinstance(prior, Prior):
+            dense, prefit_sweeps = self._first(prior), 0
+            draw = Draw(prior.probability, prior.factor > 0, 0)
         else:
-            dense, prefit_sweeps, draw = self._take(prior)
+            dense, prefit_sweeps, draw = self._prefit(rng, prior, chosen)
         contradicted = self._contradicted(problem, dense)
         problem = problem.with_base(
             dense / draw.probability,
             problem.lower / draw.probability,
             problem.upper / draw.probability,
         )
-        if prior is None:
-            weights, certificate, sweeps, swaps = self._fit_drawn(problem, draw, chosen is None)
-        else:
+        if isinstance(prior, Prior):
             weights = self.problem.base * prior.factor / draw.probability
             certificate, sweeps = self._refine_kept(problem, weights, self.settings.max_sweeps)
             swaps = 0
+        else:
+            weights, certificate, sweeps, swaps = self._fit_drawn(problem, draw, chosen is None)
         kept = np.flatnonzero(weights)
         part, part_weights = problem.take(kept), weights[kept]
         certificate, made, huber, rounds = self.soften(
@@ -223,12 +248,13 @@ class _Solver:
         return weights, certificate, sweeps + made, accepted
 
     def _prefit(
-        self, rng: np.random.Generator, chosen: np.ndarray | None
+        self, rng: np.random.Generator, prior: Start | None, chosen: np.ndarray | None
     ) -> tuple[np.ndarray, int, Draw]:
         """Return the fit of all records (float64 (n,)), its sweeps and the draw."""
         problem, penalty = self.problem, self.penalty
-        dense = problem.base.copy()
-        path = _lighter(PREFIT_PATH, penalty) or ((penalty, PREFIT_SWEEPS),)
+        dense = self._first(prior)
+        path = self._stages(prior, PREFIT_PATH)
+        path = _lighter(path, penalty) or ((penalty, PREFIT_SWEEPS),)
         _, sweeps = self._descend(problem, dense, path, None, "prefit")
         if chosen is None:
             records = self.settings.records
@@ -236,12 +262,6 @@ class _Solver:
             return dense, sweeps, draw_records(problem, dense, records, rng)
         share = district_shares(dense, problem.district, chosen)
         return dense, sweeps, Draw(share, chosen, forced=0)
-
-    def _take(self, prior: Prior) -> tuple[np.ndarray, int, Draw]:
-        """Return what another fit had in place of a prefit."""
-        problem = self.problem
-        dense = np.clip(problem.base * prior.dense_factor, problem.lower, problem.upper)
-        return dense, 0, Draw(prior.probability, prior.factor > 0, 0)
 
     def follow(
         self, problem: Problem, weights: np.ndarray, path: tuple, label: str

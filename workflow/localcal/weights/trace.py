@@ -13,7 +13,6 @@ import numpy as np
 
 from localcal.errors import REMAKE, InputError
 from localcal.files.hdf5 import create_h5, open_h5
-from localcal.files.origins import refuse_other
 from localcal.timing import WRITE, phase
 
 ARRAYS = ("base", "probability", "dense_factor", "factor")
@@ -65,30 +64,3 @@ def read_trace(path: str | Path) -> tuple[Trace, dict[str, object]]:
     if len({array.shape for array in arrays}) > 1:
         raise InputError(f"{path}: damaged, its arrays differ in length; {REMAKE}")
     return Trace(*arrays), origins
-
-
-def read_prior(path: str | Path, geography: str, n_columns: int) -> Trace:
-    """Return the trace of another fit to begin from.
-
-    Args:
-        path: a trace.h5.
-        geography: digest of this run's geography, which says what each column is.
-        n_columns: columns of this run's matrix.
-
-    Raises:
-        InputError: it is about other columns.
-    """
-    trace, origins = read_trace(path)
-    if len(trace.base) != n_columns:
-        raise InputError(
-            f"{path}: has {len(trace.base)} columns and the matrix {n_columns}; start from a fit "
-            "of the same columns or set weights.*.prior to null"
-        )
-    refuse_other(
-        path,
-        origins,
-        {"geography": geography},
-        "its columns are others; start from a fit of the same columns or set weights.*.prior to "
-        "null",
-    )
-    return trace
