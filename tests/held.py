@@ -63,6 +63,10 @@ FROM_ANYWHERE = _by(
     "modal/test_localcal", "a_detached_run_needs_no_machine_and_is_seen_from_anywhere"
 )
 
+COMPARED = _by(
+    "unit/commands/test_experiment", "a_run_is_measured_and_its_result_is_stored_and_compared"
+)
+
 CODE_OF_A_RULE = (
     "python -c from localcal.run.code_digest import CodeDigest as D;  "
     "print(*sorted(D('scripts', 'localcal.engine:PolicyEngineUS').modules('fit_weights')), "
@@ -85,6 +89,12 @@ HELD: dict[str, Held] = {
     "localcal perf demo": RUN,
     "localcal perf demo --json": RUN,
     "cat runs/demo/logs/*/*.log | localcal perf -": RUN,
+    # Once, since what is measured there is of no interest.
+    "localcal experiment demo --vary work simulate simulate+evaluate": Held(
+        How.RUN, more=("--repeat", "1", "--columns", "100"), own=True
+    ),
+    "localcal experiment --compare before.json after.json": COMPARED,
+    "localcal experiment --compare before.json after.json --vary code": COMPARED,
     "localcal diff runs/demo runs/seed_1": RUN,
     "localcal diff runs/demo runs/2026_04_25": RUN,
     "localcal verify runs/demo": RUN,
@@ -157,10 +167,21 @@ HELD: dict[str, Held] = {
     # By the tests of every push, as it stands there.
     "python tests/distributions.py dist": Held(How.TEST, ".github/workflows/tests.yml"),
     "python3.12 -m venv .venv-l0": RUN,
-    # These need an account, the network, a cluster or half an hour.
+    # These need an account, the network, a cluster, the model or half an hour.
     ".venv-l0/bin/pip install torch==2.13.0 l0-python==0.6.2 h5py": PARSED,
     "pip install -c requirements.txt -e .[slurm]": PARSED,
     "snakemake --profile profiles/slurm": PARSED,
+    **dict.fromkeys(
+        [
+            "localcal experiment demo --vary targets 1 all",
+            "localcal experiment demo --vary chunk-columns 1000 5000",
+            "localcal experiment demo --vary process warm cold",
+            "localcal experiment demo --vary workers 1 2",
+            "localcal experiment demo --vary workers 1 2 --hold chunk-columns=1000 "
+            "--hold work=simulate --repeat 9 --output mine.json",
+        ],
+        PARSED,
+    ),
     "make test": PARSED,
     "make pipeline-auto": PARSED,
     "make pipeline-status": PARSED,
@@ -179,7 +200,7 @@ HELD: dict[str, Held] = {
         [
             *("localcal run", "localcal pipeline", "localcal stop", "localcal perf"),
             *("localcal diff", "localcal verify", "localcal stage", "localcal promote"),
-            *("localcal rollback", "localcal clean"),
+            *("localcal rollback", "localcal clean", "localcal experiment"),
         ],
         NAMED,
     ),
