@@ -1,4 +1,5 @@
 import pytest
+
 from localcal.errors import InputError
 from localcal.experiments.refusal import NoData, Refused
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from localcal.run.priors import BESIDE, files_beside
 
 
