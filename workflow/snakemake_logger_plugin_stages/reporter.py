@@ -1,5 +1,6 @@
 """What becomes of Snakemake's messages: a line per stage, what failed and why, and little else."""
 
+import os
 import re
 import sys
 import threading
@@ -22,6 +23,9 @@ from snakemake_logger_plugin_stages.screen import Above, File, Screen, Writer, i
 from snakemake_logger_plugin_stages.stages import Stage, Stages
 
 SNAKEMAKE = Path(snakemake.__file__).parent
+# In the environment of jobs while stages are shown: they need not say how far they are, nor why
+# they failed, since both are said here.
+SHOWN = "SNAKEMAKE_STAGES_SHOWN"
 # What Snakemake itself says while it works on jobs that is not in the stages' lines.
 KEPT = ("Nothing to be done", "Shutting down", "Terminating processes", "Will exit after")
 # What it says before, of every run.
@@ -68,6 +72,7 @@ def reporter(common: OutputSettingsLoggerInterface, settings: LogHandlerSettings
     else:
         writer = File(stream)
     own = default_handler(common, Above(writer, stream))
+    os.environ[SHOWN] = "1"
     return Reporter(writer, own, Stages(groups), memory, settings.every)
 
 
@@ -205,6 +210,7 @@ class Reporter:
 
     def close(self) -> None:
         self._ended.set()
+        os.environ.pop(SHOWN, None)
         with self._lock:
             for record in self._raised:
                 self._own.handle(record)
@@ -295,7 +301,7 @@ class Reporter:
         lines += [f"log: {path}" for path in logs]
         stage = self._stages.fail(number)
         first, *others = lines or ["it does not say why"]
-        self._writer.above("\n    ".join([f"failed: {job}: {first}", *others]) + "\n")
+        self._writer.above("\n    ".join([f"failed: {job}\nerror: {first}", *others]) + "\n")
         self._tell(stage, record.created)
 
     def _error(self, record: LogRecord) -> None:

@@ -51,6 +51,19 @@ def test_lines_and_warnings_go_to_log_and_terminal(tmp_path):
         assert "UserWarning: odd" in text
 
 
+def test_what_the_logger_shows_is_only_in_the_log(tmp_path):
+    body = (
+        "import logging, warnings\nlogging.getLogger('x').info('half')\nwarnings.warn('odd')\n"
+        "raise InputError('a.h5: broken')"
+    )
+    result = run(tmp_path, body, SNAKEMAKE_STAGES_SHOWN="1")
+    assert result.returncode == 1
+    assert "UserWarning: odd" in result.stderr
+    assert "half" not in result.stderr and "broken" not in result.stderr
+    assert "half" in log(tmp_path).read_text()
+    assert log(tmp_path).read_text().endswith("error: a.h5: broken\n")
+
+
 def test_on_a_terminal_a_line_leaves_nothing_of_what_was_there_before(tmp_path, capsys):
     # Above two lines of a display is where Snakemake's logger leaves the cursor.
     body = (

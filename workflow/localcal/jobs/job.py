@@ -49,9 +49,11 @@ RECORDS = "made"
 # What a job read and made, by path below the run's folder, with bytes.
 FILES = "files %s"
 
-# A terminal shows one line of a job that failed: why.
 # What has a terminal erase the rest of the line.
 ERASE_REST = "\x1b[K"
+# Set where Snakemake's logger shows how far stages are and why jobs failed.
+STAGES_VARIABLE = "SNAKEMAKE_STAGES_SHOWN"
+# Of a record: a terminal never shows it.
 QUIET = "only_in_log"
 ONLY_IN_LOG = {QUIET: True}
 
@@ -150,7 +152,8 @@ def logged(
     """Run some work: logged, single-threaded, never outliving Snakemake.
 
     Args:
-        log_path: the job's log file; the same lines go to the terminal.
+        log_path: the job's log file; the same lines go to the terminal, or only warnings where
+            Snakemake's logger shows the rest.
         remedy: what gives the job more memory.
         asked: what is known of the job.
 
@@ -241,11 +244,18 @@ def _new_log(path: Path) -> logging.FileHandler:
         sys.exit(f"error: {path}: {limit}")
 
 
+def _is_for_terminal(record: logging.LogRecord) -> bool:
+    """Return whether a line is shown beside the log, where it is not said by Snakemake's logger."""
+    if STAGES_VARIABLE in os.environ:
+        return record.levelno == logging.WARNING
+    return not hasattr(record, QUIET)
+
+
 @contextlib.contextmanager
 def _logging_to(path: Path, usage: UsageCounter) -> Iterator[None]:
     """Send log lines and warnings to a file and to stderr, and have usage counted."""
     terminal = logging.StreamHandler()
-    terminal.addFilter(lambda record: not hasattr(record, QUIET))
+    terminal.addFilter(_is_for_terminal)
     if sys.stderr.isatty():
         # Several lines at once are written over those that show how far the run is.
         terminal.terminator = ERASE_REST + terminal.terminator

@@ -34,6 +34,13 @@ class TestHandler(TestLogHandlerBase):
         return LogHandlerSettings(groups=["a=b,c"])
 
 
+@pytest.fixture(autouse=True)
+def _environment():
+    """What a reporter that is not closed sets is gone after the test."""
+    yield
+    os.environ.pop(reporters.SHOWN, None)
+
+
 def common(**changed):
     settings = {
         "printshellcmds": False,
@@ -150,13 +157,14 @@ def test_a_failure_is_told_once_with_its_reason_its_log_and_its_attempts(tmp_pat
     assert told.new
     told.begin(1, "part", logs=[log], i="17", j="a")
     told.fail(1, "part", [log], raised='RuleException:\nCommand "python" returned 1')
-    assert told.new == ["failed: part (i=17, j=a): no age; add it", f"    log: {log}"]
+    assert told.new == ["failed: part (i=17, j=a)", "error: no age; add it", f"    log: {log}"]
     told.tell(text="Trying to restart job 1.")
     told.begin(1, "part", logs=[log], i="17", j="a")
     told.fail(1, "part", [log], external_jobid="4711")
     assert told.new == [
         "again: part (i=17, j=a)",
-        "failed: part (i=17, j=a): no age; add it",
+        "failed: part (i=17, j=a)",
+        "error: no age; add it",
         "    external_jobid: 4711",
         f"    log: {log}",
     ]
@@ -182,10 +190,12 @@ def test_a_failure_without_a_log_is_told_with_what_the_executor_or_snakemake_say
     told.begin(2, "part")
     told.fail(2, "part", raised='RuleException:\nCommand "python" returned 1')
     assert told.new[1:] == [
-        "failed: part: out of memory: 9 MB",
+        "failed: part",
+        "error: out of memory: 9 MB",
         "    ask for more",
         "    log: gone.log",
-        'failed: part: Command "python" returned 1',
+        "failed: part",
+        'error: Command "python" returned 1',
     ]
 
 
@@ -242,6 +252,16 @@ def test_where_details_or_nothing_is_asked_for_snakemake_shows_what_it_shows(ask
     made.close()
     silent = asked.get("quiet") == {Quietness.ALL}
     assert capsys.readouterr().err == ("" if silent else "Building DAG\n")
+
+
+def test_jobs_know_while_stages_are_shown(monkeypatch):
+    monkeypatch.delenv(reporters.SHOWN, raising=False)
+    made = reporters.reporter(common(), LogHandlerSettings())
+    assert os.environ[reporters.SHOWN]
+    made.close()
+    assert reporters.SHOWN not in os.environ
+    reporters.reporter(common(verbose=True), LogHandlerSettings()).close()
+    assert reporters.SHOWN not in os.environ
 
 
 def test_reasons_are_short(tmp_path):

@@ -2,7 +2,7 @@
 // targets, and a page per area, made of the data inside the page.
 (() => {
   "use strict";
-  const SHOWN = 100, LONG = 40;
+  const SHOWN = 100, LONG = 40, MEDIUM = 14;
   const data = JSON.parse(document.getElementById("data").textContent);
   const collator = new Intl.Collator("en", { numeric: true });
 
@@ -81,7 +81,8 @@
       const visible = sorted().slice(0, shown);
       body.replaceChildren(...visible.map((row) => element("tr", {}, ...columns.map((column, at) => {
         const inside = column.link && column.link(row) ? link(column.link(row)) : column.text(row);
-        const className = column.number ? "number" : inside.length > LONG ? "long" : "";
+        const wide = inside.length > LONG ? "long" : inside.length > MEDIUM ? "text" : "";
+        const className = column.number ? "number" : wide;
         return element(at ? "td" : "th", { className, ...(at ? {} : { scope: "row" }) }, inside);
       }))));
       count.textContent = `${fixed(visible.length, 0)} of ${fixed(kept.length, 0)} shown`;
