@@ -5,11 +5,11 @@ from pathlib import Path
 
 from xdist.scheduler import LoadScopeScheduling
 
-from localcal.jobs.job import THREAD_VARIABLES
+from localcal.jobs.job import same_arithmetic
 
 # As in a job. Tests run side by side, and threads that wait for each other in the algebra of small
 # matrices take three quarters of the time. Read when numpy is imported, so before any test is.
-os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+os.environ.update(same_arithmetic())
 
 TESTS = Path(__file__).parent
 # Those that take longest first, so that no worker is left with one of them at the end.

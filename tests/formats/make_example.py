@@ -1,16 +1,22 @@
 """Make the run in `example/`: small, with the toy model, and with replicates.
 
-    python -m tests.formats.make_example
+    python -m tests.formats.make_example [FOLDER]
 
 For whoever changes a format. The run is a fixture for readers that others write, and
 `test_formats.py` makes it anew to see that what is in it is still what localcal writes.
 """
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from localcal.jobs.job import same_arithmetic
+
+# As in a job; read when numpy is imported.
+os.environ.update(same_arithmetic())
 
 import numpy as np
 import pandas as pd
@@ -210,5 +216,6 @@ def make_area(folder: Path, area: Area, files: dict[str, Path]) -> None:
 
 
 if __name__ == "__main__":
-    shutil.rmtree(EXAMPLE, ignore_errors=True)
-    sys.exit(make(EXAMPLE))
+    made = Path(sys.argv[1]) if sys.argv[1:] else EXAMPLE
+    shutil.rmtree(made, ignore_errors=True)
+    sys.exit(make(made))

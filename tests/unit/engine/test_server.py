@@ -13,6 +13,7 @@ import pytest
 
 from localcal.engine.client import WorkerError, keeper, run_where_warm, run_with_engine
 from localcal.errors import OverLimit
+from localcal.jobs.job import same_arithmetic
 from localcal.jobs.supervisor import Watch
 from tests.served_work import (
     ENGINE,
@@ -73,7 +74,7 @@ def test_a_child_within_its_limit_goes_on(own_folder):
         run_where_warm(ENGINE, "tests.served_work:rest", limit_mb=10, seconds=20)
 
 
-def test_the_model_has_one_thread_whoever_has_it_loaded(own_folder, monkeypatch):
+def test_the_model_computes_the_same_whoever_has_it_loaded(own_folder, monkeypatch):
     """Or sums would depend on whether a job or a container's preparation came first."""
     for threads in ("8", None):
         if threads:
@@ -82,7 +83,9 @@ def test_the_model_has_one_thread_whoever_has_it_loaded(own_folder, monkeypatch)
         else:
             monkeypatch.delenv("OMP_NUM_THREADS")
             monkeypatch.delenv("SLURM_JOB_ID")
-        assert run_with_engine(ENGINE, setting_of, name="OMP_NUM_THREADS") == "1"
+        monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+        for name, value in same_arithmetic().items():
+            assert run_with_engine(ENGINE, setting_of, name=name) == value
 
 
 def test_a_server_of_one_job_alone_counts_as_the_job_s(own_folder, monkeypatch):

@@ -1,6 +1,7 @@
 """What surrounds a script's work."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from localcal.errors import InputError
-from localcal.jobs.job import announce_lock, refuse_without_lock
+from localcal.jobs import job
+from localcal.jobs.job import announce_lock, refuse_without_lock, same_arithmetic
 from tests.record import record, screen
 
 PREAMBLE = "from localcal.jobs.job import logged\nfrom localcal.errors import InputError\n"
@@ -124,6 +126,45 @@ def test_a_programming_error_keeps_its_traceback(tmp_path):
 def test_linear_algebra_has_one_thread(tmp_path):
     body = "import os\nimport logging\nlogging.info(os.environ['OMP_NUM_THREADS'])"
     assert ": 1\n" in run(tmp_path, body, OMP_NUM_THREADS="8").stderr
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or " avx2 " not in Path("/proc/cpuinfo").read_text(),
+    reason="the variables are for processors of this kind",
+)
+def test_a_newer_processor_computes_as_others_do(tmp_path):
+    """Where it could do otherwise: what numpy would only do on some machines is off."""
+    body = (
+        "import logging\nimport numpy as np\nimport scipy.linalg\nimport threadpoolctl\n"
+        "from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__\n"
+        "on = [name for name in __cpu_dispatch__ if __cpu_features__[name]]\n"
+        "blas = {info['architecture'] for info in threadpoolctl.threadpool_info()\n"
+        "        if info['internal_api'] == 'openblas'}\n"
+        "logging.info('%s %s', on, blas)"
+    )
+    result = run(tmp_path, body, OPENBLAS_CORETYPE="Nehalem", NPY_DISABLE_CPU_FEATURES="")
+    assert "['X86_V3'] {'Haswell'}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "set_"),
+    [
+        ("x86_64", "flags : fma avx2 rtm", True),
+        ("x86_64", "flags : fma avx rtm", False),
+        ("x86_64", None, True),
+        ("aarch64", "Features : fp asimd", False),
+    ],
+)
+def test_processors_that_lack_what_is_asked_for_are_let_alone(
+    machine, flags, set_, tmp_path, monkeypatch
+):
+    if flags:
+        (tmp_path / "cpuinfo").write_text(flags)
+    monkeypatch.setattr(job, "_PROCESSORS", tmp_path / "cpuinfo")
+    monkeypatch.setattr(job.platform, "machine", lambda: machine)
+    job._knows_avx2.cache_clear()
+    assert ("OPENBLAS_CORETYPE" in same_arithmetic()) == set_
+    job._knows_avx2.cache_clear()
 
 
 def test_an_old_log_is_replaced(tmp_path):

@@ -36,7 +36,7 @@ import psutil
 from localcal import timing
 from localcal.errors import InputError
 from localcal.files.origins import known_digests
-from localcal.jobs.job import COORDINATOR_VARIABLE, KEEPER_VARIABLE, one_thread
+from localcal.jobs.job import COORDINATOR_VARIABLE, KEEPER_VARIABLE, same_arithmetic
 from localcal.jobs.supervisor import Watch
 from localcal.jobs.usage import WARM_WORK
 
@@ -358,7 +358,7 @@ def _connect(key: str, engine: str) -> Connection:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            env=os.environ | one_thread() | {"PYTHONPATH": path_of_modules},
+            env=os.environ | same_arithmetic() | {"PYTHONPATH": path_of_modules},
             start_new_session=True,
         )
         while time.monotonic() < deadline and server.poll() is None:

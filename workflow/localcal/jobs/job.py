@@ -1,9 +1,11 @@
 """What surrounds the work of every script: its log, its end with Snakemake, and clear errors."""
 
 import contextlib
+import functools
 import json
 import logging
 import os
+import platform
 import signal
 import sys
 import threading
@@ -42,6 +44,16 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+
+# Nor may it choose the order of sums by the kind of processor, as numpy may not choose how powers,
+# exponentials and logarithms are approximated: all do as any with AVX2 can, which Intel's have
+# known since 2013 and AMD's since 2017.
+PROCESSOR_VARIABLES = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "MKL_CBWR": "AVX2",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
+_PROCESSORS = Path("/proc/cpuinfo")
 
 # What rules call the records of what they read and make.
 RECORDS = "made"
@@ -86,8 +98,8 @@ class Task(Protocol):
 def job(task: Task) -> Iterator[None]:
     """Run a script's work on files that are what was made, and record what it makes.
 
-    Import heavy modules inside, so that they see the thread limit and that their warnings and
-    errors reach the log.
+    Import heavy modules inside, so that they see how they are to compute and that their warnings
+    and errors reach the log.
 
     Args:
         task: what Snakemake hands to the script.
@@ -149,7 +161,7 @@ def logged(
     remedy: str = "--set-resources RULE:mem_mb=...",
     asked: Asked | None = None,
 ) -> Iterator[None]:
-    """Run some work: logged, single-threaded, never outliving Snakemake.
+    """Run some work: logged, the same on any machine, never outliving Snakemake.
 
     Args:
         log_path: the job's log file; the same lines go to the terminal, or only warnings where
@@ -164,7 +176,7 @@ def logged(
     """
     usage = UsageCounter(asked)
     _die_with_coordinator()
-    os.environ.update(one_thread())
+    os.environ.update(same_arithmetic())
     with _logging_to(Path(log_path), usage):
         try:
             try:
@@ -186,9 +198,20 @@ def logged(
             raise SystemExit(1) from error
 
 
-def one_thread() -> dict[str, str]:
-    """Return the environment in which libraries work with one thread."""
-    return dict.fromkeys(THREAD_VARIABLES, "1")
+def same_arithmetic() -> dict[str, str]:
+    """Return the environment in which libraries compute the same, to the bit, on any machine.
+
+    They read it when they are imported. On another architecture, such as ARM, last digits differ.
+    """
+    return dict.fromkeys(THREAD_VARIABLES, "1") | (PROCESSOR_VARIABLES if _knows_avx2() else {})
+
+
+@functools.cache
+def _knows_avx2() -> bool:
+    """Return whether the variables are for this processor: on others they end a process."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    return not _PROCESSORS.exists() or " avx2 " in _PROCESSORS.read_text()
 
 
 def _out_of_memory(error: MemoryError, label: str, remedy: str) -> str:
