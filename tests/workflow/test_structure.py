@@ -1,6 +1,7 @@
 """Rules, scripts, package, profiles, config and lock file fit together."""
 
 import ast
+import logging
 import re
 import sys
 import tomllib
@@ -11,6 +12,8 @@ import pytest
 import yaml
 
 from localcal.geography.areas import read_areas
+from localcal.jobs.job import logged
+from localcal.jobs.progress import Progress
 from localcal.jobs.usage import UsageCounter
 from localcal.run import configuration, describe
 from localcal.run.code_digest import CodeDigest
@@ -252,6 +255,7 @@ def test_the_default_profile_holds_what_is_right_under_every_executor_and_nothin
         "show-failed-logs": True,
         "logger": "stages",
         "logger-stages-groups": [f"{name}={','.join(STAGES[name])}" for name in STAGES],
+        "logger-stages-progress": r"^\S+ \S+: (?:.*, 0 s left|(.*\d+/\d+, .* left)), \d+ MB$",
         "logger-stages-memory": r'"peak_mb": (\d+)',
     }
     # Containers read it, too, and have what it names.
@@ -265,6 +269,21 @@ def test_the_memory_of_a_job_is_found_in_its_log(caplog):
     UsageCounter().log()
     found = re.findall(profile["logger-stages-memory"], caplog.text)
     assert len(found) == 1 and int(found[0]) > 1
+
+
+def test_how_far_a_job_is_is_found_in_its_log_until_that_is_complete(tmp_path):
+    profile = yaml.safe_load((REPOSITORY / "profiles/default/config.yaml").read_text())
+    pattern = re.compile(profile["logger-stages-progress"], re.MULTILINE)
+    log = tmp_path / "logs/build_chunk/000003.log"
+    with logged(log):
+        progress = Progress("US: columns", 200)
+        progress._last_line -= 60
+        progress.advance(150)
+        logging.getLogger("localcal").info("between")
+        half = pattern.findall(log.read_text())
+        progress.advance(50)
+    assert len(half) == 1 and re.fullmatch(r"US: columns: 150/200, \S+/s, \d+ s left", half[0])
+    assert pattern.findall(log.read_text()) == [*half, ""]
 
 
 @pytest.mark.parametrize("name", ["local", "slurm"])

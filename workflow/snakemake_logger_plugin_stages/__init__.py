@@ -28,6 +28,16 @@ class LogHandlerSettings(LogHandlerSettingsBase):
             "type": str,
         },
     )
+    progress: str | None = field(
+        default=None,
+        metadata={
+            "help": "Regular expression with one group that finds in the log files of a job at "
+            "work how far it is; a stage's line has it, of the job that has been at work longest. "
+            "Of several places in a file the last one counts, also where the group is empty. "
+            "Default: nothing is shown of jobs at work.",
+            "type": str,
+        },
+    )
     every: float = field(
         default=30.0,
         metadata={

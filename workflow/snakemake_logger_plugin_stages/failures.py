@@ -1,4 +1,4 @@
-"""What the log files of jobs say: why one failed, and how much memory one took."""
+"""What the log files of jobs say: why one failed, how far one is, and how much memory one took."""
 
 import os
 import re
@@ -40,3 +40,9 @@ def memory(logs: Iterable[str], pattern: re.Pattern[str]) -> int | None:
         if found:
             figures.append(round(float(found[-1].replace(",", ""))))
     return max(figures, default=None)
+
+
+def progress(logs: Iterable[str], pattern: re.Pattern[str]) -> str:
+    """How far a job says it is: the last of it in its log files; empty where they do not say."""
+    found = [text for path in logs for text in pattern.findall(end_of(path))]
+    return str(found[-1]) if found else ""

@@ -53,7 +53,9 @@ def reporter(common: OutputSettingsLoggerInterface, settings: LogHandlerSettings
     Raises:
         WorkflowError: a setting is wrong.
     """
-    groups, memory = parse_groups(settings.groups), parse_memory(settings.memory)
+    groups = parse_groups(settings.groups)
+    memory = parse_pattern("memory", settings.memory, "the MB")
+    progress = parse_pattern("progress", settings.progress, "how far a job is")
     stream = sys.stdout if common.stdout else sys.stderr
     quiet = set(common.quiet or ())
     if (
@@ -73,7 +75,7 @@ def reporter(common: OutputSettingsLoggerInterface, settings: LogHandlerSettings
         writer = File(stream)
     own = default_handler(common, Above(writer, stream))
     os.environ[SHOWN] = "1"
-    return Reporter(writer, own, Stages(groups), memory, settings.every)
+    return Reporter(writer, own, Stages(groups), memory, progress, settings.every)
 
 
 def parse_groups(texts: list[str]) -> dict[str, list[str]]:
@@ -101,8 +103,8 @@ def parse_groups(texts: list[str]) -> dict[str, list[str]]:
     return groups
 
 
-def parse_memory(text: str | None) -> re.Pattern[str] | None:
-    """The expression that finds memory in log files.
+def parse_pattern(setting: str, text: str | None, found: str) -> re.Pattern[str] | None:
+    """The expression of a setting that finds something in log files.
 
     Raises:
         WorkflowError: it is none, or has not one group.
@@ -112,10 +114,11 @@ def parse_memory(text: str | None) -> re.Pattern[str] | None:
     try:
         pattern = re.compile(text, re.MULTILINE)
     except re.error as error:
-        raise WorkflowError(f"--logger-stages-memory: {text!r}: {error}") from error
+        raise WorkflowError(f"--logger-stages-{setting}: {text!r}: {error}") from error
     if pattern.groups != 1:
         raise WorkflowError(
-            f"--logger-stages-memory: {text!r} has {pattern.groups} groups; it needs one, the MB"
+            f"--logger-stages-{setting}: {text!r} has {pattern.groups} groups; "
+            f"it needs one, {found}"
         )
     return pattern
 
@@ -168,6 +171,7 @@ class Reporter:
         own: Snakemake's own handler, for what is shown as it is.
         stages: the stages, of which nothing is known yet.
         memory: finds memory in a finished job's log files; None for not to look.
+        progress: finds how far a job at work is in its log files; None for not to look.
         every: seconds between two lines of a stage that goes on, where nothing can be drawn over.
     """
 
@@ -177,10 +181,11 @@ class Reporter:
         own: Handler,
         stages: Stages,
         memory: re.Pattern[str] | None,
+        progress: re.Pattern[str] | None,
         every: float,
     ) -> None:
         self._writer, self._own, self._stages = writer, own, stages
-        self._memory, self._every = memory, every
+        self._memory, self._progress, self._every = memory, progress, every
         self._jobs: dict[int, Job] = {}
         # What a rule's script ended with, until the message on its job says it better.
         self._raised: list[LogRecord] = []
@@ -229,7 +234,9 @@ class Reporter:
         """Show how far stages are now."""
         with self._lock:
             if self._planned and not self._ended.is_set():
-                self._draw(time.time())
+                now = time.time()
+                self._draw(now)
+                self._tell_on(now)
 
     def _start(self, record: LogRecord) -> None:
         self._running, self._began = True, record.created
@@ -241,8 +248,8 @@ class Reporter:
             return
         self._planned, self._last = True, record.created
         self._began = self._began or record.created
+        threading.Thread(target=self._draw_on, name="stages", daemon=True).start()
         if isinstance(self._writer, Screen):
-            threading.Thread(target=self._draw_on, name="stages", daemon=True).start()
             self._draw(record.created)
         else:
             listed = ", ".join(f"{stage.name} {stage.total}" for stage in self._stages)
@@ -257,7 +264,7 @@ class Reporter:
             return
         # Above the block is an empty line, below it the line of all, and the cursor's.
         shown, others = words.folded(list(self._stages), self._writer.size().lines - 4)
-        lines = words.as_block(shown, now)
+        lines = words.as_block(shown, now, [self._said(stage) for stage in shown])
         more = f"; {others} more stages" if others else ""
         self._writer.draw([*lines, words.of_all(self._stages, self._began, now) + more])
 
@@ -286,7 +293,21 @@ class Reporter:
             self._draw(now)
         elif always or now - self._last >= self._every:
             self._last = now
-            self._writer.above(f"{words.as_line(stage, now)}\n")
+            self._writer.above(f"{words.as_line(stage, now, self._said(stage))}\n")
+
+    def _tell_on(self, now: float) -> None:
+        """Say how far stages at work are, where nothing of any was said for a while."""
+        if not isinstance(self._writer, Screen) and now - self._last >= self._every:
+            for stage in self._stages:
+                if stage.at_work:
+                    self._tell(stage, now, always=True)
+
+    def _said(self, stage: Stage) -> str:
+        """How far the job that has been at work longest says it is; empty if that is not known."""
+        if self._progress is None or not stage.began:
+            return ""
+        oldest = min(stage.began, key=lambda number: stage.began[number])
+        return failures.progress(self._jobs[oldest].logs, self._progress)
 
     def _fail(self, record: LogRecord) -> None:
         number = _of(record, "jobid")

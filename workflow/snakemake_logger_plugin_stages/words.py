@@ -54,14 +54,14 @@ def facts(stage: Stage, now: float) -> list[str]:
     ]
 
 
-def as_line(stage: Stage, now: float) -> str:
-    """A stage in one line by itself."""
-    said = ", ".join(filter(None, [f"{stage.done}/{stage.total}", *facts(stage, now)]))
+def as_line(stage: Stage, now: float, job: str = "") -> str:
+    """A stage in one line by itself, with how far a job of it is."""
+    said = ", ".join(filter(None, [f"{stage.done}/{stage.total}", *facts(stage, now), job]))
     return f"{stage.name}: {said}"
 
 
-def as_block(stages: Iterable[Stage], now: float) -> list[str]:
-    """Stages below each other, with bars."""
+def as_block(stages: Iterable[Stage], now: float, jobs: Sequence[str] = ()) -> list[str]:
+    """Stages below each other, with bars, and with how far a job of each is."""
     rows = [
         (
             stage.name,
@@ -71,7 +71,9 @@ def as_block(stages: Iterable[Stage], now: float) -> list[str]:
         )
         for stage in stages
     ]
-    return aligned(rows)
+    said = jobs or [""] * len(rows)
+    lines = zip(aligned(rows), said, strict=True)
+    return [f"{line}  {job}" if job else line for line, job in lines]
 
 
 def of_all(stages: Stages, began: float, now: float) -> str:

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -14,9 +15,9 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.tests import TestLogHandlerBase
 
-from snakemake_logger_plugin_stages import LogHandler, LogHandlerSettings, failures
+from snakemake_logger_plugin_stages import LogHandler, LogHandlerSettings, failures, words
 from snakemake_logger_plugin_stages import reporter as reporters
-from snakemake_logger_plugin_stages.reporter import Plain, Reporter, parse_groups, parse_memory
+from snakemake_logger_plugin_stages.reporter import Plain, Reporter, parse_groups, parse_pattern
 from snakemake_logger_plugin_stages.screen import Above, File, Screen
 
 CORE = os.path.join(os.path.dirname(snakemake.__file__), "workflow.py")  # noqa: PTH118, PTH120
@@ -35,8 +36,9 @@ class TestHandler(TestLogHandlerBase):
 
 
 @pytest.fixture(autouse=True)
-def _environment():
-    """What a reporter that is not closed sets is gone after the test."""
+def _environment(monkeypatch):
+    """Nothing is drawn by the clock, and what a reporter that is not closed sets is gone after."""
+    monkeypatch.setattr(reporters, "SECONDS_BETWEEN_DRAWINGS", 3600.0)
     yield
     os.environ.pop(reporters.SHOWN, None)
 
@@ -58,12 +60,15 @@ def common(**changed):
 class Told:
     """A reporter with a stream in memory, told of messages."""
 
-    def __init__(self, every=30.0, memory=None, **groups):
+    def __init__(self, every=30.0, memory=None, progress=None, **groups):
         self.stream = io.StringIO()
         writer = File(self.stream)
         own = reporters.default_handler(common(), Above(writer, self.stream))
-        pattern = parse_memory(memory)
-        self.reporter = Reporter(writer, own, reporters.Stages(groups), pattern, every)
+        patterns = [
+            parse_pattern(name, text, "it")
+            for name, text in (("memory", memory), ("progress", progress))
+        ]
+        self.reporter = Reporter(writer, own, reporters.Stages(groups), *patterns, every)
         self.seen = 0
 
     def tell(self, event=None, text="", level=logging.INFO, at=0.0, path=CORE, **attributes):
@@ -145,6 +150,47 @@ def test_memory_comes_from_the_logs_of_finished_jobs(tmp_path):
     told.begin(2, "sum", logs=["modal://volume/elsewhere.log (send to storage)"])
     told.finish(2, 2.0)
     assert told.new[1:] == ["part: 1/1, took 2 s, 1,471 MB", "sum: 1/1, took 2 s"]
+
+
+def test_of_jobs_at_work_is_said_what_the_one_of_longest_standing_says(tmp_path):
+    first, second = tmp_path / "a.log", tmp_path / "b.log"
+    told = Told(every=0.0, progress=r"(?:all done|(step \d+ of \d+))")
+    told.start(part=3, sum=1, all=1)
+    told.begin(1, "part", 1.0, logs=[str(first)])
+    told.begin(2, "part", 2.0, logs=[str(second)])
+    assert told.new[-2:] == ["part: 0/3, 1 at work", "part: 0/3, 2 at work"]
+    second.write_text("step 1 of 4\n")
+    first.write_text("step 1 of 9\nstep 2 of 9\n")
+    told.reporter.draw()
+    assert told.new == ["part: 0/3, 2 at work, step 2 of 9"]
+    first.write_text("step 1 of 9\nall done\n")
+    told.reporter.draw()
+    assert told.new == ["part: 0/3, 2 at work"]
+    told.finish(1, time.time() + 9)
+    assert told.new[-1].endswith(" left, step 1 of 4")
+
+
+def test_without_a_terminal_a_stage_at_work_is_told_of_where_nothing_happens(monkeypatch):
+    monkeypatch.setattr(reporters, "SECONDS_BETWEEN_DRAWINGS", 0.01)
+    told = Told(every=0.05)
+    told.start(part=3, sum=1, all=1)
+    told.begin(1, "part", time.time())
+    until = time.monotonic() + 60
+    lines = []
+    while len(lines) < 3 and time.monotonic() < until:
+        lines += [line for line in told.new if line.startswith("part")]
+    told.reporter.close()
+    assert lines[:3] == 3 * ["part: 0/3, 1 at work"]
+
+
+def test_on_a_terminal_it_is_behind_the_figures(tmp_path):
+    (tmp_path / "a.log").write_text("step 2 of 9")
+    parts = reporters.Stages({})
+    parts.plan({"part": 2, "sum": 11})
+    parts.begin(1, "part", 0.0)
+    lines = words.as_block(list(parts), 1.0, ["step 2 of 9", ""])
+    assert lines[0].endswith("   0/2  1 at work  step 2 of 9")
+    assert lines[1].endswith("  0/11")
 
 
 def test_a_failure_is_told_once_with_its_reason_its_log_and_its_attempts(tmp_path):
@@ -285,7 +331,7 @@ def test_wrong_groups_are_refused(texts):
 @pytest.mark.parametrize("text", ["(", r"\d+ MB", r"(\d)(\d) MB"])
 def test_a_wrong_expression_is_refused(text):
     with pytest.raises(WorkflowError, match="--logger-stages-memory: "):
-        parse_memory(text)
+        parse_pattern("memory", text, "the MB")
 
 
 def test_a_dumb_terminal_gets_lines(monkeypatch):
