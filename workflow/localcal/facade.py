@@ -1,6 +1,7 @@
 """The matrix in one call, for notebooks and tests: planned, computed and assembled in one process.
 
-The same kernels on the same files as the workflow's rules, so the same bytes.
+The same kernels on the same files as the workflow's rules, so the same bytes, where numpy was
+imported under `localcal.jobs.job.same_arithmetic()`.
 """
 
 from collections.abc import Callable
