@@ -118,7 +118,7 @@ def test_one_set_and_true_and_false_and_dates(make):
     table = "snap.in_effect,snap.maximum@2024-01-01.\nfalse,3000\n"
     text = page(make(table=table, outcomes=("cost",)))
     assert rows(text, 0) == [
-        ["snap.in_effect", "ever", "ever", "false"],
+        ["snap.in_effect", "year of the run", "ever", "false"],
         ["snap.maximum", "2024-01-01", "ever", "3,000"],
     ]
     assert text.count("<figure>") == 1

@@ -69,7 +69,9 @@ def test_every_row_says_what_the_model_says_under_that_parameter(make):
     population = simulate.set_up(case.files("AL"), case.draws_from, case.draws[0])
     weight = population.weights[:, 0]
     for value, row in zip(range(1000, 11_000, 1000), table.itertuples(), strict=True):
-        with StandIn().reformed(case.sets.changes(row.set_idx)) as engine:
+        with StandIn().reformed(
+            case.sets.changes(row.set_idx, population.population.period)
+        ) as engine:
             simulation = engine.simulate(population.population)
             net = [simulation.calculate(f"household_{name}") for name in ("benefits", "tax")]
         assert row.value == pytest.approx((net[0].astype(float) - net[1]) @ weight, rel=1e-6)

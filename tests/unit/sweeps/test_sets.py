@@ -27,8 +27,8 @@ def test_a_table_says_what_each_set_changes(tmp_path):
     sets = sets_of(tmp_path, TABLE)
     assert sets.columns == ("snap.maximum", "tax.rate@2024-01-01.2024-12-31")
     assert [one.name for one in sets.sets] == ["low", "high"]
-    assert sets.changes(1) == [
-        ParameterChange("snap.maximum", None, None, 2000.0),
+    assert sets.changes(1, 2023) == [
+        ParameterChange("snap.maximum", "2023-01-01", None, 2000.0),
         ParameterChange("tax.rate", "2024-01-01", "2024-12-31", 0.25),
     ]
 

@@ -215,8 +215,8 @@ def _sure(draws: int, replicated: bool) -> str:
 
 def _parameter(column: str, values: Sequence[Value]) -> list[Cell]:
     """Return a row on a parameter."""
-    path, _, dates = column.partition("@")
-    start, _, stop = dates.partition(".")
+    path, dated, dates = column.partition("@")
+    start, _, stop = dates.partition(".") if dated else ("year of the run", "", "")
     words = [value_in_words(value) for value in sorted(set(values))]
     told = ", ".join(words)
     if len(words) > MOST_VALUES:

@@ -71,15 +71,20 @@ class ParameterSets:
         """Return the SHA-256 of the ids, in hexadecimal."""
         return hashlib.sha256("\n".join(self.ids).encode()).hexdigest()
 
-    def changes(self, number: int) -> list[ParameterChange]:
-        """Return what a set changes."""
-        return list(map(change, self.columns, self.sets[number].values))
+    def changes(self, number: int, year: int) -> list[ParameterChange]:
+        """Return what a set changes in a run of a year."""
+        values = self.sets[number].values
+        return [change(*each, year) for each in zip(self.columns, values, strict=True)]
 
 
-def change(column: str, value: Value) -> ParameterChange:
-    """Return what a column's value changes."""
-    path, _, dates = column.partition("@")
-    start, _, stop = dates.partition(".")
+def change(column: str, value: Value, year: int) -> ParameterChange:
+    """Return what a column's value changes in a run of a year: without dates, from then on.
+
+    Not the past: law that looks back, as New York's child credit to the federal one of 2017, would
+    make a present value a reform.
+    """
+    path, dated, dates = column.partition("@")
+    start, _, stop = dates.partition(".") if dated else (f"{year}-01-01", "", "")
     return ParameterChange(path, start or None, stop or None, value)
 
 

@@ -161,9 +161,10 @@ class _Stand:
     @phase(EVALUATE)
     def rows(self, cell: Cell) -> list[CellRow]:
         """Return what a parameter set comes to; one that cannot be simulated says why."""
-        values = self._work.values[cell.set_idx]
+        values = zip(self._work.columns, self._work.values[cell.set_idx], strict=True)
+        changes = [change(*each, self._bench.population.period) for each in values]
         try:
-            with self._engine.reformed(list(map(change, self._work.columns, values))):
+            with self._engine.reformed(changes):
                 found = simulated(self._engine, self._pieces, self._variables, self._common)
         except InputError as error:
             return failure(self._work.outcomes, ERROR, type(error).__name__, str(error))
