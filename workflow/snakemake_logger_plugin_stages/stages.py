@@ -8,35 +8,94 @@ NO_STAGE = "all"
 
 
 @dataclass
-class Stage:
-    """The jobs of a stage.
+class Kind:
+    """The jobs of a rule, which are taken to be about as long as each other.
 
     Attributes:
-        name: of the group of rules, or of the rule.
         total: jobs that there are; it grows if Snakemake finds more.
         done: jobs that have ended well; it never falls.
         failed: jobs whose last attempt failed.
         began: when each job at work began, by its number.
-        first, last: when its first job began, and when the last one ended so far.
         seconds: what the jobs that are done took, all together.
+    """
+
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    began: dict[int, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that have not begun, and may still begin."""
+        return max(self.total - self.done - self.failed - len(self.began), 0)
+
+    @property
+    def to_end(self) -> int:
+        """Jobs that wait or are at work."""
+        return self.waiting + len(self.began)
+
+    @property
+    def each(self) -> float | None:
+        """Seconds that a job took, on average; None before one has ended."""
+        return self.seconds / self.done if self.done else None
+
+    def work_left(self, now: float) -> float | None:
+        """Seconds of work that is left, if one job did it; None if no job has ended yet.
+
+        A job at work is taken to be as long as those before, and if it is longer, to end now.
+        """
+        if not self.to_end:
+            return 0.0
+        if self.each is None:
+            return None
+        going = (max(self.each - (now - start), 0.0) for start in self.began.values())
+        return self.waiting * self.each + sum(going)
+
+
+@dataclass
+class Stage:
+    """The jobs of one rule or of several.
+
+    Attributes:
+        name: of the group of rules, or of the rule.
+        kinds: the jobs of each rule.
+        first, last: when its first job began, and when the last one ended so far.
         widest: the most jobs that were at work at a time.
         peak_mb: the most memory that a job is known to have taken; None if none is known.
     """
 
     name: str
-    total: int = 0
-    done: int = 0
-    failed: int = 0
-    began: dict[int, float] = field(default_factory=dict)
+    kinds: dict[str, Kind] = field(default_factory=dict)
     first: float | None = None
     last: float | None = None
-    seconds: float = 0.0
     widest: int = 0
     peak_mb: int | None = None
 
     @property
+    def total(self) -> int:
+        return sum(kind.total for kind in self.kinds.values())
+
+    @property
+    def done(self) -> int:
+        return sum(kind.done for kind in self.kinds.values())
+
+    @property
+    def failed(self) -> int:
+        return sum(kind.failed for kind in self.kinds.values())
+
+    @property
+    def waiting(self) -> int:
+        return sum(kind.waiting for kind in self.kinds.values())
+
+    @property
+    def began(self) -> dict[int, float]:
+        """When each job at work began, by its number."""
+        return {job: at for kind in self.kinds.values() for job, at in kind.began.items()}
+
+    @property
     def at_work(self) -> int:
-        return len(self.began)
+        return sum(len(kind.began) for kind in self.kinds.values())
 
     @property
     def is_complete(self) -> bool:
@@ -49,38 +108,33 @@ class Stage:
             return None
         return self.last - self.first
 
-    @property
-    def waiting(self) -> int:
-        """Jobs that have not begun, and may still begin."""
-        return max(self.total - self.done - self.failed - self.at_work, 0)
-
-    @property
-    def each(self) -> float | None:
-        """Seconds that a job took, on average; None before one has ended."""
-        return self.seconds / self.done if self.done else None
-
-    def work_left(self, now: float) -> float | None:
-        """Seconds of work that is left, if one job did it; None if no job has ended yet.
-
-        A job at work is taken to be as long as those before, and if it is longer, to end now.
-        """
-        if self.is_complete:
-            return 0.0
-        if self.each is None:
-            return None
-        going = (max(self.each - (now - start), 0.0) for start in self.began.values())
-        return self.waiting * self.each + sum(going)
-
     def seconds_left(self, now: float) -> float | None:
-        """Seconds until the stage is complete, with as many jobs at a time as now, or as before."""
-        work = self.work_left(now)
-        return None if work is None else work / max(self.at_work or self.widest, 1)
+        """Seconds until the stage is complete, with as many jobs at a time as now, or as before.
+
+        None while a rule of it has not shown how long its jobs are.
+        """
+        left = [kind.work_left(now) for kind in self.kinds.values()]
+        known = [work for work in left if work is not None]
+        return sum(known) / self._width if len(known) == len(left) else None
 
     def per_second(self) -> float | None:
-        """Jobs a second at this width; None before one has ended or where they took no time."""
-        if self.each is None or not self.seconds:
+        """Jobs a second at this width, as long as those to come, or as all where none are to come.
+
+        None while a rule with jobs to come has not shown how long they are, or where they took no
+        time.
+        """
+        to_come = [kind for kind in self.kinds.values() if kind.to_end]
+        if any(kind.each is None for kind in to_come):
             return None
-        return max(self.at_work or self.widest, 1) / self.each
+        seconds = sum((kind.each or 0.0) * kind.to_end for kind in to_come)
+        jobs = sum(kind.to_end for kind in to_come)
+        if not to_come:
+            seconds, jobs = sum(kind.seconds for kind in self.kinds.values()), self.done
+        return self._width * jobs / seconds if seconds else None
+
+    @property
+    def _width(self) -> int:
+        return max(self.at_work or self.widest, 1)
 
 
 class Stages:
@@ -93,7 +147,7 @@ class Stages:
     def __init__(self, groups: Mapping[str, Iterable[str]]) -> None:
         self._stage_of = {rule: name for name, rules in groups.items() for rule in rules}
         self._stages: dict[str, Stage] = {}
-        self._jobs: dict[int, str] = {}
+        self._jobs: dict[int, tuple[Stage, Kind]] = {}
         self._done: set[int] = set()
         self._failed: set[int] = set()
         self._widest = 0
@@ -103,26 +157,20 @@ class Stages:
 
     def plan(self, counts: Mapping[str, int]) -> None:
         """Take in how many jobs each rule has, in their order; what was there before only grows."""
-        totals: dict[str, int] = {}
         for rule, count in counts.items():
             if rule != NO_STAGE:
-                name = self._stage_of.get(rule, rule)
-                totals[name] = totals.get(name, 0) + count
-        for name, total in totals.items():
-            stage = self._stages.setdefault(name, Stage(name))
-            stage.total = max(stage.total, total)
+                _, kind = self._of(rule)
+                kind.total = max(kind.total, count)
 
     def begin(self, job: int, rule: str, now: float) -> Stage | None:
         """A job begins, for the first time or again; returns its stage, None if it has none."""
         if rule == NO_STAGE or job in self._done:
             return None
-        name = self._stage_of.get(rule, rule)
-        stage = self._stages.setdefault(name, Stage(name))
-        self._jobs[job] = name
-        self._take_back(job, stage)
-        stage.began[job] = now
+        stage, kind = self._jobs[job] = self._of(rule)
+        self._take_back(job, kind)
+        kind.began[job] = now
         stage.first = now if stage.first is None else stage.first
-        stage.total = max(stage.total, stage.done + stage.failed + stage.at_work)
+        kind.total = max(kind.total, kind.done + kind.failed + len(kind.began))
         stage.widest = max(stage.widest, stage.at_work)
         self._widest = max(self._widest, self.at_work)
         return stage
@@ -131,12 +179,12 @@ class Stages:
         """A job has ended well; returns its stage, None if it has none or was counted before."""
         if job not in self._jobs or job in self._done:
             return None
-        stage = self._stages[self._jobs[job]]
-        self._take_back(job, stage)
+        stage, kind = self._jobs[job]
+        self._take_back(job, kind)
         self._done.add(job)
-        stage.seconds += now - stage.began.pop(job, now)
+        kind.seconds += now - kind.began.pop(job, now)
+        kind.done += 1
         stage.last = now
-        stage.done += 1
         if peak_mb is not None:
             stage.peak_mb = max(stage.peak_mb or 0, peak_mb)
         return stage
@@ -145,17 +193,23 @@ class Stages:
         """An attempt has failed; whether there is another one shows when it begins."""
         if job not in self._jobs or job in self._done or job in self._failed:
             return None
-        stage = self._stages[self._jobs[job]]
-        stage.began.pop(job, None)
+        stage, kind = self._jobs[job]
+        kind.began.pop(job, None)
         self._failed.add(job)
-        stage.failed += 1
+        kind.failed += 1
         return stage
 
-    def _take_back(self, job: int, stage: Stage) -> None:
+    def _of(self, rule: str) -> tuple[Stage, Kind]:
+        """The stage of a rule, and its jobs there."""
+        name = self._stage_of.get(rule, rule)
+        stage = self._stages.setdefault(name, Stage(name))
+        return stage, stage.kinds.setdefault(rule, Kind())
+
+    def _take_back(self, job: int, kind: Kind) -> None:
         """Forget that an attempt at a job failed."""
         if job in self._failed:
             self._failed.remove(job)
-            stage.failed -= 1
+            kind.failed -= 1
 
     @property
     def total(self) -> int:
@@ -174,10 +228,11 @@ class Stages:
         return sum(stage.at_work for stage in self._stages.values())
 
     def seconds_left(self, now: float) -> tuple[float, bool]:
-        """Seconds until all is done, as far as stages have shown how long their jobs take.
+        """Seconds until all is done, as far as rules have shown how long their jobs take.
 
         The second value says whether all have; if not, it will take longer.
         """
-        left = [stage.work_left(now) for stage in self._stages.values()]
+        kinds = (kind for stage in self._stages.values() for kind in stage.kinds.values())
+        left = [kind.work_left(now) for kind in kinds]
         known = sum(work for work in left if work is not None)
         return known / max(self.at_work or self._widest, 1), None not in left

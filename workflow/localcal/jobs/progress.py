@@ -9,6 +9,8 @@ logger = logging.getLogger(__name__)
 
 # Often enough to see that work goes on, rarely enough for a log file to stay readable.
 SECONDS_BETWEEN_LINES = 5.0
+# From here on three digits would need an exponent.
+THOUSAND = 999.5
 
 
 def memory_mb() -> int:
@@ -42,11 +44,11 @@ class Progress:
         rate = (self.done - self._before) / elapsed
         left = (self.total - self.done) / rate if rate else float("inf")
         logger.info(
-            "%s: %d/%d, %.3g/s, %.0f s left, %d MB",
+            "%s: %d/%d, %s/s, %.0f s left, %d MB",
             self.label,
             self.done,
             self.total,
-            rate,
+            f"{rate:.3g}" if rate < THOUSAND else f"{rate:.0f}",
             left,
             memory_mb(),
         )

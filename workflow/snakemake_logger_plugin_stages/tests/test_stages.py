@@ -53,6 +53,22 @@ def test_a_stage_that_waits_is_reckoned_as_wide_as_it_was():
     assert named(stages)["part"].seconds_left(1000.0) == 4 * 10 / 2
 
 
+def test_jobs_of_another_rule_say_nothing_of_how_long_a_rule_s_are():
+    stages = run_of({"plan": 1, "part": 4}, chunks=("plan", "part"))
+    stages.begin(0, "plan", 0.0)
+    stages.end(0, 1.0)
+    (chunks,) = stages
+    for job in (1, 2):
+        stages.begin(job, "part", 1.0)
+    assert (chunks.seconds_left(2.0), chunks.per_second()) == (None, None)
+    assert stages.seconds_left(2.0) == (0.0, False)
+    assert as_line(chunks, 2.0) == "chunks: 1/5, 2 at work"
+    stages.end(1, 61.0)
+    # What is missing of one is over, and two wait for a minute each.
+    assert chunks.seconds_left(61.0) == 2 * 60
+    assert chunks.per_second() == 1 / 60
+
+
 def test_the_time_of_all_is_a_least_one_until_every_stage_has_shown_its_length():
     stages = run_of({"part": 3, "sum": 1, "all": 1})
     assert stages.total == 4
@@ -80,7 +96,7 @@ def test_an_attempt_that_failed_counts_only_until_it_is_begun_again():
     assert (part.done, part.failed, part.at_work, part.waiting) == (0, 0, 1, 1)
     stages.end(0, 15.0)
     # The second attempt's length, not both.
-    assert (part.done, part.each) == (1, 10.0)
+    assert (part.done, part.kinds["part"].each) == (1, 10.0)
 
 
 @pytest.mark.parametrize("seed", range(20))
