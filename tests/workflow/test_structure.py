@@ -277,6 +277,7 @@ def test_how_far_a_job_is_is_found_in_its_log_until_that_is_complete(tmp_path):
     log = tmp_path / "logs/build_chunk/000003.log"
     with logged(log):
         progress = Progress("US: columns", 200)
+        progress._start -= 60
         progress._last_line -= 60
         progress.advance(150)
         logging.getLogger("localcal").info("between")
