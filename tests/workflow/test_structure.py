@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from localcal.geography.areas import read_areas
-from localcal.jobs.job import logged
+from localcal.jobs.job import STAGES_VARIABLE, logged
 from localcal.jobs.progress import Progress
 from localcal.jobs.usage import UsageCounter
 from localcal.run import configuration, describe
@@ -22,6 +22,7 @@ from localcal.run.provenance import NOT_STAGES
 from localcal.run.sections import Config
 from localcal.run.values import plain
 from localcal.sweeps import describe as sweep_describe
+from snakemake_logger_plugin_stages.reporter import SHOWN
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "workflow" / "localcal"
@@ -269,6 +270,10 @@ def test_the_memory_of_a_job_is_found_in_its_log(caplog):
     UsageCounter().log()
     found = re.findall(profile["logger-stages-memory"], caplog.text)
     assert len(found) == 1 and int(found[0]) > 1
+
+
+def test_jobs_know_the_logger_s_word_for_what_it_shows():
+    assert STAGES_VARIABLE == SHOWN
 
 
 def test_how_far_a_job_is_is_found_in_its_log_until_that_is_complete(tmp_path):

@@ -235,8 +235,10 @@ class Reporter:
         with self._lock:
             if self._planned and not self._ended.is_set():
                 now = time.time()
-                self._draw(now)
-                self._tell_on(now)
+                if isinstance(self._writer, Screen):
+                    self._draw(now)
+                elif now - self._last >= self._every:
+                    self._tell_of_all_at_work(now)
 
     def _start(self, record: LogRecord) -> None:
         self._running, self._began = True, record.created
@@ -295,12 +297,10 @@ class Reporter:
             self._last = now
             self._writer.above(f"{words.as_line(stage, now, self._said(stage))}\n")
 
-    def _tell_on(self, now: float) -> None:
-        """Say how far stages at work are, where nothing of any was said for a while."""
-        if not isinstance(self._writer, Screen) and now - self._last >= self._every:
-            for stage in self._stages:
-                if stage.at_work:
-                    self._tell(stage, now, always=True)
+    def _tell_of_all_at_work(self, now: float) -> None:
+        for stage in self._stages:
+            if stage.at_work:
+                self._tell(stage, now, always=True)
 
     def _said(self, stage: Stage) -> str:
         """How far the job that has been at work longest says it is; empty if that is not known."""

@@ -26,14 +26,18 @@ class Kind:
     seconds: float = 0.0
 
     @property
+    def at_work(self) -> int:
+        return len(self.began)
+
+    @property
     def waiting(self) -> int:
         """Jobs that have not begun, and may still begin."""
-        return max(self.total - self.done - self.failed - len(self.began), 0)
+        return max(self.total - self.done - self.failed - self.at_work, 0)
 
     @property
     def to_end(self) -> int:
         """Jobs that wait or are at work."""
-        return self.waiting + len(self.began)
+        return self.waiting + self.at_work
 
     @property
     def each(self) -> float | None:
@@ -53,8 +57,31 @@ class Kind:
         return self.waiting * self.each + sum(going)
 
 
+class Counts:
+    """How many jobs there are of several parts together, and what became of them."""
+
+    def _parts(self) -> Iterable["Kind | Stage"]:
+        raise NotImplementedError
+
+    @property
+    def total(self) -> int:
+        return sum(part.total for part in self._parts())
+
+    @property
+    def done(self) -> int:
+        return sum(part.done for part in self._parts())
+
+    @property
+    def failed(self) -> int:
+        return sum(part.failed for part in self._parts())
+
+    @property
+    def at_work(self) -> int:
+        return sum(part.at_work for part in self._parts())
+
+
 @dataclass
-class Stage:
+class Stage(Counts):
     """The jobs of one rule or of several.
 
     Attributes:
@@ -72,17 +99,8 @@ class Stage:
     widest: int = 0
     peak_mb: int | None = None
 
-    @property
-    def total(self) -> int:
-        return sum(kind.total for kind in self.kinds.values())
-
-    @property
-    def done(self) -> int:
-        return sum(kind.done for kind in self.kinds.values())
-
-    @property
-    def failed(self) -> int:
-        return sum(kind.failed for kind in self.kinds.values())
+    def _parts(self) -> Iterable[Kind]:
+        return self.kinds.values()
 
     @property
     def waiting(self) -> int:
@@ -92,10 +110,6 @@ class Stage:
     def began(self) -> dict[int, float]:
         """When each job at work began, by its number."""
         return {job: at for kind in self.kinds.values() for job, at in kind.began.items()}
-
-    @property
-    def at_work(self) -> int:
-        return sum(len(kind.began) for kind in self.kinds.values())
 
     @property
     def is_complete(self) -> bool:
@@ -137,7 +151,7 @@ class Stage:
         return max(self.at_work or self.widest, 1)
 
 
-class Stages:
+class Stages(Counts):
     """All stages of a run, in the order in which Snakemake comes to them.
 
     Args:
@@ -170,7 +184,7 @@ class Stages:
         self._take_back(job, kind)
         kind.began[job] = now
         stage.first = now if stage.first is None else stage.first
-        kind.total = max(kind.total, kind.done + kind.failed + len(kind.began))
+        kind.total = max(kind.total, kind.done + kind.failed + kind.at_work)
         stage.widest = max(stage.widest, stage.at_work)
         self._widest = max(self._widest, self.at_work)
         return stage
@@ -211,21 +225,8 @@ class Stages:
             self._failed.remove(job)
             kind.failed -= 1
 
-    @property
-    def total(self) -> int:
-        return sum(stage.total for stage in self._stages.values())
-
-    @property
-    def done(self) -> int:
-        return sum(stage.done for stage in self._stages.values())
-
-    @property
-    def failed(self) -> int:
-        return sum(stage.failed for stage in self._stages.values())
-
-    @property
-    def at_work(self) -> int:
-        return sum(stage.at_work for stage in self._stages.values())
+    def _parts(self) -> Iterable[Stage]:
+        return self._stages.values()
 
     def seconds_left(self, now: float) -> tuple[float, bool]:
         """Seconds until all is done, as far as rules have shown how long their jobs take.

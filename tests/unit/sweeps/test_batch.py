@@ -14,7 +14,7 @@ import pytest
 from localcal.errors import InputError, OutOfMemory
 from localcal.files.atomic import atomic_path
 from localcal.sweeps import batch as batches
-from localcal.sweeps import bench, collect, simulate
+from localcal.sweeps import bench, collect, sets, simulate
 from localcal.sweeps.cells import Cell, CellRow, Store, failure
 from localcal.sweeps.collect import MANIFEST_KEYS
 from localcal.sweeps.simulate import write_baseline
@@ -79,6 +79,20 @@ def test_every_row_says_what_the_model_says_under_that_parameter(make):
         assert row.delta == row.value - row.baseline
     # The stand-in's own value: nothing changes, to the last bit.
     assert table.delta[table["param_snap.maximum"] == 3000].tolist() == [0.0]
+
+
+def test_a_parameter_without_dates_changes_from_the_run_s_year_on(make, monkeypatch):
+    case = make()
+    population = simulate.set_up(case.files("AL"), case.draws_from, case.draws[0]).population
+    years = []
+
+    def change(column, value, year):
+        years.append(year)
+        return sets.change(column, value, year)
+
+    monkeypatch.setattr(simulate, "change", change)
+    case.all()
+    assert set(years) == {population.period}
 
 
 def test_all_outcomes_are_read_off_one_simulation_and_what_no_reform_reaches_is_taken_over(make):

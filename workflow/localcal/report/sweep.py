@@ -37,7 +37,7 @@ from localcal.report.parts import PAGE
 from localcal.report.sortable import SORTABLE, Cell, sortable_table
 from localcal.sweeps.names import file_of
 from localcal.sweeps.plan import Planned, read_plan
-from localcal.sweeps.sets import Value
+from localcal.sweeps.sets import Value, dates_of
 
 # What a page can show and people can look at; all there is is in the tables.
 MOST_AREAS = 10
@@ -215,8 +215,8 @@ def _sure(draws: int, replicated: bool) -> str:
 
 def _parameter(column: str, values: Sequence[Value]) -> list[Cell]:
     """Return a row on a parameter."""
-    path, dated, dates = column.partition("@")
-    start, _, stop = dates.partition(".") if dated else ("year of the run", "", "")
+    path = column.partition("@")[0]
+    start, stop = dates_of(column) or ("year of the run", "")
     words = [value_in_words(value) for value in sorted(set(values))]
     told = ", ".join(words)
     if len(words) > MOST_VALUES:

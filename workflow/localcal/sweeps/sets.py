@@ -83,9 +83,15 @@ def change(column: str, value: Value, year: int) -> ParameterChange:
     Not the past: law that looks back, as New York's child credit to the federal one of 2017, would
     make a present value a reform.
     """
-    path, dated, dates = column.partition("@")
-    start, _, stop = dates.partition(".") if dated else (f"{year}-01-01", "", "")
-    return ParameterChange(path, start or None, stop or None, value)
+    start, stop = dates_of(column) or (f"{year}-01-01", "")
+    return ParameterChange(column.partition("@")[0], start or None, stop or None, value)
+
+
+def dates_of(column: str) -> tuple[str, str] | None:
+    """Return the first and the last day of a column's change, '' for ever; None without dates."""
+    _, dated, dates = column.partition("@")
+    start, _, stop = dates.partition(".")
+    return (start, stop) if dated else None
 
 
 def touches(column: str, year: int) -> bool:
@@ -223,9 +229,8 @@ def _columns(header: Sequence[str], place: str) -> list[str]:
 
 def _path_and_dates(column: str) -> tuple[str, str, str]:
     """Return a column's parameter, and when its change begins and ends; '' and '~' for never."""
-    path, _, dates = column.partition("@")
-    start, _, stop = dates.partition(".")
-    return path, start, stop or "~"
+    start, stop = dates_of(column) or ("", "")
+    return column.partition("@")[0], start, stop or "~"
 
 
 def _refuse_overlap(one: str, other: str, place: str) -> None:

@@ -183,8 +183,7 @@ def test_without_a_terminal_a_stage_at_work_is_told_of_where_nothing_happens(mon
     assert lines[:3] == 3 * ["part: 0/3, 1 at work"]
 
 
-def test_on_a_terminal_it_is_behind_the_figures(tmp_path):
-    (tmp_path / "a.log").write_text("step 2 of 9")
+def test_on_a_terminal_it_is_behind_the_figures():
     parts = reporters.Stages({})
     parts.plan({"part": 2, "sum": 11})
     parts.begin(1, "part", 0.0)
